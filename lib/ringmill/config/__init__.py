@@ -1,0 +1,33 @@
+"""One frozen model per stage, and the YAML loader."""
+
+from ringmill.config.load import load
+from ringmill.config.models import (
+    Clean,
+    Config,
+    Features,
+    Generate,
+    Raw,
+    Report,
+    Rfm,
+    Rule,
+    Score,
+    Section,
+    Segment,
+    Train,
+)
+
+__all__ = [
+    "Clean",
+    "Config",
+    "Features",
+    "Generate",
+    "Raw",
+    "Report",
+    "Rfm",
+    "Rule",
+    "Score",
+    "Section",
+    "Segment",
+    "Train",
+    "load",
+]

@@ -1,0 +1,92 @@
+"""YAML file + `section.key=value` settings → a frozen `Config`, or a `ConfigError` that names the key."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ringmill.config.models import Config
+from ringmill.errors import ConfigError
+
+
+def load(path: str | Path, settings: Iterable[str] = (), *, warehouse: str | None = None) -> Config:
+    """Read `path`, lay each 'section.key=value' (value in YAML) over it, and check the whole.
+
+    Raises:
+        ConfigError: no such file, not YAML, unknown key (the nearest is named), or a value out of its range.
+    """
+    tree = _read(Path(path))
+    for setting in settings:
+        _lay_over(tree, setting)
+    if warehouse is not None:
+        tree["warehouse"] = warehouse
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        raise _named(str(path), error) from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError.unreadable(str(path), error.strerror or str(error)) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError.unreadable(str(path), " ".join(str(error).split())) from error
+    if not isinstance(tree, dict):
+        raise ConfigError.unreadable(str(path), f"a {type(tree).__name__}, not a mapping")
+    return tree
+
+
+def _lay_over(tree: dict[str, Any], setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise ConfigError.bad_value("--set", "--set", "section.key=value", setting)
+    *parents, leaf = key.split(".")
+    node = tree
+    for name in parents:
+        child = node.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise ConfigError.bad_value("--set", key, f"'{name}' to be a section", child)
+        node = child
+    try:
+        node[leaf] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError.bad_value("--set", key, "a value in YAML", text) from error
+
+
+def _named(path: str, error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    steps = [step for step in first["loc"] if step != "[key]"]
+    key = ".".join(str(step) for step in steps)
+    if first["type"] == "extra_forbidden":
+        return ConfigError.unknown_key(path, key, _keys_at(steps[:-1]))
+    if first["type"] == "missing":
+        return ConfigError.bad_value(path, key, "a value; the key is required", None)
+    expected = first["msg"].removeprefix("Value error, ")
+    return ConfigError.bad_value(path, key or "the file", expected, first["input"])
+
+
+def _keys_at(steps: Iterable[str | int]) -> list[str]:
+    """The names a section may hold, found by walking the models along `steps`."""
+    model: type[BaseModel] = Config
+    for step in steps:
+        if isinstance(step, int):
+            continue
+        model = _section_in(model.model_fields[step].annotation) or model
+    return list(model.model_fields)
+
+
+def _section_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
+
+
+def dump(section: BaseModel) -> Mapping[str, Any]:
+    """A section as plain JSON values, for the ledger and for keys."""
+    return section.model_dump(mode="json")

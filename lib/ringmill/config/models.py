@@ -1,0 +1,221 @@
+"""The configuration as data: one frozen section per stage; every key, its default and its unit stand here."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Literal
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Action = Literal["reject", "flag"]
+OrderColumn = Literal[
+    "line_id",
+    "order_id",
+    "product_id",
+    "description",
+    "quantity",
+    "unit_price",
+    "customer_id",
+    "country",
+    "ordered_at",
+    "known_at",
+]
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("an IANA time zone such as Europe/London")
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_known_zone)]
+
+
+class Section(BaseModel):
+    """A frozen section; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Generate(Section):
+    """`ringmill generate`: a shop whose customers buy and drop out by the Pareto/NBD model."""
+
+    customers: int = Field(5_000, ge=1)
+    lines: int = Field(200_000, ge=1, description="order lines before planted copies")
+    days: int = Field(540, ge=1)
+    start: date = date(2024, 1, 1)
+    defect_share: float = Field(0.01, ge=0, le=0.2, description="share of lines that each kind of defect touches")
+
+
+class Raw(Section):
+    """Where raw orders come from, and what their columns are called there."""
+
+    path: str
+    format: Literal["auto", "csv", "jsonl", "parquet", "delta"] = "auto"
+    columns: dict[OrderColumn, str] = Field(description="our name: the name in the files")
+    timestamp_formats: tuple[str, ...] = (
+        "yyyy-MM-dd HH:mm:ss",
+        "yyyy-MM-dd'T'HH:mm:ss",
+        "yyyy-MM-dd HH:mm",
+        "yyyy-MM-dd",
+    )
+    delimiter: str = ","
+    batch: str | None = Field(None, description="name of this batch; by default a hash of its files")
+
+    @model_validator(mode="after")
+    def _needs(self) -> Raw:
+        needed = {"order_id", "product_id", "quantity", "unit_price", "customer_id", "ordered_at"}
+        if absent := sorted(needed - set(self.columns)):
+            raise ValueError(f"raw.columns with an entry for {', '.join(absent)}")
+        return self
+
+
+class Rule(Section):
+    """A rule over one row; the row carries `name` among its reasons or flags where the rule is violated.
+
+    Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
+    ignored), `pattern` (Java regular expression, whole value), or `violated_when`, an expression in Spark SQL over the
+    typed columns. All but `required` and `violated_when` hold for a null.
+    """
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    action: Action = "reject"
+    column: OrderColumn | None = None
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    pattern: str | None = None
+    violated_when: str | None = None
+
+    @model_validator(mode="after")
+    def _one_check(self) -> Rule:
+        checks = [
+            self.required,
+            self.minimum is not None or self.maximum is not None,
+            bool(self.allowed),
+            bool(self.forbidden),
+            self.pattern is not None,
+            self.violated_when is not None,
+        ]
+        if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
+            raise ValueError(f"rule '{self.name}' with a column and one check, or with violated_when alone")
+        return self
+
+
+class Clean(Section):
+    """Raw rows to typed rows, each with one status and all its reasons."""
+
+    cancellation: str = Field("order_id LIKE 'C%'", description="Spark SQL: true for a line that cancels")
+    non_products: tuple[str, ...] = Field((), description="codes (case ignored) that are no products: flagged")
+    non_product_pattern: str | None = None
+    key: tuple[OrderColumn, ...] = Field((), description="columns that identify a line; empty: no key is known")
+    keep: Literal["first", "last"] = Field("last", description="by known_at: which line of a key stays")
+    late_after_days: float | None = Field(None, description="flag a row known this long after its event")
+    rules: tuple[Rule, ...] = ()
+
+
+class Segment(Section):
+    """A named segment: score ranges, each 'low-high' or one digit; the first segment that matches names the customer."""
+
+    name: str
+    r: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
+    f: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
+    m: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
+
+
+SEGMENTS = (
+    Segment(name="champions", r="4-5", f="4-5", m="4-5"),
+    Segment(name="loyal", r="3-5", f="3-5", m="3-5"),
+    Segment(name="new", r="4-5", f="1-2"),
+    Segment(name="potential", r="3-5"),
+    Segment(name="cannot lose", r="1-2", f="4-5", m="4-5"),
+    Segment(name="at risk", r="1-2", f="3-5"),
+    Segment(name="hibernating", r="2"),
+    Segment(name="lost", r="1"),
+)
+
+
+class Rfm(Section):
+    """Recency, frequency and monetary value of each customer as of a cutoff."""
+
+    cutoff: date | None = Field(None, description="exclusive; default: the first midnight after the last event")
+    segments: tuple[Segment, ...] = SEGMENTS
+
+
+class Features(Section):
+    """What is known of a customer at a cutoff, and what happened within the horizon after it."""
+
+    name: str = Field("customers", pattern="^[a-z][a-z0-9_]*$")
+    train_cutoffs: tuple[date, ...] = Field(min_length=1)
+    horizon_days: int = Field(90, ge=1)
+    windows_days: tuple[int, ...] = (7, 30, 90, 365)
+    top_countries: int = Field(8, ge=0, description="countries with a column of their own; the others share one")
+    shares: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="train, validation, test")
+
+    @model_validator(mode="after")
+    def _whole(self) -> Features:
+        if abs(sum(self.shares) - 1.0) > 1e-9 or min(self.shares) <= 0:
+            raise ValueError("features.shares: three positive shares with sum 1")
+        return self
+
+
+class Train(Section):
+    """The multi-task MLP and its ring."""
+
+    ranks: int = Field(2, ge=1)
+    launcher: Literal["barrier", "local"] = "barrier"
+    hidden: tuple[int, ...] = (32, 16)
+    batch: int = Field(256, ge=1, description="global batch: rows per step over all ranks")
+    epochs: int = Field(60, ge=1)
+    patience: int = Field(8, ge=1, description="epochs without a better validation loss before stopping")
+    learning_rate: float = Field(3e-3, gt=0, description="for this global batch; never multiplied by ranks")
+    warmup_epochs: float = Field(2.0, ge=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    spend_weight: float = Field(0.3, ge=0, description="weight of the spend head's loss beside the purchase head's")
+    dtype: Literal["float32", "float64"] = "float32"
+    memory_mb: int = Field(1024, ge=16, description="decoded rows per rank, at most")
+
+
+class Score(Section):
+    """Every customer's probability and expected spend as of a cutoff."""
+
+    cutoff: date | None = Field(None, description="exclusive; default: the first midnight after the last event")
+    batch: int = Field(8_192, ge=1, description="rows per Arrow batch")
+
+
+class Report(Section):
+    """The page a person opens after a run."""
+
+    title: str = "Ringmill report"
+    currency: str = ""
+    top_customers: int = Field(20, ge=1)
+
+
+class SparkSection(Section):
+    """The session when a command starts it itself; spark-submit's own settings win."""
+
+    master: str = "local[2]"
+    driver_memory: str = "1536m"
+    shuffle_partitions: int = Field(4, ge=1)
+    settings: dict[str, str] = Field(default_factory=dict)
+
+
+class Config(Section):
+    """A whole pipeline."""
+
+    pipeline: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    warehouse: str
+    zone: Zone = "UTC"
+    seed: int = Field(20_261, ge=0)
+    generate: Generate | None = None
+    raw: Raw
+    clean: Clean = Clean()
+    rfm: Rfm = Rfm()
+    features: Features
+    train: Train = Train()
+    score: Score = Score()
+    report: Report = Report()
+    spark: SparkSection = SparkSection()

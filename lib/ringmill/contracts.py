@@ -1,0 +1,122 @@
+"""Every table as data: column, type, unit, nullability and meaning. Types are Spark DDL names; no JVM is needed here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Spark DDL type, whether it may be null, and what a value means."""
+
+    name: str
+    type: str
+    meaning: str
+    nullable: bool = False
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's path under the warehouse, its grain in words, its columns, and how its files are laid out."""
+
+    path: str
+    grain: str
+    columns: tuple[Column, ...]
+    partition_by: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+STATUSES = ("clean", "rejected", "duplicate", "superseded")
+
+CLEAN_ROWS = Table(
+    path="clean/rows",
+    grain="one row per raw line, whatever became of it",
+    partition_by=("status",),
+    columns=(
+        Column("line_id", "string", "the source's own id of the line, where it has one", nullable=True),
+        Column("order_id", "string", "invoice or order; a cancellation has an id of its own", nullable=True),
+        Column("product_id", "string", "stock code, trimmed and in upper case", nullable=True),
+        Column("description", "string", "free text of the line", nullable=True),
+        Column("quantity", "bigint", "pieces; negative on a cancellation", nullable=True, unit="pieces"),
+        Column("unit_price", "double", "price of one piece", nullable=True, unit="currency"),
+        Column("line_total", "double", "quantity × unit_price", nullable=True, unit="currency"),
+        Column("customer_id", "string", "who bought", nullable=True),
+        Column("country", "string", "the customer's country as written", nullable=True),
+        Column("ordered_at", "timestamp", "when the line happened", nullable=True, unit="UTC instant"),
+        Column(
+            "known_at",
+            "timestamp",
+            "when the line became known; the event time where none is configured",
+            nullable=True,
+        ),
+        Column("is_cancellation", "boolean", "the line takes back an earlier one"),
+        Column("is_product", "boolean", "false for postage, fees and other codes that are no products"),
+        Column("flags", "array<string>", "names of the flagging rules that the row violates, in the rules' order"),
+        Column("reasons", "array<string>", "all reasons for which the row is not clean; empty on clean rows"),
+        Column(
+            "raw",
+            "map<string,string>",
+            "the values as they came, by their names in the file; null on clean rows",
+            nullable=True,
+        ),
+        Column("source_file", "string", "file the row came from"),
+        Column("source_batch", "string", "batch the row came in"),
+        Column("status", "string", "clean, rejected, duplicate or superseded"),
+    ),
+)
+
+RFM_CUSTOMERS = Table(
+    path="rfm/customers",
+    grain="one row per customer with at least one sales line before the cutoff",
+    columns=(
+        Column("customer_id", "string", "who bought"),
+        Column("cutoff", "date", "exclusive: events at or after its local midnight are not seen"),
+        Column("first_ordered_at", "timestamp", "first sales line", unit="UTC instant"),
+        Column("last_ordered_at", "timestamp", "last sales line", unit="UTC instant"),
+        Column(
+            "days_since_last_order", "int", "local calendar days from the last order's day to the cutoff", unit="days"
+        ),
+        Column("tenure_days", "int", "local calendar days from the first order's day to the cutoff", unit="days"),
+        Column("order_count", "bigint", "distinct orders with a sales line", unit="orders"),
+        Column("repeat_order_count", "bigint", "order_count − 1", unit="orders"),
+        Column("spend_total", "double", "sum of line_total over sales lines", unit="currency"),
+        Column("spend_mean", "double", "spend_total ÷ order_count", unit="currency per order"),
+        Column("cancelled_total", "double", "sum of |line_total| over cancellation lines", unit="currency"),
+        Column("country", "string", "country of the customer's last sales line", nullable=True),
+        Column("r_score", "int", "1–5; 5 is the most recent fifth; ties share a score"),
+        Column("f_score", "int", "1–5; 5 is the fifth with most orders; ties share a score"),
+        Column("m_score", "int", "1–5; 5 is the fifth with the highest spend; ties share a score"),
+        Column("segment", "string", "name of the first segment rule that matches the three scores"),
+    ),
+)
+
+SCORES = Table(
+    path="scores/customers",
+    grain="one row per customer with at least one sales line before the score cutoff",
+    columns=(
+        Column("customer_id", "string", "who may buy"),
+        Column("cutoff", "date", "exclusive"),
+        Column("buy_probability", "double", "chance of a sales line within the horizon after the cutoff"),
+        Column("expected_spend", "double", "P(buy) × E[spend | buy] within the horizon", unit="currency"),
+        Column("model_run", "string", "run id of the model that scored"),
+    ),
+)
+
+
+def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
+    """Columns of features/<name>: keys, the materialised measures, the encoded vector and the labels."""
+    return (
+        Column("row_id", "bigint", "stable id of (customer, cutoff): the permutation's and the seeds' key"),
+        Column("customer_id", "string", "who bought"),
+        Column("cutoff", "date", "exclusive"),
+        *(Column(name, "double", "materialised measure as of the cutoff") for name in measures),
+        Column("country", "string", "country of the last sales line", nullable=True),
+        Column("x", "array<float>", "encoded features, in the frozen state's order"),
+        Column("label_buy", "double", "1 if a sales line falls into [cutoff, cutoff + horizon), else 0"),
+        Column("label_spend", "double", "sum of sales lines within the horizon", unit="currency"),
+        Column("split", "string", "train, validation or test, by a hash of the customer"),
+    )

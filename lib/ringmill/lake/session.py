@@ -1,0 +1,93 @@
+"""One Spark session per run, with every setting that Ringmill relies on and its reason."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyspark
+
+from ringmill.config.models import SparkSection
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13"
+
+
+def delta_jars() -> list[Path]:
+    """Delta's JARs among Spark's own; empty where Spark has to resolve them at its start."""
+    home = Path(os.environ.get("SPARK_HOME") or pyspark.__path__[0])
+    return sorted(home.glob("jars/delta-*.jar"))
+
+
+def settings(section: SparkSection, *, log: Path) -> dict[str, str]:
+    """Every setting of the session, as Spark's names and values; the section's own `settings` come last."""
+    chosen = {
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        # Instants are UTC everywhere; a business day is cut by a named zone, never by the session.
+        "spark.sql.session.timeZone": "UTC",
+        # INT96, Spark's default, is nanoseconds for every other reader and unordered in the statistics.
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        # 200 by default: hundreds of empty tasks on a laptop.
+        "spark.sql.shuffle.partitions": str(section.shuffle_partitions),
+        # 50 by default: every commit of a small table would run 50 tasks.
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.memory": section.driver_memory,
+        # Short stages on few cores: the parallel collector needs fewer threads and less memory than G1.
+        "spark.driver.extraJavaOptions": (
+            f"-XX:+UseParallelGC -XX:-UsePerfData -Dringmill.log={log} "
+            f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+        ),
+        # A barrier stage takes all its slots or none: a retry of one rank alone can never join the ring.
+        "spark.task.maxFailures": "1" if section.master.startswith("local") else "4",
+        "spark.python.worker.faulthandler.enabled": "true",
+    }
+    if section.master.startswith("local"):
+        # A laptop's host name may not resolve, and nothing outside has to reach this driver.
+        chosen |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    if not delta_jars():
+        chosen["spark.jars.packages"] = f"{DELTA_PACKAGE}:{version('delta-spark')}"
+    return chosen | section.settings
+
+
+def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession:
+    """The running session, or a new one; the JVM's own output goes to `log`, the terminal stays readable."""
+    from pyspark.sql import SparkSession
+
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # Workers import the same ringmill and the same packages as the driver.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # set by spark-submit, whose settings win
+        builder = builder.master(section.master)
+    for key, value in settings(section, log=log).items():
+        builder = builder.config(key, value)
+    with _stderr_to(log.with_suffix(".stderr")):
+        spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("WARN")
+    return spark
+
+
+@contextmanager
+def _stderr_to(path: Path) -> Iterator[None]:
+    """Point file descriptor 2 at `path`, so that a JVM started meanwhile keeps writing there."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.dup2(target, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(target)

@@ -1,0 +1,75 @@
+"""Reads and writes of Delta tables under one warehouse root, by pinned version."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+
+from ringmill.contracts import Table
+from ringmill.errors import InputError, RaceLost, WarehouseError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+
+@dataclass(frozen=True)
+class Lake:
+    """The warehouse; `root` is a directory or a URI that Spark and delta-rs both know."""
+
+    root: str
+
+    def path(self, table: str) -> str:
+        return f"{self.root.rstrip('/')}/{table}"
+
+    def check_writable(self) -> None:
+        """Raises WarehouseError where a local root cannot be created or written."""
+        if "://" in self.root:
+            return
+        probe = Path(self.root) / ".writable"
+        try:
+            probe.parent.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise WarehouseError.not_writable(self.root, error.strerror or str(error)) from error
+
+    def read(self, spark: SparkSession, table: str, version: int) -> DataFrame:
+        """One pinned version as a frame."""
+        return spark.read.format("delta").option("versionAsOf", version).load(self.path(table))
+
+    def read_arrow(self, table: str, version: int, columns: list[str] | None = None) -> pa.Table:
+        """One pinned version in this process's memory, without a JVM; for tables of a report's size."""
+        return DeltaTable(self.path(table), version=version).to_pyarrow_table(columns=columns)
+
+    def write(self, frame: DataFrame, table: Table, *, run_id: str) -> int:
+        """Replace the table by `frame` in one commit; returns its version.
+
+        Raises:
+            InputError: the frame lacks a column of the contract.
+            RaceLost: another writer committed meanwhile.
+        """
+        from delta.exceptions import DeltaConcurrentModificationException
+
+        if missing := set(table.names) - set(frame.columns):
+            raise InputError.missing_columns(table.path, missing, frame.columns)
+        shaped = frame.selectExpr(
+            *(f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`" for column in table.columns)
+        )
+        writer = shaped.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        writer = writer.option("userMetadata", run_id)
+        if table.partition_by:
+            writer = writer.partitionBy(*table.partition_by)
+        try:
+            writer.save(self.path(table.path))
+        except DeltaConcurrentModificationException as error:
+            raise RaceLost.on(table.path, str(error).splitlines()[0]) from error
+        return int(frame.sparkSession.conf.get("spark.databricks.delta.lastCommitVersionInSession") or -1)
+
+    def append_arrow(self, table: str, rows: pa.Table) -> int:
+        """Append a small Arrow table without a JVM; returns the version."""
+        write_deltalake(self.path(table), rows, mode="append")
+        return DeltaTable(self.path(table)).version()

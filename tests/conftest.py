@@ -1,0 +1,39 @@
+"""Fixtures shared by all tests: one lazy Spark session for the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ringmill.config.models import SparkSection
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """local[2], UTC, UI off, two shuffle partitions, warehouse and logs under pytest's tmp."""
+    from ringmill.lake.session import open_session
+
+    folder = tmp_path_factory.mktemp("spark")
+    section = SparkSection(
+        shuffle_partitions=2, driver_memory="1g", settings={"spark.sql.warehouse.dir": str(folder / "warehouse")}
+    )
+    session = open_session(section, name="tests", log=folder / "spark.log")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def online_retail() -> Path:
+    """The folder of the real data set, where it is at hand."""
+    folder = SHARED / "online_retail"
+    if not folder.exists():
+        pytest.skip(f"needs the Online Retail data in {folder}")
+    return folder
