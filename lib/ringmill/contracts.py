@@ -1,4 +1,4 @@
-"""Every table as data: column, type, unit, nullability and meaning. Types are Spark DDL names; no JVM is needed here."""
+"""Every table as data: column, type, unit, nullability and meaning. Types are Spark DDL names; no JVM needed."""
 
 from __future__ import annotations
 

@@ -118,7 +118,7 @@ class Clean(Section):
 
 
 class Segment(Section):
-    """A named segment: score ranges, each 'low-high' or one digit; the first segment that matches names the customer."""
+    """A named segment: score ranges, each 'low-high' or one digit; the first that matches names the customer."""
 
     name: str
     r: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
