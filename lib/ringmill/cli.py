@@ -1,2 +1,83 @@
+"""`ringmill …`: one command a stage, `run` for all of them, `doctor` for the machine."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ringmill.errors import RingmillError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Conf = Annotated[Path, typer.Argument(help="the pipeline's YAML, for example conf/online_retail.yaml")]
+Raw = Annotated[str | None, typer.Option("--raw", help="raw input: a file, a folder or a glob; overrides raw.path")]
+Warehouse = Annotated[str | None, typer.Option("--warehouse", help="where the tables are; overrides the YAML")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, laid over the YAML; repeatable")]
+
+
+def _command(name: str, help_: str) -> None:
+    @app.command(name, help=help_)
+    def run_one(conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = None) -> None:
+        from ringmill.pipeline.run import configured, run_stages
+
+        run_stages(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()), [name])
+
+
+_command("generate", "Write a shop's raw orders with planted defects, as the YAML's generate section says.")
+_command("clean", "Raw orders to clean/rows: typed, with one status each; rejected rows keep their reasons.")
+_command("rfm", "clean/rows to rfm/customers: recency, frequency, monetary value, scores, segment.")
+_command("features", "clean/rows to features/NAME: what is known at each train cutoff, encoded with frozen state.")
+_command("train", "features/NAME to a model: a multi-task network trained by Horovod's ranks.")
+_command("score", "Every customer's probability to buy and expected spend, as of the score cutoff.")
+_command("report", "The page about the last run's tables.")
+
+
+@app.command(help="All stages of a pipeline, in order; a stage whose inputs have not changed is not run again.")
+def run(conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = None) -> None:
+    from ringmill.pipeline.run import configured, run_all
+
+    run_all(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()))
+
+
+@app.command(help="What would be trained: rows, bytes, steps, padding and memory per rank. Starts nothing.")
+def plan(conf: Conf, warehouse: Warehouse = None, set_: Set = None) -> None:
+    from ringmill.pipeline.run import configured, print_plan
+
+    print_plan(configured(conf, raw=None, warehouse=warehouse, settings=set_ or ()))
+
+
+@app.command(help="Versions, Java, cores, memory, GPUs, Horovod, Delta's JARs; status 2 if something is missing.")
+def doctor() -> None:
+    from ringmill.doctor import main as examine
+
+    raise typer.Exit(examine())
+
+
 def main() -> None:
-    print("x")
+    """Entry point: a RingmillError ends with its text and its status; Ctrl-C and SIGTERM end what was started."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(standalone_mode=False)
+    except RingmillError as error:
+        print(f"\n{error}", file=sys.stderr)
+        sys.exit(error.exit_status)
+    except typer.Exit as ending:
+        sys.exit(ending.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        print("\ninterrupted: what was running has been ended; the tables stay at their last version", file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        # click's own usage errors know how to show themselves and their status.
+        show, status = getattr(error, "show", None), getattr(error, "exit_code", None)
+        if show is None or status is None:
+            raise
+        show()
+        sys.exit(status)
+
+
+def _interrupt(signum: int, frame: object) -> None:
+    raise KeyboardInterrupt

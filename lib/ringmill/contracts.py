@@ -120,3 +120,29 @@ def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
         Column("label_spend", "double", "sum of sales lines within the horizon", unit="currency"),
         Column("split", "string", "train, validation or test, by a hash of the customer"),
     )
+
+
+LEDGER_RUNS = Table(
+    path="ledger/runs",
+    grain="one row per stage and run",
+    columns=(
+        Column("run_id", "string", "the run that the stage belonged to"),
+        Column("pipeline", "string", "name of the pipeline"),
+        Column("stage", "string", "name of the stage"),
+        Column("outcome", "string", "published, unchanged or failed"),
+        Column("key", "string", "hash of inputs, configuration and code"),
+        Column("code", "string", "hash of the modules that the stage imports, and of the lock file"),
+        Column("configuration", "string", "resolved sections, JSON"),
+        Column("inputs", "string", "input tables' versions or files' hashes, JSON"),
+        Column("outputs", "string", "output tables' versions, JSON"),
+        Column("counts", "string", "rows, JSON"),
+        Column("laws", "string", "laws checked, with their figures, JSON"),
+        Column("detail", "string", "what later stages and the report need: frozen state, metrics, JSON"),
+        Column("started_at", "timestamp", "wall clock", unit="UTC instant"),
+        Column("seconds", "double", "from the stage's start to its last table commit", unit="seconds"),
+        Column("peak_bytes", "bigint", "highest proportional memory of all processes of the run so far", unit="bytes"),
+        Column("host", "string", "where the driver ran"),
+        Column("user", "string", "who ran it"),
+        Column("ringmill", "string", "version of the package"),
+    ),
+)

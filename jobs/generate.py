@@ -1,0 +1,9 @@
+"""Raw orders of a generated shop: spark-submit jobs/generate.py CONF [--warehouse DIR] [--set key=value]."""
+
+import sys
+
+from ringmill.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["generate"]
+    main()

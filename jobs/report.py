@@ -1,0 +1,9 @@
+"""The page about the published tables: spark-submit jobs/report.py CONF [--warehouse DIR] [--set key=value]."""
+
+import sys
+
+from ringmill.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["report"]
+    main()

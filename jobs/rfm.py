@@ -1,0 +1,9 @@
+"""clean/rows → rfm/customers: spark-submit jobs/rfm.py CONF [--warehouse DIR] [--set key=value]."""
+
+import sys
+
+from ringmill.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["rfm"]
+    main()

@@ -1,0 +1,9 @@
+"""clean/rows and a model → scores/customers: spark-submit jobs/score.py CONF [--warehouse DIR] [--set key=value]."""
+
+import sys
+
+from ringmill.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["score"]
+    main()

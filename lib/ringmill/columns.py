@@ -1,0 +1,30 @@
+"""Column expressions that several stages share, so that a sale, a sum of money and a local day mean one thing."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+# Money is summed as whole ten-thousandths: the sum is exact, so it does not depend on the order of partitions.
+MONEY_SCALE = 10_000
+
+
+def sum_money(amount: Column) -> Column:
+    """Exact, order-independent sum of an amount to four decimals; null where no amount is there."""
+    return F.sum(F.round(amount * MONEY_SCALE).cast("bigint")) / F.lit(float(MONEY_SCALE))
+
+
+def local_date(instant: Column, zone: str) -> Column:
+    """The calendar date of a UTC instant in `zone`."""
+    return F.to_date(F.from_utc_timestamp(instant, zone))
+
+
+def is_sale() -> Column:
+    """True on a line that sells: no cancellation, positive quantity and price. False where one of them is null."""
+    return F.coalesce(F.expr("NOT is_cancellation AND quantity > 0 AND unit_price > 0"), F.lit(False))
+
+
+def is_customer_line() -> Column:
+    """True on a clean line of a known customer that sells or cancels."""
+    known = (F.col("status") == "clean") & F.col("customer_id").isNotNull()
+    return known & (F.col("is_cancellation") | is_sale())

@@ -1,0 +1,1 @@
+"""Features of a customer at a cutoff: aggregated by Spark, fitted once, applied by Arrow batch."""

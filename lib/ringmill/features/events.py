@@ -1,0 +1,177 @@
+"""Order lines → one row of measures per (customer, cutoff), with the labels that followed; one pass, one shuffle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from ringmill.columns import is_customer_line, is_sale, local_date, sum_money
+from ringmill.windows import horizon, look_back
+
+KEYS = ("customer_id", "cutoff")
+LINE = ("customer_id", "order_id", "product_id", "country", "line_total", "sells", "ordered_at", "known_at")
+BASE = (
+    "days_since_last_order",
+    "tenure_days",
+    "order_count",
+    "active_days",
+    "gap_days_mean",
+    "gap_days_trend",
+    "spend_total",
+    "spend_mean",
+    "product_count",
+    "basket_products_mean",
+    "returns_share",
+)
+
+
+def measure_names(windows_days: Sequence[int]) -> tuple[str, ...]:
+    """The measures' columns, in the order in which tables hold them."""
+    windowed = [f"{measure}_{days}d" for days in windows_days for measure in ("order_count", "spend_total")]
+    return (*BASE, *windowed)
+
+
+def summarise_measures(
+    rows: DataFrame, cutoffs: Sequence[date], *, windows_days: Sequence[int], horizon_days: int | None, zone: str
+) -> DataFrame:
+    """Clean lines → one row per (customer, cutoff) with a sales line before the cutoff.
+
+    A line is seen by a cutoff when it happened and was known before the cutoff's local midnight; labels look only at
+    [cutoff, cutoff + horizon_days) (law 2). With `horizon_days=None` (scoring) the labels are null.
+
+    Columns out: customer_id, cutoff, the measures of `measure_names` (double; gap_days_mean and gap_days_trend are
+    null below two days with orders), country (null where the last line has none), label_buy (0/1), label_spend
+    (currency), and last_seen_at, first_label_at, last_label_at: the instants that prove law 2.
+    """
+    lines = rows.where(is_customer_line()).withColumn("sells", is_sale()).select(*LINE)
+    frame = _cutoff_table(rows.sparkSession, cutoffs, windows_days, horizon_days, zone)
+    seen = (F.col("ordered_at") < F.col("cutoff_at")) & (F.col("known_at") < F.col("cutoff_at"))
+    sale = seen & F.col("sells")
+    label = F.col("sells") & (F.col("ordered_at") >= F.col("cutoff_at")) & (F.col("ordered_at") < F.col("label_end"))
+    crossed = lines.crossJoin(F.broadcast(frame)).where(seen | label)
+    # One shuffle: both groupings below hold whole customers in one partition.
+    orders = (
+        crossed.repartition("customer_id")
+        .groupBy(*KEYS, "order_id")
+        .agg(
+            F.min(F.when(sale, local_date(F.col("ordered_at"), zone))).alias("day"),
+            F.min(F.when(sale, F.col("ordered_at"))).alias("first_at"),
+            F.max(F.when(sale, F.col("ordered_at"))).alias("last_at"),
+            F.max(F.when(sale, F.struct("ordered_at", "country"))).alias("last_line"),
+            F.collect_set(F.when(sale, F.col("product_id"))).alias("products"),
+            *(
+                sum_money(F.when(sale & (F.col("ordered_at") >= F.col(f"start_{days}")), F.col("line_total"))).alias(
+                    f"spend_{days}"
+                )
+                for days in windows_days
+            ),
+            sum_money(F.when(sale, F.col("line_total"))).alias("spend"),
+            sum_money(F.abs(F.when(seen & ~F.col("sells"), F.col("line_total")))).alias("cancelled"),
+            sum_money(F.when(label, F.col("line_total"))).alias("label_spend"),
+            F.min(F.when(label, F.col("ordered_at"))).alias("first_label_at"),
+            F.max(F.when(label, F.col("ordered_at"))).alias("last_label_at"),
+        )
+    )
+    return _summarise_orders(orders, windows_days, zone).transform(_with_labels, horizon_days)
+
+
+def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], zone: str) -> DataFrame:
+    is_order = F.col("first_at").isNotNull()
+    per_customer = orders.groupBy(*KEYS).agg(
+        F.min("first_at").alias("first_at"),
+        F.max("last_at").alias("last_seen_at"),
+        F.max("last_line").getField("country").alias("country"),
+        F.count_if(is_order).cast("double").alias("order_count"),
+        F.array_sort(F.collect_set("day")).alias("days"),
+        sum_money(F.col("spend")).alias("spend_total"),
+        F.coalesce(sum_money(F.col("cancelled")), F.lit(0.0)).alias("cancelled_total"),
+        F.size(F.array_distinct(F.flatten(F.collect_list("products")))).cast("double").alias("product_count"),
+        F.avg(F.when(is_order, F.size("products").cast("double"))).alias("basket_products_mean"),
+        *(
+            F.coalesce(sum_money(F.col(f"spend_{days}")), F.lit(0.0)).alias(f"spend_total_{days}d")
+            for days in windows_days
+        ),
+        *(
+            F.count_if(F.col(f"spend_{days}").isNotNull()).cast("double").alias(f"order_count_{days}d")
+            for days in windows_days
+        ),
+        sum_money(F.col("label_spend")).alias("label_spend"),
+        F.min("first_label_at").alias("first_label_at"),
+        F.max("last_label_at").alias("last_label_at"),
+    )
+    history = per_customer.where("order_count > 0")
+    day_count = F.size("days")
+    first_day, last_day = F.element_at("days", 1), F.element_at("days", -1)
+    gap_mean = F.when(day_count > 1, F.date_diff(last_day, first_day) / (day_count - 1))
+    last_gap = F.when(day_count > 1, F.date_diff(last_day, F.try_element_at("days", F.lit(-2))))
+    return history.withColumns(
+        {
+            "days_since_last_order": F.date_diff(F.col("cutoff"), last_day).cast("double"),
+            "tenure_days": F.date_diff(F.col("cutoff"), first_day).cast("double"),
+            "active_days": day_count.cast("double"),
+            "gap_days_mean": gap_mean,
+            # Above 1: the customer slows down; below 1: buys ever more often.
+            "gap_days_trend": last_gap / gap_mean,
+            "spend_mean": F.col("spend_total") / F.col("order_count"),
+            "returns_share": F.least(F.lit(1.0), F.try_divide(F.col("cancelled_total"), F.col("spend_total"))),
+        }
+    ).select(
+        *KEYS,
+        *measure_names(windows_days),
+        "country",
+        "label_spend",
+        "last_seen_at",
+        "first_label_at",
+        "last_label_at",
+    )
+
+
+def _with_labels(customers: DataFrame, horizon_days: int | None) -> DataFrame:
+    if horizon_days is None:
+        return customers.withColumns(
+            {"label_buy": F.lit(None).cast("double"), "label_spend": F.lit(None).cast("double")}
+        )
+    return customers.withColumns(
+        {
+            "label_buy": F.col("first_label_at").isNotNull().cast("double"),
+            "label_spend": F.coalesce("label_spend", F.lit(0.0)),
+        }
+    )
+
+
+def _cutoff_table(
+    spark: SparkSession, cutoffs: Sequence[date], windows_days: Sequence[int], horizon_days: int | None, zone: str
+) -> DataFrame:
+    """One row per cutoff: its instant, each look-back's start and the label window's end."""
+    columns = ["cutoff date", "cutoff_at timestamp", "label_end timestamp"]
+    columns += [f"start_{days} timestamp" for days in windows_days]
+    rows: list[tuple[date | datetime, ...]] = []
+    for cutoff in cutoffs:
+        labels = horizon(cutoff, horizon_days or 0, zone)
+        starts = (look_back(cutoff, days, zone).start for days in windows_days)
+        rows.append((cutoff, labels.start, labels.end, *starts))
+    # Literals, not createDataFrame: no Python worker is started for a handful of constants.
+    parts = [
+        spark.range(1).select(*(F.lit(v).alias(c.split()[0]) for v, c in zip(r, columns, strict=True))) for r in rows
+    ]
+    return reduce(DataFrame.unionAll, parts)
+
+
+def with_row_id(customers: DataFrame) -> DataFrame:
+    """Add `row_id`, a 64-bit hash of (customer, cutoff) that does not depend on partitions or ranks."""
+    return customers.withColumn("row_id", F.xxhash64("customer_id", F.col("cutoff").cast("string")))
+
+
+def split_of(customer: Column, shares: tuple[float, float, float], *, seed: int) -> Column:
+    """The split of a customer: by a hash, so that it is the same in every run and for every cutoff.
+
+    The first 60 bits of SHA-256 of 'seed:customer' modulo 10,000 are compared with the cumulated shares.
+    """
+    head = F.substring(F.sha2(F.concat(F.lit(f"{seed}:"), customer), 256), 1, 15)
+    bucket = F.conv(head, 16, 10).cast("bigint") % 10_000
+    train, validation = round(shares[0] * 10_000), round((shares[0] + shares[1]) * 10_000)
+    return F.when(bucket < train, "train").when(bucket < validation, "validation").otherwise("test")

@@ -1,0 +1,105 @@
+"""The run ledger: one row per stage and run; the only place by which readers resolve versions.
+
+A stage is published by its ledger row, the last commit of the stage. Tables whose versions no row names are not read.
+Rows are written by delta-rs: a run that finds everything unchanged starts no JVM.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+
+from ringmill import __version__
+from ringmill.contracts import LEDGER_RUNS
+from ringmill.errors import InputError
+from ringmill.lake.tables import Lake
+
+_JSON = ("configuration", "inputs", "outputs", "counts", "laws", "detail")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stage of one run, as the ledger keeps it."""
+
+    run_id: str
+    pipeline: str
+    stage: str
+    outcome: str
+    key: str
+    code: str
+    configuration: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    laws: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    seconds: float = 0.0
+    peak_bytes: int = 0
+    host: str = field(default_factory=socket.gethostname)
+    user: str = field(default_factory=getpass.getuser)
+    ringmill: str = __version__
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Entry:
+        return cls(**{name: json.loads(value) if name in _JSON else value for name, value in row.items()})
+
+    def to_row(self) -> dict[str, Any]:
+        row = asdict(self)
+        return row | {name: json.dumps(row[name], default=str, sort_keys=True) for name in _JSON}
+
+
+SCHEMA = pa.schema(
+    [
+        pa.field(
+            column.name,
+            {"timestamp": pa.timestamp("us", tz="UTC"), "double": pa.float64(), "bigint": pa.int64()}.get(
+                column.type, pa.string()
+            ),
+            nullable=column.nullable,
+        )
+        for column in LEDGER_RUNS.columns
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The ledger of one warehouse."""
+
+    lake: Lake
+
+    def append(self, entry: Entry) -> None:
+        """Add one row; for outcome 'published' this is what publishes the stage."""
+        self.lake.append_arrow(LEDGER_RUNS.path, pa.Table.from_pylist([entry.to_row()], schema=SCHEMA))
+
+    def entries(self) -> list[Entry]:
+        """All rows, oldest first; empty where the warehouse has no ledger."""
+        try:
+            rows = DeltaTable(self.lake.path(LEDGER_RUNS.path)).to_pyarrow_table()
+        except TableNotFoundError:
+            return []
+        # A later row can carry the same microsecond only from another process; run_id settles the order.
+        order = pc.sort_indices(rows, sort_keys=[("started_at", "ascending"), ("run_id", "ascending")])
+        return [Entry.from_row(row) for row in rows.take(order).to_pylist()]
+
+    def published(self, stage: str) -> Entry | None:
+        """The stage's last row with outcome 'published'."""
+        found = [entry for entry in self.entries() if entry.stage == stage and entry.outcome == "published"]
+        return found[-1] if found else None
+
+    def resolve(self, stage: str) -> Entry:
+        """The stage's last published row. Raises InputError where there is none."""
+        if (entry := self.published(stage)) is None:
+            raise InputError.not_published(stage, self.lake.root)
+        return entry

@@ -1,0 +1,31 @@
+"""Cutoffs that follow from the data: what `clean` found to be its first and last event."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from ringmill.errors import InputError
+from ringmill.pipeline.stage import Run
+from ringmill.windows import midnight, next_midnight
+
+
+def event_range(run: Run) -> tuple[datetime, datetime]:
+    """The instants of the first and the last clean line of a known customer."""
+    detail = run.ledger.resolve("clean").detail
+    return datetime.fromisoformat(detail["first_event_at"]), datetime.fromisoformat(detail["last_event_at"])
+
+
+def default_cutoff(run: Run) -> date:
+    """The first local midnight after the last event."""
+    return next_midnight(event_range(run)[1], run.config.zone)
+
+
+def check_cutoff(run: Run, cutoff: date, *, key: str, horizon_end: datetime | None = None) -> None:
+    """Raises InputError for a cutoff with no event before it, or past the data's end, or with a horizon past it."""
+    zone = run.config.zone
+    first, last = event_range(run)
+    data_ends = midnight(next_midnight(last, zone), zone)
+    late = midnight(cutoff, zone) > data_ends or (horizon_end is not None and horizon_end > data_ends)
+    if midnight(cutoff, zone) <= first or late:
+        hint = f", and events up to {horizon_end:%Y-%m-%d} after it" if horizon_end else ""
+        raise InputError.cutoff_outside(key, cutoff, first.date(), last.date(), hint)

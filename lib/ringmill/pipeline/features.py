@@ -1,0 +1,130 @@
+"""Stage features: clean/rows → features/<name>, one row per (customer, train cutoff), encoded with frozen state."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.contracts import CLEAN_ROWS, Table, features_columns
+from ringmill.errors import InputError, LawError
+from ringmill.pipeline.cutoffs import check_cutoff
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.windows import horizon
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SPLITS = ("train", "validation", "test")
+
+
+def table_of(config: Config, measures: Sequence[str]) -> Table:
+    """The contract of features/<name> under this configuration."""
+    return Table(
+        path=f"features/{config.features.name}",
+        grain="one row per (customer, cutoff) with a sales line before the cutoff",
+        columns=features_columns(tuple(measures)),
+        partition_by=("split",),
+    )
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"features": dump(config.features), "zone": config.zone, "seed": config.seed}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    return {CLEAN_ROWS.path: run.ledger.resolve("clean").outputs[CLEAN_ROWS.path]}
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from pyspark.sql import functions as F
+
+    from ringmill.features.apply import encoder
+    from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
+    from ringmill.features.fit import fit
+
+    section, zone = run.config.features, run.config.zone
+    for cutoff in section.train_cutoffs:
+        end = horizon(cutoff, section.horizon_days, zone).end
+        check_cutoff(run, cutoff, key="features.train_cutoffs", horizon_end=end)
+    measures = measure_names(section.windows_days)
+    table = table_of(run.config, measures)
+    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    step.say(f"measures at {', '.join(map(str, section.train_cutoffs))}")
+    customers = (
+        rows.transform(
+            summarise_measures,
+            section.train_cutoffs,
+            windows_days=section.windows_days,
+            horizon_days=section.horizon_days,
+            zone=zone,
+        )
+        .transform(with_row_id)
+        .withColumn("split", split_of(F.col("customer_id"), section.shares, seed=run.config.seed))
+        .persist()
+    )
+    law_2 = _law_2(customers, section.train_cutoffs, section.horizon_days, zone)
+    step.say("fitting on the train split")
+    state = fit(customers.where("split = 'train'"), measures, top_countries=section.top_countries)
+    schema = customers.schema.add("x", _float_list())
+    version = run.lake.write(customers.mapInArrow(encoder(state), schema), table, run_id=run.run_id)
+    customers.unpersist()
+    counts = _counts(run, table, version)
+    return Result(
+        outputs={table.path: version},
+        counts=counts,
+        summary=f"{sum(counts.values()):,} rows × {len(state.names)} features, {counts['train']:,} to train on",
+        laws={"law 2": law_2},
+        detail={"state": state.to_json(), "state_hash": state.hash, "names": state.names, "measures": measures},
+    )
+
+
+def _float_list() -> Any:
+    from pyspark.sql.types import ArrayType, FloatType
+
+    return ArrayType(FloatType(), containsNull=False)
+
+
+def _law_2(customers: DataFrame, cutoffs: Sequence[date], days: int, zone: str) -> dict[str, Any]:
+    """Group split: no customer in two splits; and every instant seen, or labelled, lies in its window (one action)."""
+    from pyspark.sql import functions as F
+
+    per_customer = customers.groupBy("customer_id").agg(F.count_distinct("split").alias("splits"))
+    shared = per_customer.where("splits > 1").count()
+    if shared:
+        raise LawError.broken("Law 2", "features", "no customer in two splits", f"{shared} customers")
+    proof: dict[str, Any] = {"kind": "group", "customers_in_two_splits": shared}
+    found = customers.groupBy("cutoff").agg(
+        F.max("last_seen_at").alias("seen"),
+        F.min("first_label_at").alias("first_label"),
+        F.max("last_label_at").alias("last_label"),
+    )
+    windows = {cutoff: horizon(cutoff, days, zone) for cutoff in cutoffs}
+    for row in found.collect():
+        window = windows[row["cutoff"]]
+        labels = [_utc(row[name]) for name in ("first_label", "last_label") if row[name] is not None]
+        if _utc(row["seen"]) >= window.start or not all(label in window for label in labels):
+            raise LawError.broken("Law 2", "features", f"events before {window.start}, labels in {window}", str(row))
+        proof[str(row["cutoff"])] = {"latest_event": str(row["seen"]), "labels": [str(label) for label in labels]}
+    if missing := {cutoff for cutoff in windows if str(cutoff) not in proof}:
+        raise InputError.nothing_left("features", f"no customer has a sale before {min(missing)}")
+    return proof
+
+
+def _utc(instant: Any) -> Any:
+    """Spark hands timestamps to Python as naive local times of this process; make them aware again."""
+    return instant.astimezone()
+
+
+def _counts(run: Run, table: Table, version: int) -> dict[str, int]:
+    splits = run.lake.read_arrow(table.path, version, ["split"])["split"].to_pylist()
+    counts = {split: splits.count(split) for split in SPLITS}
+    if empty := [split for split, rows in counts.items() if rows == 0]:
+        raise InputError.nothing_left(table.path, f"no row in split {', '.join(empty)}; {len(splits)} rows in all")
+    return counts
+
+
+FEATURES = Stage("features", ("ringmill.pipeline.features",), _configuration, _inputs, _body)

@@ -1,0 +1,58 @@
+"""Commands: one stage, or all of a pipeline, from a YAML; the one place where configuration becomes a run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from ringmill.config import Config, load
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.clean import CLEAN
+from ringmill.pipeline.features import FEATURES
+from ringmill.pipeline.generate import GENERATE
+from ringmill.pipeline.report import REPORT
+from ringmill.pipeline.rfm import RFM
+from ringmill.pipeline.score import SCORE
+from ringmill.pipeline.stage import Run, Stage, execute
+from ringmill.pipeline.train import TRAIN, planned
+
+STAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, TRAIN, SCORE, REPORT)}
+
+
+def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: Iterable[str]) -> Config:
+    """The YAML with the command's settings laid over it; a raw path given on the command line takes the place of a
+    generated shop."""
+    extra = list(settings)
+    if raw is not None:
+        extra += [f"raw.path={raw}", "generate=null"]
+    return load(conf, extra, warehouse=warehouse)
+
+
+def run_stages(config: Config, names: Sequence[str]) -> list[Entry]:
+    """Run the named stages in order; the session, if one was started, is stopped at the end, however it comes."""
+    started = time.monotonic()
+    run = Run(config)
+    entries: list[Entry] = []
+    try:
+        for name in names:
+            entries.append(execute(STAGES[name], run))
+    finally:
+        peak = run.close()
+    report = next((entry.detail["path"] for entry in entries if entry.stage == "report"), None)
+    run.progress.close(seconds=time.monotonic() - started, peak_bytes=peak, report=report)
+    return entries
+
+
+def run_all(config: Config) -> list[Entry]:
+    """All stages; `generate` only where the configuration has a shop to generate."""
+    return run_stages(config, [name for name in STAGES if name != "generate" or config.generate is not None])
+
+
+def print_plan(config: Config) -> None:
+    """Print the hand-off's plan for the published features; starts neither Spark nor ranks."""
+    run = Run(config)
+    try:
+        run.progress.console.print(planned(run))
+    finally:
+        run.close()

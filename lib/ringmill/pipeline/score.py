@@ -1,0 +1,73 @@
+"""Stage score: clean/rows at the score cutoff + the current model → scores/<name>, one row per customer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.contracts import CLEAN_ROWS, SCORES
+from ringmill.errors import LawError
+from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.stage import Result, Run, Stage
+
+ROWS_PER_SCORER = 200_000
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"score": dump(config.score), "windows_days": config.features.windows_days, "zone": config.zone}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    clean, train = run.ledger.resolve("clean"), run.ledger.resolve("train")
+    return {CLEAN_ROWS.path: clean.outputs[CLEAN_ROWS.path], "model": train.detail["model"]}
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from pyspark.sql import functions as F
+
+    from ringmill.features.events import measure_names, summarise_measures
+    from ringmill.score.batches import scored
+
+    config = run.config
+    cutoff = config.score.cutoff or default_cutoff(run)
+    check_cutoff(run, cutoff, key="score.cutoff")
+    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    measures = measure_names(config.features.windows_days)
+    step.say(f"features of every customer as of {cutoff}")
+    customers = (
+        rows.transform(
+            summarise_measures, [cutoff], windows_days=config.features.windows_days, horizon_days=None, zone=config.zone
+        )
+        .select("customer_id", "cutoff", *measures, "country")
+        .persist()
+    )
+    expected = customers.count()
+    step.say(f"scoring {expected:,} customers")
+    model = Path(run.lake.path(inputs["model"]))
+    # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.
+    tasks = min(run.spark.sparkContext.defaultParallelism, 1 + expected // ROWS_PER_SCORER)
+    answers = customers.coalesce(tasks).mapInArrow(
+        scored(str(model), str(run.log_folder)),
+        "customer_id string, cutoff date, buy_probability double, expected_spend double",
+    )
+    version = run.lake.write(answers.withColumn("model_run", F.lit(model.name)), SCORES, run_id=run.run_id)
+    customers.unpersist()
+    written = run.lake.read_arrow(SCORES.path, version, ["customer_id", "buy_probability", "expected_spend"])
+    distinct = len(set(written["customer_id"].to_pylist()))
+    if not expected == written.num_rows == distinct:
+        received = f"{written.num_rows} rows, {distinct} customers"
+        raise LawError.broken("Scoring", SCORES.path, f"one row for each of {expected} customers", received)
+    probability = written["buy_probability"].to_numpy()
+    return Result(
+        outputs={SCORES.path: version},
+        counts={"customers": expected},
+        summary=f"{expected:,} customers as of {cutoff}, {probability.sum():,.0f} expected to buy",
+        detail={"cutoff": str(cutoff)},
+    )
+
+
+SCORE = Stage("score", ("ringmill.pipeline.score", "ringmill.score.scorer"), _configuration, _inputs, _body)

@@ -1,0 +1,148 @@
+"""Run one stage: skip it if its key is published (law 3), else run it, check its laws, publish by a ledger row."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringmill.config.models import Config
+from ringmill.errors import RingmillError
+from ringmill.lake.key import code_hash, stage_key
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.tables import Lake
+from ringmill.pipeline.memory import MemoryWatch
+from ringmill.pipeline.progress import Progress, Step
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@dataclass
+class Run:
+    """One run of a command: its configuration, warehouse, and a Spark session that starts when a stage asks for it."""
+
+    config: Config
+    progress: Progress = field(default_factory=Progress)
+    session: SparkSession | None = None
+    run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+
+    def __post_init__(self) -> None:
+        self.lake = Lake(_absolute(self.config.warehouse))
+        self.ledger = Ledger(self.lake)
+        self.memory = MemoryWatch().start()
+        self.lake.check_writable()
+
+    @property
+    def log_folder(self) -> Path:
+        """Where logs of Spark and ranks go: under a local warehouse, else under the working directory."""
+        base = Path(self.lake.root) if "://" not in self.lake.root else Path("logs-ringmill").absolute()
+        return base / "logs" / self.run_id
+
+    @property
+    def spark(self) -> SparkSession:
+        if self.session is None:
+            from ringmill.lake.session import open_session
+
+            section = self.config.spark
+            self.session = open_session(section, name=self.config.pipeline, log=self.log_folder / "spark.log")
+        return self.session
+
+    def close(self) -> int:
+        """Stop what the run started; returns its peak memory in bytes."""
+        if self.session is not None:
+            self.session.stop()
+            self.session = None
+        return self.memory.stop()
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage's body hands to the ledger."""
+
+    outputs: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    summary: str
+    laws: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as data: what its key is made of, and the function that does it."""
+
+    name: str
+    modules: Sequence[str]
+    configuration: Callable[[Config], Mapping[str, Any]]
+    inputs: Callable[[Run], Mapping[str, Any]]
+    body: Callable[[Run, Mapping[str, Any], Step], Result]
+
+    def key(self, config: Config, inputs: Mapping[str, Any]) -> str:
+        return stage_key(inputs, self.configuration(config), code_hash(*self.modules))
+
+
+def execute(stage: Stage, run: Run) -> Entry:
+    """Publish the stage, or find it published.
+
+    Raises:
+        RingmillError: as the stage says; the ledger keeps a row with outcome 'failed', and no table version of this
+            stage becomes visible.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    inputs = stage.inputs(run)
+    code = code_hash(*stage.modules)
+    entry = Entry(
+        run_id=run.run_id,
+        pipeline=run.config.pipeline,
+        stage=stage.name,
+        outcome="failed",
+        key=stage.key(run.config, inputs),
+        code=code,
+        configuration=stage.configuration(run.config),
+        inputs=inputs,
+        started_at=started,
+    )
+    last = run.ledger.published(stage.name)
+    if last is not None and last.key == entry.key:
+        return _record(run, entry, _unchanged(last), clock, outcome="unchanged")
+    try:
+        with run.progress.stage(stage.name) as step:
+            result = stage.body(run, inputs, step)
+    except RingmillError as error:
+        _append(run, entry, Result({}, {}, "", detail={"error": str(error)}), clock, outcome="failed")
+        raise
+    return _record(run, entry, result, clock, outcome="published")
+
+
+def _unchanged(last: Entry) -> Result:
+    return Result(last.outputs, last.counts, str(last.detail.get("summary", "")), last.laws, last.detail)
+
+
+def _record(run: Run, entry: Entry, result: Result, clock: float, *, outcome: str) -> Entry:
+    written = _append(run, entry, result, clock, outcome=outcome)
+    run.progress.finished(entry.stage, outcome, result.summary, written.seconds)
+    return written
+
+
+def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: str) -> Entry:
+    fields = {name: getattr(entry, name) for name in entry.__dataclass_fields__}
+    fields |= {
+        "outcome": outcome,
+        "outputs": result.outputs,
+        "counts": result.counts,
+        "laws": result.laws,
+        "detail": {**result.detail, "summary": result.summary},
+        "seconds": time.monotonic() - clock,
+        "peak_bytes": run.memory.peak_bytes,
+    }
+    written = Entry(**fields)
+    run.ledger.append(written)
+    return written
+
+
+def _absolute(root: str) -> str:
+    return root if "://" in root else str(Path(root).absolute())

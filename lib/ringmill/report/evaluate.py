@@ -1,0 +1,76 @@
+"""Held-out predictions → the figures that say how good they are, with the interval that the sample size allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+RESAMPLES = 1_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A statistic on the sample, and its 95 % percentile bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
+
+
+def bootstrap(statistic: Callable[[NDArray[np.intp]], float], rows: int, *, seed: int) -> Interval:
+    """A statistic of row numbers → its value and interval over seeded resamples of rows.
+
+    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval. Resamples on which the
+    statistic is not defined (one class only) are left out.
+    """
+    generator = np.random.Generator(np.random.Philox(seed))
+    values = [statistic(generator.integers(0, rows, rows)) for _ in range(RESAMPLES)]
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return Interval(statistic(np.arange(rows)), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Decile:
+    """A tenth of the customers, by expected spend."""
+
+    customers: int
+    expected_mean: float
+    actual_mean: float
+
+
+def spend_deciles(expected: Floats, actual: Floats) -> list[Decile]:
+    """Customers sorted by expected spend → ten groups of equal size, highest first; fewer when there are under ten."""
+    order = np.argsort(-expected, kind="stable")
+    groups = [group for group in np.array_split(order, 10) if len(group)]
+    return [Decile(len(group), float(expected[group].mean()), float(actual[group].mean())) for group in groups]
+
+
+@dataclass(frozen=True)
+class SpendForecast:
+    """One way to foresee spend: its mean absolute error and its total."""
+
+    name: str
+    mean_absolute_error: float
+    total: float
+
+
+def compare_spend(forecasts: dict[str, Floats], actual: Floats) -> list[SpendForecast]:
+    """Named forecasts of the same customers → error and total of each, in the given order."""
+    return [
+        SpendForecast(name, float(np.abs(forecast - actual).mean()), float(forecast.sum()))
+        for name, forecast in forecasts.items()
+    ]
+
+
+def calibration(probability: Floats, label: Floats, *, bins: int = 8) -> list[tuple[float, float, int]]:
+    """Predictions in bins of equal size → (mean predicted, share that bought, customers) for each bin."""
+    order = np.argsort(probability, kind="stable")
+    groups = [group for group in np.array_split(order, bins) if len(group)]
+    return [(float(probability[group].mean()), float(label[group].mean()), len(group)) for group in groups]

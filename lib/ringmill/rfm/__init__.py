@@ -1,0 +1,1 @@
+"""Orders to one row per customer: recency, frequency and monetary value, their scores and segments."""

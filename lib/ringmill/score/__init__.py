@@ -1,0 +1,1 @@
+"""A trained model applied by Arrow batch, and what it is compared with."""

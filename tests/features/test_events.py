@@ -1,0 +1,110 @@
+from datetime import date
+
+import pytest
+
+from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
+from rows import by_customer, clean_rows
+
+pytestmark = pytest.mark.spark
+CUTOFF = date(2024, 4, 1)
+WINDOWS = (7, 30)
+
+
+def measures(rows, *cutoffs, horizon_days=10, zone="UTC"):
+    return summarise_measures(rows, cutoffs or (CUTOFF,), windows_days=WINDOWS, horizon_days=horizon_days, zone=zone)
+
+
+def test_windows_hold_their_first_instant_and_not_the_cutoff(spark):
+    rows = clean_rows(
+        spark,
+        {"order_id": "1", "ordered_at": "2024-03-01 23:59:59"},  # before the 30 days
+        {"order_id": "2", "ordered_at": "2024-03-02 00:00:00"},  # first instant of the 30 days
+        {"order_id": "3", "ordered_at": "2024-03-25 00:00:00"},  # first instant of the 7 days
+        {"order_id": "4", "ordered_at": "2024-04-01 00:00:00"},  # the cutoff: a label
+    )
+    ann = by_customer(measures(rows))["ann"]
+    assert (ann["order_count"], ann["order_count_30d"], ann["order_count_7d"]) == (3.0, 2.0, 1.0)
+    assert (ann["spend_total"], ann["spend_total_30d"], ann["spend_total_7d"]) == (30.0, 20.0, 10.0)
+    assert (ann["label_buy"], ann["label_spend"]) == (1.0, 10.0)
+
+
+def test_law_2_what_happens_or_becomes_known_after_the_cutoff_changes_no_measure(spark):
+    history = {"order_id": "1", "ordered_at": "2024-03-20 00:00:00"}
+    later = [
+        {"order_id": "2", "quantity": 500, "ordered_at": "2024-04-05 00:00:00"},
+        {"order_id": "3", "quantity": 500, "ordered_at": "2024-03-20 00:00:00", "known_at": "2024-04-01 00:00:00"},
+        {"order_id": "C1", "quantity": -1, "is_cancellation": True, "ordered_at": "2024-04-02 00:00:00"},
+    ]
+    alone = by_customer(measures(clean_rows(spark, history)))["ann"]
+    with_future = by_customer(measures(clean_rows(spark, history, *later)))["ann"]
+    names = [*measure_names(WINDOWS), "country"]
+    assert {name: with_future[name] for name in names} == {name: alone[name] for name in names}
+    assert (alone["label_buy"], with_future["label_buy"], with_future["label_spend"]) == (0.0, 1.0, 5000.0)
+
+
+def test_the_horizons_end_is_exclusive_and_a_cancellation_is_no_purchase(spark):
+    rows = clean_rows(
+        spark,
+        {},
+        {"order_id": "2", "ordered_at": "2024-04-11 00:00:00"},
+        {"order_id": "C3", "quantity": -1, "is_cancellation": True, "ordered_at": "2024-04-02 00:00:00"},
+    )
+    ann = by_customer(measures(rows))["ann"]
+    assert (ann["label_buy"], ann["label_spend"]) == (0.0, 0.0)
+
+
+def test_several_cutoffs_give_a_row_each_in_one_pass(spark):
+    rows = clean_rows(
+        spark, {"ordered_at": "2024-03-01 00:00:00"}, {"order_id": "2", "ordered_at": "2024-03-05 00:00:00"}
+    )
+    found = {row["cutoff"]: row for row in measures(rows, date(2024, 3, 3), CUTOFF).collect()}
+    assert found[date(2024, 3, 3)]["order_count"] == 1.0
+    assert found[date(2024, 3, 3)]["label_buy"] == 1.0
+    assert found[CUTOFF]["order_count"] == 2.0
+    assert date(2024, 3, 1) not in {row["cutoff"] for row in measures(rows, date(2024, 3, 1)).collect()}
+
+
+def test_gaps_are_null_for_one_day_with_orders_and_breadth_counts_distinct_products(spark):
+    rows = clean_rows(
+        spark,
+        {"customer_id": "once", "product_id": "A"},
+        {"customer_id": "once", "product_id": "A", "order_id": "2"},
+        {"customer_id": "thrice", "order_id": "3", "ordered_at": "2024-03-01 10:00:00"},
+        {"customer_id": "thrice", "order_id": "4", "product_id": "B", "ordered_at": "2024-03-05 10:00:00"},
+        {"customer_id": "thrice", "order_id": "5", "product_id": "C", "ordered_at": "2024-03-13 10:00:00"},
+        {"customer_id": "thrice", "order_id": "5", "product_id": "D", "ordered_at": "2024-03-13 10:00:00"},
+    )
+    customers = by_customer(measures(rows))
+    once, thrice = customers["once"], customers["thrice"]
+    assert (once["gap_days_mean"], once["gap_days_trend"], once["product_count"], once["active_days"]) == (
+        None,
+        None,
+        1.0,
+        1.0,
+    )
+    assert (thrice["gap_days_mean"], thrice["gap_days_trend"]) == (6.0, 8.0 / 6.0)
+    assert (thrice["product_count"], thrice["basket_products_mean"]) == (4.0, 4.0 / 3.0)
+
+
+def test_scoring_has_no_labels(spark):
+    ann = by_customer(measures(clean_rows(spark, {}), horizon_days=None))["ann"]
+    assert (ann["label_buy"], ann["label_spend"]) == (None, None)
+
+
+def test_a_customers_split_is_the_same_at_every_cutoff_and_shares_come_out(spark):
+    frame = spark.range(20_000).selectExpr("cast(id as string) customer_id")
+    counts = {
+        row["split"]: row["count"]
+        for row in frame.withColumn("split", split_of(frame.customer_id, (0.7, 0.15, 0.15), seed=1))
+        .groupBy("split")
+        .count()
+        .collect()
+    }
+    assert abs(counts["train"] / 20_000 - 0.7) < 0.01
+    assert abs(counts["validation"] / 20_000 - 0.15) < 0.01
+
+
+def test_row_ids_differ_by_customer_and_by_cutoff(spark):
+    rows = clean_rows(spark, {}, {"customer_id": "bob"})
+    ids = [row["row_id"] for row in measures(rows, date(2024, 3, 5), CUTOFF).transform(with_row_id).collect()]
+    assert len(ids) == len(set(ids)) == 4
