@@ -1,0 +1,47 @@
+"""Copies of a line: exact ones, and lines that share the configured key. Both are counted in one shuffle."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+# By clean.keep: which status and reason the lines get that do not stay.
+STATUS = {"first": "duplicate", "last": "superseded"}
+REASONS = {
+    "first": ("key_duplicate", "similar_key_duplicate"),
+    "last": ("superseded_by_key", "superseded_by_similar_key"),
+}
+
+
+def with_copy_number(lines: DataFrame, columns: list[str], *, key: dict[str, Column]) -> DataFrame:
+    """Add `_copy` (1 for the first of each set of lines equal in all `columns`, nulls equal) and the key's columns.
+
+    Lines are gathered by the key where there is one, else by a hash of all columns, and both windows of this module
+    are satisfied by that one shuffle. The hash is also the first sort column: one comparison of two integers settles
+    nearly every pair, and the columns behind it keep the result exact.
+    """
+    hashed = lines.select("*", F.xxhash64(*columns).alias("_hash"), *(key[name].alias(name) for name in key))
+    gathered = hashed.repartition(*(list(key) or ["_hash"]))
+    # Among equal lines only the file can differ, so the choice of the first does not depend on the order of arrival.
+    copies = Window.partitionBy(*key, "_hash", *columns).orderBy("source_file")
+    return gathered.withColumn("_copy", F.row_number().over(copies))
+
+
+def with_key_rank(rows: DataFrame, *, key: list[str], as_written: list[str], keep: str) -> DataFrame:
+    """Add `_rank` (1 for the row of each key that stays, null where no key is at stake) and `_similar`.
+
+    Only rows with `_candidate` compete, by `known_at`; ties are settled by the hash of the raw line. `_similar` is true
+    where the key as it was written differs from the one of the row that stays.
+    """
+    if not key:
+        return rows.withColumns({"_rank": F.lit(None).cast("int"), "_similar": F.lit(False)})
+    # The key as columns, so that the shuffle by them satisfies this window too.
+    known = F.col("known_at").desc() if keep == "last" else F.col("known_at").asc()
+    ranked = Window.partitionBy(*key, "_candidate").orderBy(known, "_hash")
+    written = F.struct(*as_written)
+    return rows.withColumns(
+        {
+            "_rank": F.when(F.col("_candidate"), F.row_number().over(ranked)),
+            "_similar": ~written.eqNullSafe(F.first(written).over(ranked)),
+        }
+    )

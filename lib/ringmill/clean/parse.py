@@ -1,0 +1,85 @@
+"""Text → typed values. A value that is there but cannot be read is null here and true in its `unreadable` column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import reduce
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+TEXTS = ("line_id", "order_id", "product_id", "description", "customer_id", "country")
+IDS = ("line_id", "order_id", "product_id", "customer_id")
+# Without one of these a row says nothing; a text in one of them that cannot be read makes the row unreadable.
+NEEDED = ("quantity", "unit_price", "ordered_at", "known_at")
+# What typed sources become as text: fractions of a second, and instants that carry their offset.
+WRITTEN_BY_READER = ("yyyy-MM-dd HH:mm:ss.SSSSSS", "yyyy-MM-dd HH:mm:ssXXX", "yyyy-MM-dd HH:mm:ss.SSSSSSXXX")
+_OFFSET = re.compile(r"[XxZOVz]")
+_QUOTED = re.compile(r"'[^']*'")
+
+
+def trimmed(text: Column) -> Column:
+    """Text without white space at its ends; null where nothing is left."""
+    return F.nullif(F.trim(text), F.lit(""))
+
+
+def read_id(text: Column) -> Column:
+    """An id as text. '13069.0' is 13069: pandas writes so what it holds as a double because one id is missing."""
+    return F.when(text.endswith(".0"), F.regexp_replace(text, r"^(\d+)\.0$", "$1")).otherwise(text)
+
+
+def read_text(name: str, text: Column) -> Column:
+    """A trimmed text as the value of column `name`: ids normalised, product codes in upper case."""
+    if name == "product_id":
+        return F.upper(read_id(text))
+    return read_id(text) if name in IDS else text
+
+
+def read_quantity(text: Column) -> Column:
+    """Whole pieces; '6.0' is 6, and '6.5' cannot be read."""
+    amount = text.try_cast("decimal(38,6)")
+    whole = F.when(amount == F.floor(amount), amount.try_cast("bigint"))
+    return F.coalesce(text.try_cast("bigint"), whole)
+
+
+def read_price(text: Column) -> Column:
+    """A finite decimal number. Java's doubles also know 'NaN', 'Infinity' and '1d', which are no prices."""
+    return F.when(text.try_cast("decimal(38,18)").isNotNull(), text.try_cast("double"))
+
+
+def read_instant(text: Column, formats: tuple[str, ...], zone: str) -> Column:
+    """A UTC instant by the first format that fits; local time in `zone` unless the format has an offset.
+
+    A local time that is skipped moves forward by the gap, one that occurs twice means its first occurrence
+    (see `ringmill.windows`). Needs a session whose time zone is UTC.
+    """
+    return F.coalesce(*(_by_format(text, form, zone) for form in (*formats, *WRITTEN_BY_READER)))
+
+
+def _by_format(text: Column, form: str, zone: str) -> Column:
+    parsed = F.try_to_timestamp(text, F.lit(form))
+    has_offset = _OFFSET.search(_QUOTED.sub("", form)) is not None
+    return parsed if has_offset else F.to_utc_timestamp(parsed, zone)
+
+
+def typed(texts: Mapping[str, Column], *, formats: tuple[str, ...], zone: str) -> dict[str, Column]:
+    """Trimmed texts by our names → typed columns by our names; a name without a text is null."""
+    missing = F.lit(None).cast("string")
+    columns = {name: read_text(name, texts.get(name, missing)) for name in TEXTS}
+    columns["quantity"] = read_quantity(texts.get("quantity", missing))
+    columns["unit_price"] = read_price(texts.get("unit_price", missing))
+    for name in ("ordered_at", "known_at"):
+        text = texts.get(name)
+        columns[name] = missing.cast("timestamp") if text is None else read_instant(text, formats, zone)
+    return columns
+
+
+def named(conditions: Mapping[str, Column]) -> Column:
+    """The names whose condition is true, in their order, as an array; none gives an empty one."""
+    if not conditions:
+        return F.array().cast("array<string>")
+    some = reduce(lambda one, other: one | other, conditions.values())
+    names = F.array_compact(F.array(*(F.when(holds, F.lit(name)) for name, holds in conditions.items())))
+    # Most rows have none: they skip building and filtering an array.
+    return F.when(some, names).otherwise(F.array().cast("array<string>"))

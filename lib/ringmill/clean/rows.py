@@ -1,0 +1,138 @@
+"""Raw lines → the rows of `clean/rows`: the order in which law 1 decides a row's status stands here."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ringmill.clean.duplicates import REASONS, STATUS, with_copy_number, with_key_rank
+from ringmill.clean.parse import NEEDED, named, trimmed, typed
+from ringmill.clean.rules import check_rules, is_product, violated, with_cancellation
+from ringmill.config.models import Clean, Raw
+from ringmill.contracts import CLEAN_ROWS
+from ringmill.errors import InputError
+
+ADDED = ("source_file", "_torn", "_repaired")
+
+
+def clean_rows(raw_lines: DataFrame, *, raw: Raw, clean: Clean, zone: str, batch: str) -> DataFrame:
+    """One raw line → one row of `contracts.CLEAN_ROWS`; no line is added and none is lost (law 1).
+
+    `raw_lines` holds the source's columns as strings, `source_file`, `_torn` (the text of a line that could not be
+    parsed) and, optionally, `_repaired`. A row's status is decided in this order: unreadable (rejected), exact
+    duplicate, rejected by rules, key duplicate or superseded, clean.
+
+    Raises:
+        InputError: a column of raw.columns is not there.
+        ConfigError: a rule cannot be used; the message names it.
+    """
+    if missing := set(raw.columns.values()) - set(raw_lines.columns):
+        raise InputError.missing_columns("raw lines", missing, raw_lines.columns)
+    names = [name for name in raw_lines.columns if name not in ADDED]
+    cells = {name: f"_cell{index}" for index, name in enumerate(names)}
+    texts: dict[str, Column] = {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.columns.items()}
+    values = typed(texts, formats=raw.timestamp_formats, zone=zone)
+    key = {f"_key_{name}": _comparable(name, values[name]) for name in clean.key}
+    lines = with_copy_number(_unnamed(raw_lines, cells), [*cells.values(), "_torn"], key=key)
+    rows = with_cancellation(_with_values(lines, values, texts, clean), clean)
+    check_rules(rows, raw, clean)
+    judged = _with_reasons(rows, raw, clean)
+    written = [cells[raw.columns[name]] for name in clean.key]
+    ranked = with_key_rank(judged, key=list(key), as_written=written, keep=clean.keep)
+    return _assemble_rows(ranked, cells, clean, batch)
+
+
+def _unnamed(raw_lines: DataFrame, cells: dict[str, str]) -> DataFrame:
+    """The source's columns under names of our own: theirs may be ours too, or differ from ours only by case.
+
+    The cells of a torn line may belong to other columns, so only its whole text is kept.
+    """
+    whole = F.col("_torn").isNull()
+    repaired = F.col("_repaired") if "_repaired" in raw_lines.columns else F.lit(False)
+    return raw_lines.select(
+        *(F.when(whole, F.col(f"`{name.replace('`', '``')}`")).alias(cell) for name, cell in cells.items()),
+        "source_file",
+        "_torn",
+        repaired.alias("_repaired"),
+    )
+
+
+def _comparable(name: str, value: Column) -> Column:
+    """A key's value without the differences that no one means: case, and white space within it."""
+    is_text = name not in ("quantity", "unit_price", "ordered_at", "known_at")
+    return F.upper(F.regexp_replace(value, r"\s+", " ")) if is_text else value
+
+
+def _with_values(lines: DataFrame, values: dict[str, Column], texts: dict[str, Column], clean: Clean) -> DataFrame:
+    """Add the typed columns, and for each that a row needs whether its text cannot be read."""
+    rows = lines.withColumns(values)
+    unread = {
+        f"_unreadable_{name}": texts[name].isNotNull() & F.col(name).isNull() if name in texts else F.lit(False)
+        for name in NEEDED
+    }
+    rows = rows.withColumns(unread)
+    if "known_at" not in texts:
+        rows = rows.withColumn("known_at", F.col("ordered_at"))
+    return rows.withColumns({"line_total": F.col("quantity") * F.col("unit_price"), "is_product": is_product(clean)})
+
+
+def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
+    """Add `_unreadable`, `_reasons`, `flags` and `_candidate`: clean so far, with a key."""
+    torn = F.col("_torn").isNotNull()
+    unreadable = {"torn_line": torn} | {f"unreadable_{name}": F.col(f"_unreadable_{name}") for name in NEEDED}
+    lacking = {f"missing_{name}": F.col(name).isNull() & ~F.col(f"_unreadable_{name}") for name in NEEDED}
+    if "known_at" not in raw.columns:
+        del lacking["missing_known_at"]
+    rejecting = lacking | {rule.name: violated(rule) for rule in clean.rules if rule.action == "reject"}
+    flagging = {rule.name: violated(rule) for rule in clean.rules if rule.action == "flag"}
+    rows = rows.withColumns(
+        {
+            "_unreadable": named(unreadable),
+            # Nothing can be said of the values of a line that could not be parsed.
+            "_broken": named({name: ~torn & broken for name, broken in rejecting.items()}),
+            "flags": named({name: ~torn & broken for name, broken in (flagging | _own_flags(clean)).items()}),
+        }
+    )
+    keyed = [F.col(f"_key_{name}").isNotNull() for name in clean.key]
+    candidate = (F.col("_copy") == 1) & (F.size("_unreadable") == 0) & (F.size("_broken") == 0)
+    for known in keyed:
+        candidate = candidate & known
+    return rows.withColumn("_candidate", candidate)
+
+
+def _own_flags(clean: Clean) -> dict[str, Column]:
+    flags = {"non_product": ~F.col("is_product"), "repaired_encoding": F.col("_repaired")}
+    if clean.late_after_days is not None:
+        delay = F.unix_micros("known_at") - F.unix_micros("ordered_at")
+        late = delay > int(clean.late_after_days * 86_400_000_000)
+        flags["late_arrival"] = F.coalesce(late, F.lit(False))
+    return flags
+
+
+def _assemble_rows(ranked: DataFrame, cells: dict[str, str], clean: Clean, batch: str) -> DataFrame:
+    """Decide the status, in law 1's order, and shape the contract's columns."""
+    by_key, by_similar_key = REASONS[clean.keep]
+    outcomes = [
+        (F.size("_unreadable") > 0, "rejected", F.concat("_unreadable", "_broken")),
+        (F.col("_copy") > 1, "duplicate", F.array(F.lit("exact_duplicate"))),
+        (F.size("_broken") > 0, "rejected", F.col("_broken")),
+        (
+            F.coalesce(F.col("_rank") > 1, F.lit(False)),
+            STATUS[clean.keep],
+            F.array(F.when(F.col("_similar"), F.lit(by_similar_key)).otherwise(F.lit(by_key))),
+        ),
+    ]
+    status, reasons = F.lit("clean"), F.array().cast("array<string>")
+    for holds, name, why in reversed(outcomes):
+        status = F.when(holds, F.lit(name)).otherwise(status)
+        reasons = F.when(holds, why).otherwise(reasons)
+    decided = ranked.withColumns({"status": status, "reasons": reasons, "source_batch": F.lit(batch)})
+    return decided.withColumn("raw", _raw_map(cells)).select(*CLEAN_ROWS.names)
+
+
+def _raw_map(cells: dict[str, str]) -> Column:
+    """The values as they came, by their names in the file; the whole text under `_torn` for a torn line."""
+    pairs = [part for name, cell in cells.items() for part in (F.lit(name), F.col(cell))]
+    torn = F.create_map(F.lit("_torn"), F.col("_torn"))
+    values = F.when(F.col("_torn").isNotNull(), torn).otherwise(F.create_map(*pairs))
+    return F.when(F.col("status") != "clean", values)

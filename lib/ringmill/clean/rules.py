@@ -1,0 +1,108 @@
+"""Rules of the configuration → columns that are true where a row violates the rule."""
+
+from __future__ import annotations
+
+import re
+from functools import reduce
+
+from pyspark.errors import AnalysisException, ParseException
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ringmill.clean.parse import NEEDED
+from ringmill.config.models import Clean, Raw, Rule
+from ringmill.errors import ConfigError
+
+NUMBERS = ("quantity", "unit_price")
+
+
+def violated(rule: Rule) -> Column:
+    """True where the row violates the rule; never null.
+
+    A value that was there and could not be read is not missing: it has a reason of its own.
+    """
+    if rule.violated_when is not None:
+        return _true(F.expr(rule.violated_when))
+    value = F.col(str(rule.column))
+    if rule.required:
+        return value.isNull() & ~F.col(f"_unreadable_{rule.column}") if rule.column in NEEDED else value.isNull()
+    if rule.pattern is not None:
+        return _true(~value.rlike(f"^(?:{rule.pattern})$"))
+    if rule.allowed:
+        return _true(~F.upper(value).isin(*_upper(rule.allowed)))
+    if rule.forbidden:
+        return _true(F.upper(value).isin(*_upper(rule.forbidden)))
+    below = value < rule.minimum if rule.minimum is not None else F.lit(False)
+    above = value > rule.maximum if rule.maximum is not None else F.lit(False)
+    return _true(below | above)
+
+
+def is_product(clean: Clean) -> Column:
+    """False for the codes that are no products; true where there is no code."""
+    code = F.col("product_id")
+    checks = []
+    if clean.non_products:
+        checks.append(code.isin(*_upper(clean.non_products)))
+    if clean.non_product_pattern is not None:
+        checks.append(code.rlike(f"^(?:{clean.non_product_pattern})$"))
+    return ~_true(reduce(lambda one, other: one | other, checks, F.lit(False)))
+
+
+def with_cancellation(rows: DataFrame, clean: Clean) -> DataFrame:
+    """Add `is_cancellation`: true on a line that takes back an earlier one, false where that cannot be told.
+
+    Raises:
+        ConfigError: the expression cannot be used.
+    """
+    _check_condition(rows, "clean.cancellation", clean.cancellation)
+    return rows.withColumn("is_cancellation", _true(F.expr(clean.cancellation)))
+
+
+def check_rules(rows: DataFrame, raw: Raw, clean: Clean) -> None:
+    """Resolve every expression against the typed columns; no job runs.
+
+    Raises:
+        ConfigError: an expression cannot be parsed, names a column that is not there or is no condition; a rule or the
+            key uses a column that raw.columns does not map; a bound is set on a column that is no number.
+    """
+    for rule in clean.rules:
+        _check_column(rule, raw)
+        if rule.violated_when is not None:
+            _check_condition(rows, f"clean.rules.{rule.name}.violated_when", rule.violated_when)
+    if unmapped := [name for name in clean.key if name not in raw.columns]:
+        raise ConfigError.bad_value("clean.key", "clean.key", _one_of(raw), ", ".join(unmapped))
+
+
+def _check_column(rule: Rule, raw: Raw) -> None:
+    key = f"clean.rules.{rule.name}"
+    if rule.column is not None and rule.column not in raw.columns and rule.column != "known_at":
+        raise ConfigError.bad_value(key, f"{key}.column", _one_of(raw), rule.column)
+    if (rule.minimum is not None or rule.maximum is not None) and rule.column not in NUMBERS:
+        raise ConfigError.bad_value(key, f"{key}.column", f"a bound on one of {', '.join(NUMBERS)}", rule.column)
+
+
+def _check_condition(rows: DataFrame, key: str, text: str) -> None:
+    try:
+        kind = rows.select(F.expr(text).alias("condition")).schema["condition"].dataType.simpleString()
+    except (ParseException, AnalysisException) as error:
+        # Spark's own suggestions name columns that only exist inside the stage.
+        problem = re.split(r" SQLSTATE| Did you mean", str(error).splitlines()[0].partition("] ")[2] or str(error))[0]
+        raise ConfigError.bad_value(key, key, _condition(rows), f"{text} ({problem})") from error
+    if kind not in ("boolean", "void"):
+        raise ConfigError.bad_value(key, key, _condition(rows), f"{text} (a {kind})")
+
+
+def _condition(rows: DataFrame) -> str:
+    return "a condition in Spark SQL over " + ", ".join(name for name in rows.columns if not name.startswith("_"))
+
+
+def _one_of(raw: Raw) -> str:
+    return "one of the columns in raw.columns: " + ", ".join(sorted(raw.columns))
+
+
+def _true(condition: Column) -> Column:
+    return F.coalesce(condition, F.lit(False))
+
+
+def _upper(values: tuple[str, ...]) -> list[str]:
+    return [value.strip().upper() for value in values]

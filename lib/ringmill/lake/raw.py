@@ -1,0 +1,154 @@
+"""Raw input → a frame with every source column as text, the file it came from, and the lines that could not be read."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from functools import reduce
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from ringmill.lake.files import Entry, RawFile, Source, batch_of, find_source, fingerprint
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+__all__ = ["Entry", "RawFile", "Source", "batch_of", "find_source", "fingerprint", "read_raw"]
+
+# Integers up to here are exact in a double.
+EXACT_INTEGERS = 2**53
+# Windows-1252 gives these 27 bytes another character than ISO-8859-1 does; the five undefined ones stay what they are.
+_MOVED = [code for code in range(0x80, 0xA0) if code not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)]
+LATIN_1 = "".join(map(chr, _MOVED))
+CP1252 = bytes(_MOVED).decode("cp1252")
+_TORN = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_torn"}
+
+
+def read_raw(spark: SparkSession, source: Source) -> DataFrame:
+    """The source's rows: every column of every file as string, `source_file`, `_torn` and `_repaired`.
+
+    `_torn` is the text of a CSV or JSON line that could not be parsed, else null. `_repaired` is true where a CSV line
+    has bytes that are no UTF-8 and were read as Windows-1252. Local timestamps become 'yyyy-MM-dd HH:mm:ss[.SSSSSS]',
+    instants end in 'Z', and an integral double has no '.0', so that no value is lost by becoming text.
+    """
+    if source.format == "delta":
+        table = spark.read.format("delta").option("versionAsOf", str(source.version)).load(source.path)
+        return _as_text(table, source)
+    groups = defaultdict(list)
+    for file in source.files:
+        if file.columns:
+            groups[file.columns, file.schema].append(file)
+    read = {"csv": _read_csv, "jsonl": _read_json, "parquet": _read_parquet}[source.format]
+    frames = [read(spark, source, files) for files in groups.values()]
+    return reduce(lambda left, right: left.unionByName(right), frames)
+
+
+def _read_parquet(spark: SparkSession, source: Source, files: list[RawFile]) -> DataFrame:
+    # Spark has no nanoseconds: read as a count of them, which pandas writes unless told otherwise.
+    spark.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
+    return _as_text(spark.read.parquet(*_paths(files)), source, files[0].nanos)
+
+
+def _read_json(spark: SparkSession, source: Source, files: list[RawFile]) -> DataFrame:
+    columns = files[0].columns
+    lines = spark.read.schema(_strings(columns)).options(**_TORN).json(_paths(files))
+    return _shaped(lines, {name: F.col(_quoted(name)) for name in columns}, source, torn=F.col("_torn"))
+
+
+def _read_csv(spark: SparkSession, source: Source, files: list[RawFile]) -> DataFrame:
+    """The files whose header has exactly the first one's columns in its order."""
+    # Names of our own: a file's name may be one that Spark reads as a path into a struct.
+    cells = {name: F.col(f"c{index}") for index, name in enumerate(files[0].columns)}
+    lines = (
+        spark.read.schema(_strings(tuple(f"c{index}" for index in range(len(cells)))))
+        .options(**_TORN)
+        .option("header", True)
+        .option("sep", source.delimiter)
+        .option("escape", '"')  # RFC 4180 doubles a quote; Spark's default is the backslash
+        .option("encoding", "ISO-8859-1")  # every byte is a character: nothing is lost before the cells are decoded
+        .option("columnPruning", False)  # a pruned parser does not see that a line is too short
+        .csv(_paths(files))
+    )
+    texts = {name: decoded(cell) for name, cell in cells.items()}
+    repaired = reduce(lambda one, other: one | other, map(needs_repair, cells.values()))
+    return _shaped(lines, texts, source, torn=decoded(F.col("_torn")), repaired=repaired)
+
+
+def decoded(latin_1: Column) -> Column:
+    """Text that was read as ISO-8859-1 → the text that its bytes are in UTF-8, or else in Windows-1252."""
+    as_utf8 = _utf8_of(latin_1)
+    repaired = F.when(F.is_valid_utf8(as_utf8), as_utf8).otherwise(F.translate(latin_1, LATIN_1, CP1252))
+    return F.when(_is_ascii(latin_1), latin_1).otherwise(repaired)
+
+
+def needs_repair(latin_1: Column) -> Column:
+    """True where the bytes of a text that was read as ISO-8859-1 are no UTF-8; false for null."""
+    return F.coalesce(~_is_ascii(latin_1) & ~F.is_valid_utf8(_utf8_of(latin_1)), F.lit(False))
+
+
+def _utf8_of(latin_1: Column) -> Column:
+    return F.encode(latin_1, "ISO-8859-1").cast("string")
+
+
+def _is_ascii(latin_1: Column) -> Column:
+    # Spark holds UTF-8: only ASCII has as many bytes as characters. Cheaper than a pattern, on nearly every cell.
+    return F.octet_length(latin_1) == F.char_length(latin_1)
+
+
+def _as_text(table: DataFrame, source: Source, nanos: tuple[str, ...] = ()) -> DataFrame:
+    texts = {}
+    for field in table.schema.fields:
+        value = F.col(_quoted(field.name))
+        if field.name in nanos:
+            value = F.timestamp_micros(F.floor(value / 1_000)).cast("timestamp_ntz")
+        texts[field.name] = _text_of(value, "string" if field.name in nanos else field.dataType.simpleString())
+    return _shaped(table, texts, source)
+
+
+def _text_of(value: Column, kind: str) -> Column:
+    """A typed value as text that reads back as the same value; NaN, which means missing in pandas' files, is null."""
+    if kind in ("double", "float"):
+        whole = (F.abs(value) < EXACT_INTEGERS) & (value == F.floor(value))
+        text = F.when(whole, value.cast("bigint").cast("string")).otherwise(value.cast("string"))
+        return F.when(~F.isnan(value), text)
+    if kind == "timestamp":
+        return F.concat(value.cast("timestamp_ntz").cast("string"), F.lit("Z"))
+    return value.cast("string")
+
+
+def _shaped(
+    lines: DataFrame,
+    texts: dict[str, Column],
+    source: Source,
+    *,
+    torn: Column | None = None,
+    repaired: Column | None = None,
+) -> DataFrame:
+    """All columns of the source in its order; those that this file lacks are null."""
+    missing = F.lit(None).cast("string")
+    file_name = F.col("_metadata.file_name")
+    if any(quote(file.name) != file.name for file in source.files):
+        # Spark gives the name as in a URI, where a plus sign is a plus sign.
+        file_name = F.url_decode(F.replace(file_name, F.lit("+"), F.lit("%2B")))
+    return lines.select(
+        *(texts.get(name, missing).alias(name) for name in source.columns),
+        file_name.alias("source_file"),
+        (missing if torn is None else torn).alias("_torn"),
+        (F.lit(False) if repaired is None else repaired).alias("_repaired"),
+    )
+
+
+def _strings(names: tuple[str, ...]) -> StructType:
+    return StructType([StructField(name, StringType()) for name in (*names, "_torn")])
+
+
+def _quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _paths(files: list[RawFile]) -> list[str]:
+    """The files' paths, written so that Spark sees no glob in them."""
+    return [re.sub(r"([\[\]{}*?\\])", r"\\\1", file.path) for file in files]
