@@ -191,6 +191,26 @@ class PlanError(RingmillError):
             todo="raise train.memory_mb or train on fewer rows",
         )
 
+    @classmethod
+    def no_rows(cls, table: str, split: str) -> PlanError:
+        return cls(
+            f"There is no {split} row to train with.",
+            where=table,
+            expected=f"at least one row with split = '{split}'",
+            received="0 rows",
+            todo="use more customers or cutoffs, or change features.shares",
+        )
+
+    @classmethod
+    def no_file(cls, path: str, problem: str) -> PlanError:
+        return cls(
+            "A file of the pinned table version cannot be read.",
+            where=path,
+            expected="the file that the table's log names",
+            received=problem,
+            todo="if the version was vacuumed, build the table again with the stage that writes it",
+        )
+
 
 class LawError(RingmillError):
     """A law that every run must keep was broken; nothing was published."""
@@ -221,6 +241,26 @@ class TrainingError(RingmillError):
             expected="every rank to end with status 0",
             received=tail,
             todo="read the log named above; run the same command again to resume from the last checkpoint",
+        )
+
+    @classmethod
+    def not_ready(cls, missing: str, todo: str) -> TrainingError:
+        return cls(
+            f"Training on several ranks cannot start: {missing}.",
+            where="pre-flight check",
+            expected="Horovod with TensorFlow and Gloo",
+            received=missing,
+            todo=todo,
+        )
+
+    @classmethod
+    def lost(cls, folder: str, problem: str) -> TrainingError:
+        return cls(
+            "The ranks were lost together with their Spark stage.",
+            where=folder,
+            expected="one barrier stage that runs to its end",
+            received=problem,
+            todo="read Spark's log; run the same command again to resume from the last checkpoint",
         )
 
 

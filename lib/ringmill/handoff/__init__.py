@@ -1,0 +1,1 @@
+"""The seam between Spark and ranks: which rows of a pinned table version each rank decodes and sees, and when."""

@@ -1,0 +1,25 @@
+"""Paths and URIs to open files, by the filesystems that pyarrow knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyarrow import fs
+
+from ringmill.errors import PlanError
+
+
+def open_file(path: str) -> Any:
+    """A random-access file, local or by URI (s3, gs, hdfs, abfs, file).
+
+    Raises:
+        PlanError: it cannot be opened; a version older than the table's retention has lost its files.
+    """
+    try:
+        if "://" in path:
+            filesystem, inner = fs.FileSystem.from_uri(path)
+        else:
+            filesystem, inner = fs.LocalFileSystem(), path
+        return filesystem.open_input_file(inner)
+    except OSError as error:
+        raise PlanError.no_file(path, error.strerror or str(error)) from error

@@ -1,0 +1,138 @@
+"""Labels and outputs to exact metrics: sums and counts that merge over batches and ranks, divided once (law 6).
+
+Arguments are float64 arrays of one length: `logit` of the purchase head, `log_spend` the spend head's mean of
+log(1 + spend), `probability` in [0, 1], `label` 0 or 1, `weight` >= 0 with 0 for padding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A weighted mean as its two sums; of no weight at all it is None."""
+
+    total: float = 0.0
+    weight: float = 0.0
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls()
+
+    @classmethod
+    def of(cls, values: Values, weight: Values) -> Self:
+        return cls(float(np.sum(values * weight)), float(np.sum(weight)))
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(self.total + other.total, self.weight + other.weight)
+
+    def compute(self) -> float | None:
+        return self.total / self.weight if self.weight else None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Weights of true and false positives and negatives at probability 0.5 (0.5 counts as positive)."""
+
+    tp: float = 0.0
+    fp: float = 0.0
+    fn: float = 0.0
+    tn: float = 0.0
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls()
+
+    @classmethod
+    def of(cls, probability: Values, label: Values, weight: Values) -> Self:
+        said, true = probability >= 0.5, label >= 0.5
+        cells = (said & true, said & ~true, ~said & true, ~said & ~true)
+        return cls(*(float(np.sum(weight[cell])) for cell in cells))
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
+
+    def compute(self) -> dict[str, float | None]:
+        """Accuracy, precision, recall, F1 and the four counts; None where nothing is counted."""
+        return {
+            "accuracy": _ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn),
+            "precision": _ratio(self.tp, self.tp + self.fp),
+            "recall": _ratio(self.tp, self.tp + self.fn),
+            "f1": _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn),
+            "true_positives": self.tp,
+            "false_positives": self.fp,
+            "false_negatives": self.fn,
+            "true_negatives": self.tn,
+        }
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole else None
+
+
+def log_losses(logit: Values, label: Values) -> Values:
+    """Cross-entropy of each row, −log P(label), without overflow: max(z, 0) − z·y + log(1 + exp(−|z|))."""
+    result: Values = np.maximum(logit, 0.0) - logit * label + np.log1p(np.exp(-np.abs(logit)))
+    return result
+
+
+def sigmoid(logit: Values) -> Values:
+    """1 ÷ (1 + exp(−logit)), without overflow."""
+    small = np.exp(-np.abs(logit))
+    result: Values = np.where(logit >= 0, 1.0, small) / (1.0 + small)
+    return result
+
+
+def auc(score: Values, label: Values, weight: Values) -> float | None:
+    """Area under the ROC curve: the weighted chance that a positive outscores a negative; a tie counts one half.
+
+    None where one of the classes has no weight. Source: Mann and Whitney's U, by groups of equal scores.
+    """
+    positive, negative = _grouped(score, label, weight)
+    below = np.cumsum(negative) - negative
+    pairs = positive.sum() * negative.sum()
+    return float(np.sum(positive * (below + negative / 2)) / pairs) if pairs else None
+
+
+def _grouped(score: Values, label: Values, weight: Values) -> tuple[Values, Values]:
+    """Weights of the positives and of the negatives at each distinct score, ascending."""
+    levels, group = np.unique(score, return_inverse=True)
+    positive, negative = np.zeros(len(levels)), np.zeros(len(levels))
+    np.add.at(positive, group, weight * label)
+    np.add.at(negative, group, weight * (1.0 - label))
+    return positive, negative
+
+
+def roc_points(score: Values, label: Values, weight: Values, *, points: int = 200) -> list[tuple[float, float]]:
+    """(false positive rate, true positive rate) from (0, 0) to (1, 1), thinned to about `points` thresholds."""
+    positive, negative = (part[::-1] for part in _grouped(score, label, weight))
+    if not positive.sum() or not negative.sum():
+        return []
+    false_rate = np.concatenate([[0.0], np.cumsum(negative) / negative.sum()])
+    true_rate = np.concatenate([[0.0], np.cumsum(positive) / positive.sum()])
+    kept = np.unique(np.linspace(0, len(true_rate) - 1, min(points, len(true_rate))).round().astype(int))
+    return [(float(false_rate[i]), float(true_rate[i])) for i in kept]
+
+
+def calibration(probability: Values, label: Values, weight: Values, *, bins: int = 10) -> list[dict[str, float]]:
+    """Bins of equal row count by probability: mean prediction, share of positives, weight; empty bins are left out."""
+    kept = weight > 0
+    order = np.argsort(probability[kept], kind="stable")
+    parts = np.array_split(order, bins)
+    p, y, w = probability[kept], label[kept], weight[kept]
+    return [
+        {
+            "predicted": float(np.average(p[part], weights=w[part])),
+            "actual": float(np.average(y[part], weights=w[part])),
+            "weight": float(np.sum(w[part])),
+        }
+        for part in parts
+        if len(part)
+    ]

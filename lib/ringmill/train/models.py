@@ -1,0 +1,77 @@
+"""Encoded features (rows, features) to the purchase head's logit and the spend head's mean of log(1 + spend)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ringmill.train.metrics import Values, sigmoid
+
+BUY, SPEND = "buy_logit", "log_spend"
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """(rows,) each: the logit of a purchase, and the mean of log(1 + spend) of those who buy."""
+
+    logit: Values
+    log_spend: Values
+
+    @property
+    def probability(self) -> Values:
+        return sigmoid(self.logit)
+
+    def expected_spend(self, smearing: float) -> Values:
+        """P(buy) × E[spend | buy], with E[spend | buy] = max(smearing · exp(log_spend) − 1, 0), in currency.
+
+        With log(1 + spend) = log_spend + error, E[1 + spend | buy] = exp(log_spend) · E[exp(error)]: `smearing`
+        estimates the last factor. See `evaluate.smearing`.
+        """
+        result: Values = self.probability * np.maximum(smearing * np.exp(self.log_spend) - 1.0, 0.0)
+        return result
+
+
+def mlp(
+    features: int, hidden: tuple[int, ...], *, dtype: str, seed: int, buy_bias: float = 0.0, spend_bias: float = 0.0
+) -> Any:
+    """(batch, features) → {"buy_logit": (batch,), "log_spend": (batch,)}, over one shared trunk.
+
+    The heads start at `buy_bias` and `spend_bias`, the training rows' own log-odds and mean: the first epochs are
+    then not spent on finding two constants.
+    """
+    import keras
+
+    def dense(units: int, place: int, name: str, **options: Any) -> Any:
+        kernel = keras.initializers.GlorotUniform(seed=seed + place)
+        return keras.layers.Dense(units, kernel_initializer=kernel, dtype=dtype, name=name, **options)
+
+    x = inputs = keras.Input((features,), dtype=dtype, name="x")
+    for place, units in enumerate(hidden):
+        x = dense(units, place, f"trunk_{place}", activation="silu")(x)
+    heads = {}
+    for place, (name, bias) in enumerate([(BUY, buy_bias), (SPEND, spend_bias)]):
+        constant = keras.initializers.Constant(bias)
+        column = dense(1, len(hidden) + place, f"{name}_dense", bias_initializer=constant)(x)
+        heads[name] = keras.layers.Reshape((), dtype=dtype, name=name)(column)
+    return keras.Model(inputs, heads, name="mlp")
+
+
+def load_model(path: str | Path) -> Any:
+    """A saved model, ready to apply."""
+    import keras
+
+    return keras.saving.load_model(path, compile=False)
+
+
+def apply_model(model: Any, x: NDArray[np.float32]) -> Outputs:
+    """(rows, features) → outputs of each row, in one forward pass."""
+    import tensorflow as tf
+
+    if not len(x):
+        return Outputs(np.zeros(0), np.zeros(0))
+    heads = model(tf.constant(x, dtype=model.inputs[0].dtype), training=False)
+    return Outputs(heads[BUY].numpy().astype(np.float64), heads[SPEND].numpy().astype(np.float64))

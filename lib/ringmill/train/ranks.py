@@ -1,0 +1,153 @@
+"""The ring of ranks: the only module that imports Horovod, and only where there is more than one rank."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from ringmill.errors import TrainingError
+
+INSTALL = "run scripts/bootstrap, which builds Horovod against the installed TensorFlow"
+
+
+class Ring(Protocol):
+    """What the loop asks of the other ranks. All ranks call the same collectives in the same order."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def rank(self) -> int: ...
+
+    def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
+        """Each tensor (all of one dtype) summed over the ranks, in one fused operation; works inside a graph."""
+
+    def gather(self, rows: NDArray[Any], *, name: str) -> NDArray[Any]:
+        """(n, …) of each rank, n free → all of them, rank after rank, on every rank."""
+
+    def broadcast(self, variables: Sequence[Any]) -> None:
+        """Assign rank 0's values to the Keras variables of every rank."""
+
+    def close(self) -> None:
+        """Leave the ring."""
+
+
+@dataclass(frozen=True)
+class Solo:
+    """A ring of one: works where Horovod is not installed."""
+
+    size: int = 1
+    rank: int = 0
+
+    def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
+        return list(tensors)
+
+    def gather(self, rows: NDArray[Any], *, name: str) -> NDArray[Any]:
+        return rows
+
+    def broadcast(self, variables: Sequence[Any]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class HorovodRing:
+    """Horovod's ring-allreduce. Joins on creation; `settings` are the HOROVOD_* that a launcher gave this rank."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        os.environ.update(settings)  # Horovod's core reads them when it starts
+        import horovod.tensorflow as hvd
+
+        if not hvd.gloo_built():
+            raise TrainingError.not_ready("Horovod was built without Gloo", INSTALL)
+        hvd.init()
+        self._hvd, self.size, self.rank = hvd, hvd.size(), hvd.rank()
+
+    def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
+        import tensorflow as tf
+
+        addends = [tf.convert_to_tensor(tensor) for tensor in tensors]
+        reduced: list[Any] = self._hvd.grouped_allreduce(addends, op=self._hvd.Sum, name=name)
+        return reduced
+
+    def gather(self, rows: NDArray[Any], *, name: str) -> NDArray[Any]:
+        import tensorflow as tf
+
+        gathered: NDArray[Any] = self._hvd.allgather(tf.constant(rows), name=name).numpy()
+        return gathered
+
+    def broadcast(self, variables: Sequence[Any]) -> None:
+        for place, variable in enumerate(variables):
+            variable.assign(self._hvd.broadcast(variable.value, root_rank=0, name=f"state_{place}"))
+
+    def close(self) -> None:
+        self._hvd.shutdown()
+
+
+def connect(settings: Mapping[str, str]) -> Ring:
+    """The ring that a launcher's settings describe; without settings, a ring of one."""
+    return HorovodRing(settings) if settings else Solo()
+
+
+def check_horovod() -> None:
+    """Raises TrainingError, naming what is missing, where several ranks could not start here; imports nothing heavy."""
+    if find_spec("tensorflow") is None:
+        raise TrainingError.not_ready("TensorFlow is not installed", INSTALL)
+    if find_spec("horovod") is None:
+        raise TrainingError.not_ready("Horovod is not installed", INSTALL)
+    package = find_spec("horovod.tensorflow")
+    folder = package.submodule_search_locations if package else None
+    if not folder or not any(Path(folder[0]).glob("mpi_lib*.so")):
+        raise TrainingError.not_ready("Horovod was built without TensorFlow", INSTALL)
+
+
+class Rendezvous:
+    """Where ranks find each other: Horovod's key-value server, in a thread of this process; pure Python.
+
+    The ranks' launchers exchange a few words through it too (`barrier`).
+    """
+
+    def __init__(self) -> None:
+        from horovod.runner.http.http_server import RendezvousServer
+
+        self._server = RendezvousServer()
+        self.port: int = self._server.start()
+
+    def __enter__(self) -> Rendezvous:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.stop()
+
+
+def rank_settings(rank: int, hosts: Sequence[str], *, address: str, port: int) -> dict[str, str]:
+    """HOROVOD_* of one rank, where rank i runs on hosts[i] and the rendezvous server at `address`:`port`."""
+    host = hosts[rank]
+    local_rank = hosts[:rank].count(host)
+    # The hosts that have a rank of this local number, in the order in which they first appear.
+    peers = [name for name in dict.fromkeys(hosts) if hosts.count(name) > local_rank]
+    one_machine = len(set(hosts)) == 1
+    settings = {
+        "HOROVOD_RANK": str(rank),
+        "HOROVOD_SIZE": str(len(hosts)),
+        "HOROVOD_LOCAL_RANK": str(local_rank),
+        "HOROVOD_LOCAL_SIZE": str(hosts.count(host)),
+        "HOROVOD_CROSS_RANK": str(peers.index(host)),
+        "HOROVOD_CROSS_SIZE": str(len(peers)),
+        "HOROVOD_HOSTNAME": host,
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1" if one_machine else socket.gethostbyname(address),
+        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
+        "HOROVOD_CONTROLLER": "gloo",
+        "HOROVOD_CPU_OPERATIONS": "gloo",
+        "HOROVOD_GLOO_TIMEOUT_SECONDS": "60",
+    }
+    # A laptop's host name may resolve to no interface; the loopback always exists.
+    return settings | ({"HOROVOD_GLOO_IFACE": "lo"} if one_machine else {})

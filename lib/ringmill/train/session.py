@@ -1,0 +1,216 @@
+"""One rank's training from pinned files to the run folder's results; rank 0 alone writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ringmill.errors import LawError
+from ringmill.handoff.manifest import Manifest
+from ringmill.handoff.plan import memory_per_rank, row_ranges
+from ringmill.handoff.read import Rows, read_rows
+from ringmill.train.checkpoint import State, write_atomically
+from ringmill.train.evaluate import Evaluation, evaluate, smearing
+from ringmill.train.loop import Trainer
+from ringmill.train.metrics import calibration, roc_points
+from ringmill.train.models import Outputs
+from ringmill.train.ranks import Ring
+from ringmill.train.spec import SPLITS, Job
+
+
+class Progress:
+    """Lines of JSON in `progress.jsonl`, for whoever follows the run; on ranks other than 0 nothing is written."""
+
+    def __init__(self, folder: Path, rank: int) -> None:
+        self._file = (folder / "progress.jsonl").open("a", encoding="utf-8") if rank == 0 else None
+
+    def say(self, event: str, **figures: Any) -> None:
+        if self._file:
+            self._file.write(json.dumps({"event": event, **figures}) + "\n")
+            self._file.flush()
+
+
+def run(job: Job, ring: Ring, *, started: float) -> None:
+    """Read, train from the last checkpoint on, evaluate, and write the folder's results; `manifest.json` comes last."""
+    spec, folder = job.spec, Path(job.spec.folder)
+    progress = Progress(folder, ring.rank)
+    rows = {split: gather_rows(job.manifests[split], spec.features, ring) for split in SPLITS}
+    progress.say("ready", seconds=_since(started), ranks=ring.size, rows={name: len(rows[name]) for name in SPLITS})
+    trainer = Trainer(spec.train, job.plan, rows["train"], ring, padding_fill=spec.padding_fill)
+    state = _resume(job, ring, progress)
+    if state:
+        trainer.restore(state)
+    state = state or State(0, trainer.weights(), trainer.optimizer_state(), trainer.weights())
+    seen = job.plan.rows
+    while not state.finished(spec.train):
+        state, seen = _advance(job, trainer, state, rows["validation"], ring)
+        if ring.rank == 0:
+            write_atomically(spec.checkpoint_path, state.to_bytes(job.fingerprint))
+        progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
+    final_weights = _digest(state.weights)
+    trainer.assign(state.best_weights)
+    results = {split: evaluate(trainer.score, rows[split], ring) for split in SPLITS}
+    agreed = _check_agreement(_digest(trainer.weights()), ring)
+    if ring.rank == 0:
+        figures = {"rows_seen_per_epoch": seen, "weights_sha256": agreed, "final_weights_sha256": final_weights}
+        _write_results(job, trainer.model, state, rows, results, figures | {"seconds": _since(started)})
+    progress.say("done", seconds=_since(started), epochs=state.epoch, best_epoch=state.best_epoch)
+
+
+def gather_rows(manifest: Manifest, features: int, ring: Ring) -> Rows:
+    """A split's rows in the order of row ids: each rank decodes its share from storage, and gets the others' from them.
+
+    Raises:
+        LawError: a row id occurs twice.
+    """
+    mine = read_rows(manifest, row_ranges(manifest, ring.rank, ring.size), features=features)
+    # Storage is read once: what another rank has decoded comes over the ring, not from the files again.
+    gathered = Rows(*(ring.gather(getattr(mine, name), name=f"rows_{name}") for name in Rows.__annotations__))
+    rows = gathered.take(np.argsort(gathered.row_id, kind="stable"))
+    if (repeated := rows.row_id[1:][np.diff(rows.row_id) == 0]).size:
+        raise LawError.broken("Law 4 (each row exactly once)", manifest.table, "distinct row_id", str(repeated[:5]))
+    return rows
+
+
+def _resume(job: Job, ring: Ring, progress: Progress) -> State | None:
+    """The state of the last checkpoint, if there is one and it belongs to this job."""
+    path = job.spec.checkpoint_path
+    blob = path.read_bytes() if ring.rank == 0 and path.is_file() else b""
+    # Rank 0 alone has the file; the others start from the same bytes.
+    shared = ring.gather(np.frombuffer(blob, np.uint8), name="checkpoint").tobytes()
+    if not shared:
+        return None
+    state, fingerprint = State.from_bytes(shared)
+    if fingerprint != job.fingerprint:
+        print(f"checkpoint {path} belongs to other data or another configuration: not used", file=sys.stderr)
+        progress.say("checkpoint_not_used", path=str(path))
+        return None
+    progress.say("resumed", epoch=state.epoch, path=str(path))
+    return state
+
+
+def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: Ring) -> tuple[State, int]:
+    """The state after one more epoch, and the rows that it saw."""
+    began = time.monotonic()
+    loss, seen = trainer.epoch(state.epoch)
+    metrics = evaluate(trainer.score, validation, ring).metrics
+    section = job.spec.train
+    entry = {
+        "epoch": state.epoch + 1,
+        "loss": loss,
+        "val_loss": metrics["log_loss"] + section.spend_weight * (metrics["log_spend_mse"] or 0.0),
+        "val_log_loss": metrics["log_loss"],
+        "val_auc": metrics["auc"],
+        "val_log_spend_mse": metrics["log_spend_mse"],
+        "seconds": _since(began),
+    }
+    return state.after(entry, trainer.weights(), trainer.optimizer_state()), seen
+
+
+def _check_agreement(digest: str, ring: Ring) -> str:
+    # Ranks that drifted apart would each hold another model: compare them once, at the end.
+    digests = ring.gather(np.frombuffer(bytes.fromhex(digest), np.uint8)[None], name="digests")
+    if len(np.unique(digests, axis=0)) != 1:
+        raise LawError.broken("Law 5 (one model on all ranks)", "final weights", "bit-equal weights", "they differ")
+    return digest
+
+
+def _write_results(
+    job: Job,
+    model: Any,
+    state: State,
+    rows: Mapping[str, Rows],
+    results: Mapping[str, Evaluation],
+    figures: Mapping[str, Any],
+) -> None:
+    folder, known = Path(job.spec.folder), ("train", "validation")
+    factors = smearing(
+        np.concatenate([results[split].outputs.log_spend for split in known]),
+        np.concatenate([rows[split].label_spend for split in known]),
+        np.concatenate([rows[split].label_buy for split in known]),
+    )
+    model.save(folder / "model.keras")
+    _write_json(folder / "history.json", list(state.history))
+    _write_predictions(folder / "predictions.parquet", rows["test"], results["test"].outputs, factors["smearing"])
+    _write_json(folder / "manifest.json", _manifest(job, state, rows, results, {**figures, **factors}))
+
+
+def _manifest(
+    job: Job, state: State, rows: Mapping[str, Rows], results: Mapping[str, Evaluation], figures: Mapping[str, Any]
+) -> dict[str, Any]:
+    spec, plan = job.spec, job.plan
+    return {
+        "run_id": spec.run_id,
+        "table": spec.table,
+        "version": spec.version,
+        "features": spec.features,
+        "seed": spec.seed,
+        "train": spec.train.model_dump(mode="json"),
+        "fingerprint": job.fingerprint,
+        "plan": {
+            "order": "global",
+            "rows": {split: len(rows[split]) for split in SPLITS},
+            "files": {split: len(job.manifests[split].files) for split in SPLITS},
+            "ranks": plan.ranks,
+            "batch": plan.batch,
+            "local_batch": plan.local_batch,
+            "steps_per_epoch": plan.steps,
+            "padding_per_epoch": plan.padding,
+            "memory_bytes_per_rank": memory_per_rank(job.manifests, spec.features),
+        },
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "metrics": {split: results[split].metrics for split in SPLITS},
+        "curves": {split: _curves(results[split].outputs, rows[split]) for split in SPLITS},
+        "laws": {
+            "4": {"rows_seen_per_epoch": figures["rows_seen_per_epoch"], "steps_per_rank": plan.steps, "once": True},
+            "6": {"sums": "added over ranks, divided once", "auc": "exact, of all rows"},
+            "8": {"bytes_copied": 0},
+        },
+        **figures,
+    }
+
+
+def _curves(outputs: Outputs, rows: Rows) -> dict[str, Any]:
+    weight = np.ones(len(rows))
+    return {
+        "roc": roc_points(outputs.logit, rows.label_buy, weight),
+        "calibration": calibration(outputs.probability, rows.label_buy, weight),
+    }
+
+
+def _write_predictions(path: Path, rows: Rows, outputs: Outputs, factor: float) -> None:
+    table = pa.table(
+        {
+            "row_id": rows.row_id,
+            "buy_probability": outputs.probability,
+            "expected_spend": outputs.expected_spend(factor),
+            "label_buy": rows.label_buy,
+            "label_spend": rows.label_spend,
+        }
+    )
+    pq.write_table(table, path)
+
+
+def _write_json(path: Path, value: Any) -> None:
+    write_atomically(path, json.dumps(value, indent=1).encode())
+
+
+def _digest(weights: tuple[Any, ...]) -> str:
+    hasher = hashlib.sha256()
+    for value in weights:
+        hasher.update(np.ascontiguousarray(value).tobytes())
+    return hasher.hexdigest()
+
+
+def _since(instant: float) -> float:
+    return round(time.monotonic() - instant, 3)
