@@ -96,7 +96,7 @@ class Trainer:
         heads = self._forward(tf.constant(x, dtype=self._section.dtype))
         return Outputs(*(heads[name].numpy().astype(np.float64) for name in (BUY, SPEND)))
 
-    @tf.function(jit_compile=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _forward(self, x: Any) -> Any:
         return self.model(x, training=False)
 
@@ -136,12 +136,16 @@ class Trainer:
             )
         return count
 
-    @tf.function(jit_compile=False)  # type: ignore[untyped-decorator]
+    @tf.function(jit_compile=False, autograph=False)  # type: ignore[untyped-decorator]
     def _steps(self, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
         """All steps of an epoch in one graph call: leaving the graph between steps would cost more than a step."""
-        sums = tf.zeros([2], tf.float64)
-        for step in tf.range(index.shape[0]):
-            sums += self._step(index[step], weight[step], rows[step], buyers[step])
+
+        def body(step: Any, sums: Any) -> tuple[Any, Any]:
+            return step + 1, sums + self._step(index[step], weight[step], rows[step], buyers[step])
+
+        start = (tf.constant(0), tf.zeros([2], tf.float64))
+        # One at a time: a step's collective must not start before the last step's weights are there.
+        _, sums = tf.while_loop(lambda step, _: step < index.shape[0], body, start, parallel_iterations=1)
         return sums
 
     def _step(self, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:

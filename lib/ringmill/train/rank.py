@@ -62,9 +62,10 @@ def _lost_a_peer(error: Exception) -> bool:
 def _run(path: Path, settings: Future[Mapping[str, str]]) -> None:
     started = time.monotonic()
     from ringmill.train.spec import Job
-    from ringmill.train.start import import_tensorflow
+    from ringmill.train.start import hide_unneeded, import_tensorflow
 
     job = Job.read(path)
+    hide_unneeded()
     # One thread: ranks share the cores, and the order of a sum must not depend on how many threads there are.
     import_tensorflow(threads=1)
     from ringmill.train.ranks import connect
