@@ -86,10 +86,11 @@ RFM_CUSTOMERS = Table(
         Column("spend_total", "double", "sum of line_total over sales lines", unit="currency"),
         Column("spend_mean", "double", "spend_total ÷ order_count", unit="currency per order"),
         Column("cancelled_total", "double", "sum of |line_total| over cancellation lines", unit="currency"),
+        Column("spend_net", "double", "spend_total − cancelled_total, at least 0", unit="currency"),
         Column("country", "string", "country of the customer's last sales line", nullable=True),
         Column("r_score", "int", "1–5; 5 is the most recent fifth; ties share a score"),
         Column("f_score", "int", "1–5; 5 is the fifth with most orders; ties share a score"),
-        Column("m_score", "int", "1–5; 5 is the fifth with the highest spend; ties share a score"),
+        Column("m_score", "int", "1–5; 5 is the fifth with the highest spend_net; ties share a score"),
         Column("segment", "string", "name of the first segment rule that matches the three scores"),
     ),
 )

@@ -24,6 +24,7 @@ def test_counts_orders_and_sums_spend_of_sales_lines_only(spark):
     ann = customers["ann"]
     assert (ann["order_count"], ann["repeat_order_count"]) == (2, 1)
     assert (ann["spend_total"], ann["spend_mean"], ann["cancelled_total"]) == (20.0, 10.0, 4.0)
+    assert ann["spend_net"] == 16.0
     assert (ann["days_since_last_order"], ann["tenure_days"]) == (21, 31)
 
 
@@ -50,6 +51,18 @@ def test_days_are_local_calendar_days_not_spans_of_24_hours(spark):
 def test_a_customer_with_cancellations_alone_has_no_row(spark):
     rows = clean_rows(spark, {"order_id": "C1", "quantity": -5, "is_cancellation": True})
     assert summarise_customers(rows, CUTOFF, zone="UTC").count() == 0
+
+
+def test_an_order_that_was_cancelled_makes_no_value_and_never_a_negative_one(spark):
+    rows = clean_rows(
+        spark,
+        {"quantity": 80_995, "unit_price": 2.08},
+        {"order_id": "C1", "quantity": -80_995, "unit_price": 2.08, "is_cancellation": True},
+        {"customer_id": "bob"},
+        {"customer_id": "bob", "order_id": "C2", "quantity": -9, "is_cancellation": True},
+    )
+    customers = by_customer(summarise_customers(rows, CUTOFF, zone="UTC"))
+    assert (customers["ann"]["spend_net"], customers["bob"]["spend_net"]) == (0.0, 0.0)
 
 
 def test_an_empty_table_gives_an_empty_table(spark):

@@ -24,7 +24,7 @@ def test_a_gap_in_the_segments_is_an_error_that_names_the_cell():
 def test_ties_share_a_score_and_the_best_fifth_scores_5(spark):
     rows = [(f"c{i}", i, 1 if i < 6 else i, float(i)) for i in range(1, 11)]
     customers = spark.createDataFrame(
-        rows, "customer_id string, days_since_last_order int, order_count long, spend_total double"
+        rows, "customer_id string, days_since_last_order int, order_count long, spend_net double"
     )
     thresholds = fit_thresholds(customers)
     assert thresholds == Thresholds((2, 4, 6, 8), (1, 1, 6, 8), (2, 4, 6, 8))

@@ -24,6 +24,7 @@ def load(path: str | Path, settings: Iterable[str] = (), *, warehouse: str | Non
         _lay_over(tree, setting)
     if warehouse is not None:
         tree["warehouse"] = warehouse
+    _fill_in_warehouse(tree)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
@@ -57,6 +58,13 @@ def _lay_over(tree: dict[str, Any], setting: str) -> None:
         node[leaf] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError.bad_value("--set", key, "a value in YAML", text) from error
+
+
+def _fill_in_warehouse(tree: dict[str, Any]) -> None:
+    """A raw path may begin with '{warehouse}', so that --warehouse moves a generated shop too."""
+    raw = tree.get("raw")
+    if isinstance(raw, dict) and isinstance(raw.get("path"), str):
+        raw["path"] = raw["path"].replace("{warehouse}", str(tree.get("warehouse", "")))
 
 
 def _named(path: str, error: ValidationError) -> ConfigError:

@@ -17,6 +17,7 @@ from ringmill.windows import horizon
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 SPLITS = ("train", "validation", "test")
 
@@ -69,8 +70,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     law_2 = _law_2(customers, section.train_cutoffs, section.horizon_days, zone)
     step.say("fitting on the train split")
     state = fit(customers.where("split = 'train'"), measures, top_countries=section.top_countries)
-    schema = customers.schema.add("x", _float_list())
-    version = run.lake.write(customers.mapInArrow(encoder(state), schema), table, run_id=run.run_id)
+    version = run.lake.write(customers.mapInArrow(encoder(state), _with_x(customers)), table, run_id=run.run_id)
     customers.unpersist()
     counts = _counts(run, table, version)
     return Result(
@@ -82,10 +82,11 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-def _float_list() -> Any:
-    from pyspark.sql.types import ArrayType, FloatType
+def _with_x(customers: DataFrame) -> StructType:
+    from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
-    return ArrayType(FloatType(), containsNull=False)
+    x = StructField("x", ArrayType(FloatType(), containsNull=False), nullable=False)
+    return StructType([*customers.schema.fields, x])
 
 
 def _law_2(customers: DataFrame, cutoffs: Sequence[date], days: int, zone: str) -> dict[str, Any]:

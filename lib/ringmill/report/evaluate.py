@@ -67,10 +67,3 @@ def compare_spend(forecasts: dict[str, Floats], actual: Floats) -> list[SpendFor
         SpendForecast(name, float(np.abs(forecast - actual).mean()), float(forecast.sum()))
         for name, forecast in forecasts.items()
     ]
-
-
-def calibration(probability: Floats, label: Floats, *, bins: int = 8) -> list[tuple[float, float, int]]:
-    """Predictions in bins of equal size → (mean predicted, share that bought, customers) for each bin."""
-    order = np.argsort(probability, kind="stable")
-    groups = [group for group in np.array_split(order, bins) if len(group)]
-    return [(float(probability[group].mean()), float(label[group].mean()), len(group)) for group in groups]

@@ -66,7 +66,7 @@ def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> 
     """Loss by epoch on train and validation; the line marks the epoch whose weights were kept."""
     epochs = [row["epoch"] for row in history]
     figure = go.Figure()
-    for key, label in (("train_loss", "train"), ("validation_loss", "validation")):
+    for key, label in (("loss", "train"), ("val_loss", "validation")):
         figure.add_scatter(x=epochs, y=[row[key] for row in history], name=label, mode="lines")
     figure.add_vline(x=best_epoch, line_dash="dot", line_color=GREY)
     figure.update_layout(xaxis_title="epoch", yaxis_title="loss")

@@ -21,12 +21,13 @@ def summarise_customers(rows: DataFrame, cutoff: date, *, zone: str) -> DataFram
     """Lines of clean/rows → one row per customer with at least one sales line before `cutoff`.
 
     Orders are counted by distinct `order_id`. Days are local calendar days: an order on the day before the cutoff is
-    one day ago. Cancellation lines count in `cancelled_total` alone; `spend_total` is gross of them, the convention of
-    the published figures for UCI Online Retail.
+    one day ago. Cancellation lines count in `cancelled_total`; `spend_total` is gross of them, the convention of the
+    published figures for UCI Online Retail, and `spend_net` is what remains: an order of 74,215 pieces that was
+    cancelled minutes later is worth nothing. A cancellation of an order before the data's start cannot make it negative.
 
     Columns out: customer_id, cutoff, first_ordered_at, last_ordered_at, days_since_last_order (days), tenure_days
     (days), order_count, repeat_order_count, spend_total (currency), spend_mean (currency per order), cancelled_total
-    (currency), country (null where the last line has none).
+    (currency), spend_net (currency), country (null where the last line has none).
 
     Source: Hughes, Strategic Database Marketing (1994), for recency, frequency and monetary value.
     """
@@ -62,5 +63,6 @@ def summarise_customers(rows: DataFrame, cutoff: date, *, zone: str) -> DataFram
         "spend_total",
         (F.col("spend_total") / F.col("order_count")).alias("spend_mean"),
         "cancelled_total",
+        F.greatest(F.lit(0.0), F.col("spend_total") - F.col("cancelled_total")).alias("spend_net"),
         "country",
     )

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from ringmill.config.models import Segment
 from ringmill.errors import ConfigError
 
-MEASURES = {"r": "days_since_last_order", "f": "order_count", "m": "spend_total"}
+MEASURES = {"r": "days_since_last_order", "f": "order_count", "m": "spend_net"}
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
 # Greenwald–Khanna error of a rank: 1/10,000 of the customers, far below a fifth.
 ACCURACY = 10_000

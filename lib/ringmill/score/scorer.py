@@ -18,6 +18,9 @@ def main(folder: str) -> None:
     """Answer every batch with one of as many rows, in order, until stdin ends."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what TensorFlow prints must not reach the pipe
+    from ringmill.train.start import hide_unneeded
+
+    hide_unneeded()
     from ringmill.score.model import Scorer
 
     scorer = Scorer.load(Path(folder))

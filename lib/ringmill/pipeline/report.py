@@ -1,0 +1,183 @@
+"""Stage report: the published tables, the model's folder and the ledger → one HTML page under reports/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.contracts import RFM_CUSTOMERS, SCORES
+from ringmill.doctor import versions
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.report import sections
+from ringmill.report.evaluate import Floats, Interval, bootstrap, compare_spend, spend_deciles
+from ringmill.report.page import Card, Section, render
+from ringmill.train.metrics import auc, calibration, roc_points
+
+STAGES = ("clean", "rfm", "features", "train", "score")
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"report": dump(config.report), "seed": config.seed}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    return {name: run.ledger.resolve(name).outputs for name in STAGES}
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    entries = {name: run.ledger.resolve(name) for name in STAGES}
+    step.say("drawing the page")
+    customers = run.lake.read_arrow(RFM_CUSTOMERS.path, entries["rfm"].outputs[RFM_CUSTOMERS.path])
+    scores = run.lake.read_arrow(SCORES.path, entries["score"].outputs[SCORES.path])
+    parts = [sections.intake(entries["clean"].counts)]
+    if "detection" in entries["clean"].detail:
+        parts.append(sections.detection(entries["clean"].detail["detection"]))
+    parts.append(sections.segments(customers, entries["rfm"].detail["cutoff"]))
+    parts += _model_sections(run, entries)
+    parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
+    parts.append(_accounts(entries))
+    page = render(
+        title=run.config.report.title,
+        subtitle=_subtitle(run, entries),
+        cards=_cards(run, entries, customers, scores),
+        sections=parts,
+    )
+    path = Path(run.lake.path(f"reports/{run.run_id}.html"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return Result(
+        outputs={}, counts={"bytes": len(page)}, summary=f"{len(page):,} characters", detail={"path": str(path)}
+    )
+
+
+def _subtitle(run: Run, entries: Mapping[str, Entry]) -> str:
+    clean = entries["clean"].detail
+    first, last = (date.fromisoformat(clean[key][:10]) for key in ("first_event_at", "last_event_at"))
+    return f"Pipeline {run.config.pipeline}: orders from {first:%d %B %Y} to {last:%d %B %Y}, batch {clean['batch']}."
+
+
+def _cards(run: Run, entries: Mapping[str, Entry], customers: pa.Table, scores: pa.Table) -> list[Card]:
+    counts = entries["clean"].counts
+    days = run.config.features.horizon_days
+    currency = f" ({run.config.report.currency})" if run.config.report.currency else ""
+    return [
+        Card(sections.whole(counts["raw"]), "lines came in"),
+        Card(sections.share(counts["clean"], counts["raw"]), "of them kept"),
+        Card(sections.whole(customers.num_rows), "customers"),
+        Card(sections.whole(customers["spend_total"].to_numpy().sum()), f"revenue{currency}"),
+        Card(sections.whole(scores["buy_probability"].to_numpy().sum()), f"customers expected to buy in {days} days"),
+        Card(
+            sections.whole(scores["expected_spend"].to_numpy().sum()), f"expected to be spent in {days} days{currency}"
+        ),
+    ]
+
+
+def _model_sections(run: Run, entries: Mapping[str, Entry]) -> list[Section]:
+    folder = Path(run.lake.path(entries["train"].detail["model"]))
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+    test = pq.read_table(folder / "evaluation.parquet")
+    column = {name: test[name].to_numpy() for name in test.column_names}
+    plan = manifest["plan"]
+    words = (
+        f"{plan['rows']['train']:,} rows, {manifest['features']} features, {plan['ranks']} ranks, global batch "
+        f"{plan['batch']}: {plan['steps_per_epoch']} steps an epoch, every row exactly once. The weights of epoch "
+        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs."
+    )
+    return [
+        sections.training(history, manifest["best_epoch"], words),
+        _repurchase(run, column),
+        _spend(run, column),
+    ]
+
+
+def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
+    label, ones = column["label_buy"], np.ones(len(column["label_buy"]))
+    rankings = {
+        "Ringmill's network": column["buy_probability"],
+        "logistic regression": column["logistic_probability"],
+        "days since last order": -column["days_since_last_order"],
+    }
+    curves, aucs = {}, {}
+    for name, score in rankings.items():
+        points = roc_points(score, label, ones)
+        curves[name] = ([x for x, _ in points], [y for _, y in points])
+        aucs[name] = _auc_interval(score, label, seed=run.config.seed)
+    calibrated = {
+        name: [
+            (bin_["predicted"], bin_["actual"], int(bin_["weight"])) for bin_ in calibration(score, label, ones, bins=8)
+        ]
+        for name, score in list(rankings.items())[:2]
+    }
+    return sections.repurchase(
+        aucs,
+        curves,
+        calibrated,
+        rows=len(label),
+        bought=float(label.mean()),
+        horizon_days=run.config.features.horizon_days,
+    )
+
+
+def _auc_interval(score: Floats, label: Floats, *, seed: int) -> Interval:
+    def area(rows: Any) -> float:
+        found = auc(score[rows], label[rows], np.ones(len(rows)))
+        return float("nan") if found is None else found
+
+    return bootstrap(area, len(label), seed=seed)
+
+
+def _spend(run: Run, column: Mapping[str, Floats]) -> Section:
+    actual = column["label_spend"]
+    forecasts = compare_spend(
+        {
+            "Ringmill's network": column["expected_spend"],
+            f"the same as the last {run.config.features.horizon_days} days": column["recent_spend"],
+            "the training mean for everyone": column["training_mean_spend"],
+        },
+        actual,
+    )
+    total = bootstrap(lambda rows: float(actual[rows].sum()), len(actual), seed=run.config.seed)
+    inside = total.low <= forecasts[0].total <= total.high
+    largest = np.sort(actual)[-max(1, len(actual) // 10) :].sum()
+    verdict = (
+        "The network's total lies within that interval."
+        if inside
+        else f"The network's total lies outside it; the top tenth spent {sections.share(largest, actual.sum())} of all."
+    )
+    return sections.spend(spend_deciles(column["expected_spend"], actual), forecasts, total, verdict)
+
+
+def _at_risk(run: Run, customers: pa.Table, scores: pa.Table) -> list[Mapping[str, Any]]:
+    """Scored customers by net spend so far × chance of not coming back, highest first."""
+    joined = customers.join(
+        scores.select(["customer_id", "buy_probability", "expected_spend"]), "customer_id", join_type="inner"
+    )
+    loss = joined["spend_net"].to_numpy() * (1.0 - joined["buy_probability"].to_numpy())
+    order = np.lexsort((joined["customer_id"].to_numpy(zero_copy_only=False), -loss))
+    rows: list[Mapping[str, Any]] = joined.take(order[: run.config.report.top_customers]).to_pylist()
+    return rows
+
+
+def _accounts(entries: Mapping[str, Entry]) -> Section:
+    stages = [[e.stage, e.outcome, f"{e.seconds:.1f}", str(e.detail["summary"])] for e in entries.values()]
+    laws = [
+        [law, entry.stage, ", ".join(f"{key} {value}" for key, value in proof.items())]
+        for entry in entries.values()
+        for law, proof in entry.laws.items()
+    ]
+    return sections.accounts(stages, laws, versions())
+
+
+REPORT = Stage("report", ("ringmill.pipeline.report",), _configuration, _inputs, _body)

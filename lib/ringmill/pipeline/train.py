@@ -1,0 +1,139 @@
+"""Stage train: features/<name> → a model under models/<name>/<run id>, beside two baselines on the same split."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.lake.key import digest
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.stage import Result, Run, Stage
+
+if TYPE_CHECKING:
+    from ringmill.train.run import Launcher
+    from ringmill.train.spec import TrainResult, TrainSpec
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"train": dump(config.train), "seed": config.seed}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    table = f"features/{run.config.features.name}"
+    features = run.ledger.resolve("features")
+    return {table: features.outputs[table], "state": features.detail["state_hash"]}
+
+
+def planned(run: Run) -> str:
+    """The hand-off's plan for the published features, as text."""
+    from ringmill.train.run import plan
+
+    _, hand_off = plan(_spec(run, _inputs(run)))
+    return "\n".join(hand_off.lines())
+
+
+def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
+    from ringmill.train.spec import TrainSpec
+
+    name = run.config.features.name
+    table = f"features/{name}"
+    # The checkpoint is found by what decides the training, so that a killed run's successor goes on with it.
+    key = digest([inputs, _configuration(run.config)])[:16]
+    return TrainSpec(
+        table=run.lake.path(table),
+        version=inputs[table],
+        folder=run.lake.path(f"models/{name}/{run.run_id}"),
+        train=run.config.train,
+        seed=run.config.seed,
+        features=len(run.ledger.resolve("features").detail["names"]),
+        run_id=run.run_id,
+        checkpoint=run.lake.path(f"models/{name}/checkpoints/{key}.npz"),
+    )
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from ringmill.train.run import train
+
+    spec = _spec(run, inputs)
+    spec.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
+    section = run.config.train
+    step.say(f"starting {section.ranks} ranks")
+    trained = train(spec, _launcher(run), on_progress=lambda line: _say(step, line))
+    step.say("comparing with logistic regression and days since the last order")
+    evaluation = _with_baselines(run, spec, trained)
+    _write_model_files(run, trained, evaluation)
+    spec.checkpoint_path.unlink(missing_ok=True)
+    manifest = trained.manifest
+    model = f"models/{run.config.features.name}/{run.run_id}"
+    test = manifest["metrics"]["test"]
+    return Result(
+        outputs={"model": run.run_id},
+        counts=manifest["plan"]["rows"],
+        summary=f"{manifest['epochs']} epochs on {section.ranks} ranks, AUC {test['auc']:.3f} on the test split",
+        laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
+        detail={"model": model, "metrics": manifest["metrics"], "best_epoch": manifest["best_epoch"]},
+    )
+
+
+def _launcher(run: Run) -> Launcher:
+    if run.config.train.launcher == "local":
+        from ringmill.train.launch.local import LocalLauncher
+
+        return LocalLauncher()
+    from ringmill.train.launch.barrier import BarrierLauncher
+
+    return BarrierLauncher(run.spark)
+
+
+def _say(step: Step, line: Mapping[str, Any]) -> None:
+    if line["event"] == "ready":
+        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s")
+    elif line["event"] == "resumed":
+        step.say(f"going on after epoch {line['epoch']} of an interrupted run")
+    elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):
+        step.say(f"epoch {line['epoch']} of at most {line['epochs']}, validation loss {line['val_loss']:.4f}")
+
+
+def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> pa.Table:
+    """The test rows' predictions, beside what each baseline says of them.
+
+    Columns out: those of predictions.parquet, logistic_probability, days_since_last_order, recent_spend (of the window
+    nearest to the horizon) and training_mean_spend.
+    """
+    from ringmill.score.baselines import with_logistic_probability
+
+    table = f"features/{run.config.features.name}"
+    features = run.lake.read(run.spark, table, spec.version)
+    windows = run.config.features.windows_days
+    nearest = min(windows, key=lambda days: abs(days - run.config.features.horizon_days))
+    kept = ["row_id", "logistic_probability", "days_since_last_order", f"spend_total_{nearest}d"]
+    baseline = with_logistic_probability(features).select(*kept).toArrow()
+    predictions = pq.read_table(trained.folder / "predictions.parquet")
+    renamed = baseline.rename_columns([*kept[:3], "recent_spend"])
+    train_spend = run.lake.read_arrow(table, spec.version, ["label_spend", "split"])
+    mean = pc.mean(train_spend.filter(pc.field("split") == "train")["label_spend"]).as_py()
+    joined = predictions.join(renamed, "row_id").sort_by("row_id")
+    return joined.append_column("training_mean_spend", pa.array([mean] * joined.num_rows))
+
+
+def _write_model_files(run: Run, trained: TrainResult, evaluation: pa.Table) -> None:
+    """Complete the model folder, then point models/<name>/current at it by an atomic rename."""
+    features = run.ledger.resolve("features")
+    state = json.dumps(features.detail["state"], indent=1)
+    (trained.folder / "features.json").write_text(state, encoding="utf-8")
+    pq.write_table(evaluation, trained.folder / "evaluation.parquet")
+    current = Path(trained.folder.parent) / "current"
+    pending = current.with_suffix(".pending")
+    pending.write_text(run.run_id + "\n", encoding="utf-8")
+    pending.replace(current)
+
+
+TRAIN = Stage("train", ("ringmill.pipeline.train", "ringmill.train.rank"), _configuration, _inputs, _body)

@@ -1,0 +1,42 @@
+"""A published model with the frozen state of its features: batches of measures → probability and expected spend."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ringmill.errors import InputError
+from ringmill.features.apply import apply
+from ringmill.features.state import State
+from ringmill.train.metrics import Values
+from ringmill.train.models import apply_model, load_model
+from ringmill.train.start import import_tensorflow
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What scoring needs of a model folder: model.keras, features.json and the smearing factor of manifest.json."""
+
+    model: Any
+    state: State
+    smearing: float
+
+    @classmethod
+    def load(cls, folder: Path) -> Scorer:
+        """Read a model folder. Raises InputError where a file of it is missing."""
+        import_tensorflow(threads=1)
+        try:
+            state = State.from_json(json.loads((folder / "features.json").read_text(encoding="utf-8")))
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError.not_published("train", str(error.filename)) from error
+        return cls(load_model(folder / "model.keras"), state, manifest["smearing"])
+
+    def score(self, batch: pa.RecordBatch) -> tuple[Values, Values]:
+        """(rows) of measures → (rows,) probability to buy, (rows,) expected spend in currency."""
+        outputs = apply_model(self.model, apply(batch, self.state))
+        return outputs.probability, outputs.expected_spend(self.smearing)
