@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 
 from ringmill.errors import ScoringError
-from ringmill.score.scorer import SCORES
 
 KEYS = ("customer_id", "cutoff")
+SCORES = pa.schema([("buy_probability", pa.float64()), ("expected_spend", pa.float64())])
 TAIL_BYTES = 2_000
 
 

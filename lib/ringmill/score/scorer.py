@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-SCORES = pa.schema([("buy_probability", pa.float64()), ("expected_spend", pa.float64())])
+from ringmill.score.batches import SCORES
 
 
 def main(folder: str) -> None:

@@ -1,0 +1,67 @@
+import pytest
+
+from ringmill.config import load
+from ringmill.errors import ConfigError
+
+MINIMAL = """
+pipeline: shop
+warehouse: lake
+raw:
+  path: "{warehouse}/raw"
+  columns: {order_id: o, product_id: p, quantity: q, unit_price: u, customer_id: c, ordered_at: t}
+features: {train_cutoffs: [2024-05-01]}
+"""
+
+
+def written(tmp_path, text):
+    path = tmp_path / "conf.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_settings_are_laid_over_the_file_and_the_warehouse_is_filled_into_the_raw_path(tmp_path):
+    config = load(written(tmp_path, MINIMAL), ["train.batch=64", "rfm.cutoff=2024-06-01"], warehouse="/other")
+    assert (config.train.batch, str(config.rfm.cutoff)) == (64, "2024-06-01")
+    assert config.raw.path == "/other/raw"
+
+
+def test_an_unknown_key_names_the_nearest_one(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'train'"):
+        load(written(tmp_path, MINIMAL + "trian: {}\n"))
+    with pytest.raises(ConfigError, match=r"train\.batchsize[\s\S]*did you mean 'batch'"):
+        load(written(tmp_path, MINIMAL), ["train.batchsize=3"])
+    with pytest.raises(ConfigError, match=r"clean\.rules\.0\.colum[\s\S]*did you mean 'column'"):
+        load(written(tmp_path, MINIMAL), ["clean.rules=[{name: a, colum: quantity, required: true}]"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "key"),
+    [
+        ("zone=Mars/Olympus", "zone"),
+        ("train.batch=0", "train.batch"),
+        ("features.train_cutoffs=[yesterday]", "features.train_cutoffs.0"),
+        ("features.shares=[0.5, 0.4, 0.4]", "features"),
+        ("raw.columns={order_id: o}", "raw"),
+        ("clean.rules=[{name: a}]", "clean.rules.0"),
+        ("nonsense", "--set"),
+        ("warehouse.deeper=1", "warehouse.deeper"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_by_its_key(tmp_path, setting, key):
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, MINIMAL), [setting])
+    assert key in caught.value.what
+    assert caught.value.exit_status == 2
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "key: [", "\x00"])
+def test_what_is_no_yaml_mapping_is_named_by_its_path(tmp_path, text):
+    path = written(tmp_path, text)
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.where == str(path)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
+        load(tmp_path / "nowhere.yaml")
