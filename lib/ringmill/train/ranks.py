@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -107,6 +110,17 @@ def check_horovod() -> None:
     folder = package.submodule_search_locations if package else None
     if not folder or not any(Path(folder[0]).glob("mpi_lib*.so")):
         raise TrainingError.not_ready("Horovod was built without TensorFlow", INSTALL)
+
+
+def built_with() -> dict[str, bool]:
+    """Whether the installed Horovod has Gloo and NCCL; empty where it is missing or does not load.
+
+    Asked in a process of its own: a build for another TensorFlow would take this one down with it.
+    """
+    ask = "print(json.dumps({'gloo': bool(hvd.gloo_built()), 'nccl': bool(hvd.nccl_built())}))"
+    program = f"import json, horovod.tensorflow as hvd; {ask}"
+    asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    return dict(json.loads(asked.stdout)) if asked.returncode == 0 else {}
 
 
 class Rendezvous:

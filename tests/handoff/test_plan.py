@@ -1,0 +1,169 @@
+"""The plan's arithmetic: law 4 (equal steps, each row once) and law 5 (the same batches for any number of ranks)."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringmill.errors import PlanError
+from ringmill.handoff.manifest import DataFile, Manifest
+from ringmill.handoff.plan import Plan, hand_off, memory_per_rank, row_ranges, share
+
+COUNTS = st.integers(1, 300)
+RANKS = st.integers(1, 9)
+
+
+def manifest_of(sizes: list[int], split: str = "train") -> Manifest:
+    files = tuple(DataFile(f"f{place:03}", size, 10 * size) for place, size in enumerate(sizes))
+    return Manifest("t", 0, split, files)
+
+
+def each_row_once(plan: Plan, epoch: int) -> bool:
+    """Law 4: the places with weight hold every row once, and the others hold no row."""
+    slots = [plan.slots(epoch, rank) for rank in range(plan.ranks)]
+    index, weight = (np.concatenate([getattr(slot, name).ravel() for slot in slots]) for name in ("index", "weight"))
+    real = weight > 0
+    counts = np.bincount(index[real], minlength=plan.rows)
+    return bool((counts == 1).all() and set(weight[real]) <= {1.0} and (index[~real] == plan.rows).all())
+
+
+def batches_seen(plan: Plan, epoch: int) -> list[list[int]]:
+    """The rows of each global batch, in the order of ranks."""
+    slots = [plan.slots(epoch, rank) for rank in range(plan.ranks)]
+    return [
+        [int(row) for slot in slots for row, weight in zip(slot.index[step], slot.weight[step], strict=True) if weight]
+        for step in range(plan.steps)
+    ]
+
+
+@given(rows=COUNTS, batch=COUNTS, ranks=RANKS, epoch=st.integers(0, 5))
+def test_law_4_equal_steps_and_each_row_exactly_once(rows: int, batch: int, ranks: int, epoch: int) -> None:
+    plan = Plan(rows=rows, batch=batch, ranks=ranks, seed=7)
+    shapes = {plan.slots(epoch, rank).index.shape for rank in range(ranks)}
+    assert shapes == {(plan.steps, plan.local_batch)}
+    assert plan.steps == -(-rows // batch)
+    assert 0 <= plan.padding < batch
+    assert each_row_once(plan, epoch)
+
+
+@given(rows=COUNTS, batch=COUNTS, epoch=st.integers(0, 5))
+def test_law_5_any_number_of_ranks_sees_the_same_batches(rows: int, batch: int, epoch: int) -> None:
+    seen = [batches_seen(Plan(rows=rows, batch=batch, ranks=ranks, seed=7), epoch) for ranks in (1, 2, 3, 4)]
+    assert seen[1:] == seen[:-1]
+
+
+class FloorShare(Plan):
+    """A deliberate break: every rank takes batch // ranks rows, and the remainder is forgotten."""
+
+    def slots(self, epoch, rank):
+        whole, size = super().slots(epoch, rank), self.batch // self.ranks
+        index = np.full_like(whole.index, self.rows)
+        index[:, :size] = self.batches(epoch)[:, rank * size : (rank + 1) * size]
+        return type(whole)(index, (index < self.rows).astype(float))
+
+
+class OwnOrder(Plan):
+    """A deliberate break: the shuffle knows the number of ranks."""
+
+    def order(self, epoch):
+        return np.random.default_rng([self.seed, epoch, self.ranks]).permutation(self.rows)
+
+
+def test_law_4_the_check_catches_a_plan_that_drops_the_remainder() -> None:
+    assert each_row_once(FloorShare(rows=8, batch=4, ranks=2, seed=7), 0)
+    assert not each_row_once(FloorShare(rows=9, batch=3, ranks=2, seed=7), 0)
+
+
+def test_law_5_the_check_catches_a_shuffle_that_depends_on_the_ranks() -> None:
+    plans = [OwnOrder(rows=50, batch=8, ranks=ranks, seed=7) for ranks in (1, 2)]
+    assert batches_seen(plans[0], 0) != batches_seen(plans[1], 0)
+
+
+def test_the_docstring_example_has_its_stated_shape() -> None:
+    plan = Plan(rows=7, batch=4, ranks=2, seed=1)
+    assert (plan.steps, plan.local_batch, plan.padding) == (2, 2, 1)
+    assert plan.slots(0, 1).weight.tolist() == [[1.0, 1.0], [1.0, 0.0]]
+
+
+def test_epochs_and_seeds_shuffle_differently_and_repeatably() -> None:
+    plan = Plan(rows=100, batch=10, ranks=1, seed=1)
+    assert (plan.order(3) == plan.order(3)).all()
+    assert (plan.order(3) != plan.order(4)).any()
+    assert (plan.order(3) != Plan(rows=100, batch=10, ranks=1, seed=2).order(3)).any()
+
+
+@pytest.mark.parametrize(
+    ("count", "rank", "ranks", "expected"),
+    [
+        (10, 0, 1, (0, 10)),
+        (10, 0, 3, (0, 3)),
+        (10, 1, 3, (3, 6)),
+        (10, 2, 3, (6, 10)),
+        (1, 0, 2, (0, 0)),
+        (0, 1, 2, (0, 0)),
+    ],
+)
+def test_a_share_is_a_stretch(count: int, rank: int, ranks: int, expected: tuple[int, int]) -> None:
+    assert share(count, rank, ranks) == expected
+
+
+@given(sizes=st.lists(st.integers(0, 40), max_size=12), ranks=RANKS)
+def test_law_4_row_ranges_cover_each_row_of_each_file_once(sizes: list[int], ranks: int) -> None:
+    manifest = manifest_of(sizes)
+    counts = [np.zeros(size, int) for size in sizes]
+    taken = []
+    for rank in range(ranks):
+        ranges = row_ranges(manifest, rank, ranks)
+        assert all(piece.start < piece.stop for piece in ranges)
+        for piece in ranges:
+            counts[piece.file][piece.start : piece.stop] += 1
+        taken.append(sum(piece.stop - piece.start for piece in ranges))
+    assert all((count == 1).all() for count in counts)
+    assert max(taken) - min(taken) <= 1
+
+
+@settings(max_examples=20)
+@given(files=st.integers(0, 3), ranks=st.integers(4, 9))
+def test_ranks_without_rows_get_no_range(files: int, ranks: int) -> None:
+    ranges = [row_ranges(manifest_of([1] * files), rank, ranks) for rank in range(ranks)]
+    assert sum(map(len, ranges)) == files
+
+
+def splits(train: int, validation: int) -> dict[str, Manifest]:
+    return {
+        "train": manifest_of([train]),
+        "validation": manifest_of([validation], "validation"),
+        "test": manifest_of([], "test"),
+    }
+
+
+def test_a_plan_over_the_stated_memory_fails_before_anything_is_started() -> None:
+    plan = Plan(rows=10**6, batch=256, ranks=2, seed=1)
+    manifests = splits(10**6, 10)
+    needed = memory_per_rank(manifests, 32)
+    assert needed == 3 * (10**6 + 10) * (8 + 16 + 4 * 32)
+    with pytest.raises(PlanError, match=r"train\.memory_mb"):
+        hand_off(manifests, plan, features=32, memory_mb=needed // 2**20)
+    hand_off(manifests, plan, features=32, memory_mb=needed // 2**20 + 1)
+
+
+@pytest.mark.parametrize(("train", "validation", "named"), [(0, 5, "train"), (5, 0, "validation")])
+def test_a_split_without_rows_is_named(train: int, validation: int, named: str) -> None:
+    with pytest.raises(PlanError, match=f"split = '{named}'"):
+        hand_off(splits(train, validation), Plan(rows=train, batch=2, ranks=1, seed=1), features=1, memory_mb=16)
+
+
+def test_the_summary_says_rows_bytes_steps_padding_and_memory() -> None:
+    manifests = splits(1000, 100)
+    text = "\n".join(hand_off(manifests, Plan(rows=1000, batch=256, ranks=2, seed=1), features=4, memory_mb=16).lines())
+    for figure in (
+        "1,000 train",
+        "11,000 bytes",
+        "steps    4",
+        "padding  24",
+        "132,000 bytes of decoded",
+        "128 places",
+    ):
+        assert figure in text

@@ -1,0 +1,84 @@
+"""read_rows: Parquet row ranges to NumPy, and the errors that name column and file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from handoff.tables import features_table, write_table
+from ringmill.errors import InputError
+from ringmill.handoff.manifest import DataFile, Manifest, pin
+from ringmill.handoff.plan import RowRange, row_ranges
+from ringmill.handoff.read import read_rows
+
+GOOD = {
+    "row_id": pa.array([4, 5, 6], pa.int64()),
+    "x": pa.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], pa.list_(pa.float32())),
+    "label_buy": pa.array([0.0, 1.0, 1.0]),
+    "label_spend": pa.array([0.0, 10.5, 0.25]),
+}
+
+
+def one_file(path: Path, columns: dict[str, pa.Array], *, group: int = 2) -> Manifest:
+    pq.write_table(pa.table(columns), path, row_group_size=group)
+    return Manifest("t", 0, "train", (DataFile(str(path), 3, path.stat().st_size),))
+
+
+@pytest.mark.parametrize("group", [1, 2, 3])
+@pytest.mark.parametrize(("start", "stop"), [(0, 3), (0, 1), (1, 3), (2, 3), (1, 2)])
+def test_a_range_is_decoded_from_the_row_groups_that_it_touches(
+    tmp_path: Path, group: int, start: int, stop: int
+) -> None:
+    manifest = one_file(tmp_path / "f.parquet", GOOD, group=group)
+    rows = read_rows(manifest, [RowRange(0, start, stop)], features=2)
+    assert rows.row_id.tolist() == [4, 5, 6][start:stop]
+    assert rows.x.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]][start:stop]
+    assert rows.label_spend.tolist() == [0.0, 10.5, 0.25][start:stop]
+    assert (rows.x.dtype, rows.row_id.dtype) == (np.float32, np.int64)
+
+
+def test_no_range_gives_no_rows_of_the_right_shape(tmp_path: Path) -> None:
+    rows = read_rows(one_file(tmp_path / "f.parquet", GOOD), [], features=2)
+    assert (len(rows), rows.x.shape) == (0, (0, 2))
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 5])
+def test_law_4_ranks_together_decode_the_table_once(tmp_path: Path, ranks: int) -> None:
+    parts = [features_table(40, seed=1), features_table(3, seed=2), features_table(1, seed=3)]
+    manifest = pin(write_table(tmp_path / "t", *parts), 2, split="train")
+    decoded = [read_rows(manifest, row_ranges(manifest, rank, ranks), features=3) for rank in range(ranks)]
+    expected = pa.concat_tables(parts).filter(pa.compute.field("split") == "train")
+    assert sorted(np.concatenate([rows.row_id for rows in decoded])) == sorted(expected["row_id"].to_pylist())
+    assert sum(rows.x.sum() for rows in decoded) == pytest.approx(sum(map(sum, expected["x"].to_pylist())), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("x", pa.array([[1.0, 2.0], [3.0], [5.0, 6.0]], pa.list_(pa.float32())), "lists of 1, 2 numbers"),
+        ("x", pa.array([[1.0, 2.0], None, [5.0, 6.0]], pa.list_(pa.float32())), "1 nulls"),
+        ("x", pa.array([[1.0, 2.0], [3.0, None], [5.0, 6.0]], pa.list_(pa.float32())), "1 nulls"),
+        ("x", pa.array([[1.0, 2.0], [3.0, np.nan], [5.0, 6.0]], pa.list_(pa.float32())), "NaN or infinity"),
+        ("label_buy", pa.array([0.0, None, 1.0]), "1 nulls"),
+        ("label_spend", pa.array([0.0, np.inf, 1.0]), "NaN or infinity"),
+        ("label_buy", pa.array(["0", "1", "1"]), "string"),
+    ],
+)
+def test_law_10_a_bad_value_names_column_and_file(tmp_path: Path, column: str, values: pa.Array, message: str) -> None:
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, column: values}, group=3)
+    with pytest.raises(InputError, match=f"Column '{column}'") as error:
+        read_rows(manifest, [RowRange(0, 0, 3)], features=2)
+    assert message in error.value.received
+    assert error.value.where == manifest.files[0].path
+
+
+def test_law_10_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path) -> None:
+    columns = {name: values for name, values in GOOD.items() if name != "label_spend"}
+    manifest = one_file(tmp_path / "f.parquet", columns)
+    with pytest.raises(InputError, match="Column 'label_spend'") as error:
+        read_rows(manifest, [RowRange(0, 0, 3)], features=2)
+    assert error.value.received == "columns row_id, x, label_buy"

@@ -1,0 +1,120 @@
+"""Law 6: metrics equal what one process computes over all rows, however the rows are cut; scikit-learn is the judge."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as judge
+
+from ringmill.handoff.read import Rows
+from ringmill.train.evaluate import Sums, smearing
+from ringmill.train.metrics import Confusion, Mean, auc, calibration, log_losses, roc_points, sigmoid
+from ringmill.train.models import Outputs
+
+
+def drawn(rows: int, seed: int) -> tuple[Outputs, Rows]:
+    """Outputs with ties, and labels."""
+    draw = np.random.default_rng(seed)
+    logit = np.round(draw.normal(size=rows), 1)
+    buy = (draw.random(rows) < sigmoid(logit)).astype(float)
+    rows_ = Rows(np.arange(rows), np.zeros((rows, 1), np.float32), buy, buy * np.round(draw.random(rows) * 100, 2))
+    return Outputs(logit, draw.normal(size=rows)), rows_
+
+
+def test_auc_of_a_tie_is_one_half_and_of_one_class_is_none() -> None:
+    score = np.array([0.1, 0.5, 0.5, 0.9])
+    assert auc(score, np.array([0.0, 0.0, 1.0, 1.0]), np.ones(4)) == pytest.approx(3.5 / 4)
+    assert auc(score, np.zeros(4), np.ones(4)) is None
+    assert auc(score[:0], score[:0], score[:0]) is None
+
+
+def test_auc_equals_scikit_learn_with_ties_and_weights() -> None:
+    outputs, rows = drawn(500, 3)
+    weight = np.random.default_rng(4).integers(0, 3, size=500).astype(float)
+    expected = judge.roc_auc_score(rows.label_buy, outputs.logit, sample_weight=weight)
+    assert auc(outputs.logit, rows.label_buy, weight) == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_row_of_weight_0_changes_no_metric_even_where_it_holds_1e30() -> None:
+    outputs, rows = drawn(20, 5)
+    padded = np.append(outputs.logit, 1e30), np.append(rows.label_buy, 1.0), np.append(np.ones(20), 0.0)
+    assert auc(*padded) == auc(outputs.logit, rows.label_buy, np.ones(20))
+    assert roc_points(*padded)[-1] == (1.0, 1.0)
+    assert Confusion.of(sigmoid(padded[0]), *padded[1:]) == Confusion.of(
+        sigmoid(outputs.logit), rows.label_buy, np.ones(20)
+    )
+    assert calibration(sigmoid(padded[0]), *padded[1:]) == calibration(
+        sigmoid(outputs.logit), rows.label_buy, np.ones(20)
+    )
+
+
+def test_sums_equal_scikit_learn() -> None:
+    outputs, rows = drawn(700, 6)
+    found = Sums.of(outputs, rows).compute()
+    said = outputs.probability >= 0.5
+    assert found["log_loss"] == pytest.approx(judge.log_loss(rows.label_buy, outputs.probability), abs=1e-12)
+    assert found["brier"] == pytest.approx(judge.brier_score_loss(rows.label_buy, outputs.probability), abs=1e-12)
+    assert found["f1"] == pytest.approx(judge.f1_score(rows.label_buy, said), abs=1e-12)
+    cells = [found[f"{name}s"] for name in ("true_negative", "false_positive", "false_negative", "true_positive")]
+    assert cells == judge.confusion_matrix(rows.label_buy, said).ravel().tolist()
+
+
+@settings(deadline=None, max_examples=50)
+@given(cuts=st.lists(st.integers(0, 60), min_size=1, max_size=3))
+def test_law_6_summed_states_of_unequal_parts_equal_the_whole(cuts: list[int]) -> None:
+    outputs, rows = drawn(60, 7)
+    bounds = [0, *sorted(cuts), 60]
+    vectors = []
+    for first, last in pairwise(bounds):
+        part = Outputs(outputs.logit[first:last], outputs.log_spend[first:last])
+        vectors.append(Sums.of(part, rows.take(np.arange(first, last))).vector())
+    merged, whole = Sums.from_vector(np.sum(vectors, axis=0)).compute(), Sums.of(outputs, rows).compute()
+    assert merged == pytest.approx(whole, rel=1e-9)
+    assert merged["true_positives"] == whole["true_positives"]
+
+
+def test_law_6_a_mean_of_parts_would_be_another_number() -> None:
+    parts = [Mean.of(np.array([1.0, 1.0, 1.0]), np.ones(3)), Mean.of(np.array([5.0]), np.ones(1))]
+    assert parts[0].merge(parts[1]).compute() == 2.0
+    assert np.mean([part.compute() for part in parts]) == 3.0
+    assert Mean.empty().merge(parts[0]) == parts[0]
+    assert Mean.empty().compute() is None
+
+
+def test_log_losses_stay_finite_at_extreme_logits() -> None:
+    assert log_losses(np.array([1e4, -1e4, 0.0]), np.array([1.0, 1.0, 0.0])).tolist() == [0.0, 1e4, np.log(2)]
+
+
+def test_a_roc_runs_from_corner_to_corner_and_never_falls() -> None:
+    outputs, rows = drawn(400, 8)
+    points = np.array(roc_points(outputs.logit, rows.label_buy, np.ones(400), points=20))
+    assert points[0].tolist() == [0, 0]
+    assert points[-1].tolist() == [1, 1]
+    assert (np.diff(points, axis=0) >= 0).all()
+    assert roc_points(outputs.logit, np.zeros(400), np.ones(400)) == []
+
+
+def test_calibration_bins_hold_equal_counts_and_the_means_of_their_rows() -> None:
+    probability = np.array([0.9, 0.1, 0.2, 0.8])
+    bins = calibration(probability, np.array([1.0, 0.0, 1.0, 1.0]), np.ones(4), bins=2)
+    assert [(round(one["predicted"], 9), one["actual"], one["weight"]) for one in bins] == [
+        (0.15, 0.5, 2.0),
+        (0.85, 1.0, 2.0),
+    ]
+
+
+def test_smearing_carries_the_buyers_total_to_their_actual_total() -> None:
+    log_spend, spend, buy = np.array([1.0, 2.0, 9.0]), np.array([4.0, 9.0, 0.0]), np.array([1.0, 1.0, 0.0])
+    factors = smearing(log_spend, spend, buy)
+    assert np.sum(factors["smearing"] * np.exp(log_spend[:2]) - 1) == pytest.approx(13.0)
+    assert factors["smearing_duan"] == pytest.approx((5 / np.e + 10 / np.e**2) / 2)
+    assert smearing(log_spend, spend, np.zeros(3)) == {"smearing": 1.0, "smearing_duan": 1.0}
+
+
+def test_expected_spend_is_never_negative() -> None:
+    outputs = Outputs(np.array([0.0, 0.0]), np.array([0.0, np.log(11.0)]))
+    assert outputs.expected_spend(0.5).tolist() == [0.0, pytest.approx(2.25)]
