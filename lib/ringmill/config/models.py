@@ -168,13 +168,13 @@ class Train(Section):
     ranks: int = Field(2, ge=1)
     launcher: Literal["barrier", "local"] = "barrier"
     hidden: tuple[int, ...] = (32, 16)
-    batch: int = Field(256, ge=1, description="global batch: rows per step over all ranks")
+    batch: int = Field(128, ge=1, description="global batch: rows per step over all ranks")
     epochs: int = Field(60, ge=1)
     patience: int = Field(8, ge=1, description="epochs without a better validation loss before stopping")
-    learning_rate: float = Field(3e-3, gt=0, description="for this global batch; never multiplied by ranks")
+    learning_rate: float = Field(1e-3, gt=0, description="for this global batch; never multiplied by ranks")
     warmup_epochs: float = Field(2.0, ge=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    spend_weight: float = Field(0.3, ge=0, description="weight of the spend head's loss beside the purchase head's")
+    weight_decay: float = Field(1e-1, ge=0)
+    spend_weight: float = Field(0.1, ge=0, description="weight of the spend head's loss beside the purchase head's")
     dtype: Literal["float32", "float64"] = "float32"
     memory_mb: int = Field(1024, ge=16, description="decoded rows per rank, at most")
 

@@ -70,7 +70,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     law_2 = _law_2(customers, section.train_cutoffs, section.horizon_days, zone)
     step.say("fitting on the train split")
     state = fit(customers.where("split = 'train'"), measures, top_countries=section.top_countries)
-    version = run.lake.write(customers.mapInArrow(encoder(state), _with_x(customers)), table, run_id=run.run_id)
+    version = run.lake.write(customers.mapInArrow(encoder(state), with_x(customers)), table, run_id=run.run_id)
     customers.unpersist()
     counts = _counts(run, table, version)
     return Result(
@@ -82,7 +82,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-def _with_x(customers: DataFrame) -> StructType:
+def with_x(customers: DataFrame) -> StructType:
+    """The schema of encoded rows: theirs, and x."""
     from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
     x = StructField("x", ArrayType(FloatType(), containsNull=False), nullable=False)

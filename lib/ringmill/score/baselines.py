@@ -13,8 +13,10 @@ ITERATIONS = 100
 REGULARISATION = 1e-3
 
 
-def with_logistic_probability(features: DataFrame, *, of: Sequence[str] = ("test",)) -> DataFrame:
-    """Rows of features/<name> → those of the splits `of`, with logistic_probability fitted on the train split.
+def with_logistic_probability(
+    features: DataFrame, *, fitted_on: Sequence[str] = ("train",), of: Sequence[str] = ("test",)
+) -> DataFrame:
+    """Rows of features/<name> → those of the splits `of`, with logistic_probability fitted on the splits `fitted_on`.
 
     Columns in: x (array of float), label_buy (0/1), split. Columns out: those in, and logistic_probability (double).
     Source: Spark ML's LogisticRegression (L-BFGS), on the encoded features that the network sees.
@@ -29,7 +31,7 @@ def with_logistic_probability(features: DataFrame, *, of: Sequence[str] = ("test
     regression = LogisticRegression(
         featuresCol="vector", labelCol="label_buy", maxIter=ITERATIONS, regParam=REGULARISATION
     )
-    model = regression.fit(vectors.where("split = 'train'"))
+    model = regression.fit(vectors.where(F.col("split").isin(*fitted_on)))
     scored: DataFrame = model.transform(vectors.where(F.col("split").isin(*of)))
     probability = vector_to_array(F.col("probability")).getItem(1)
     return scored.withColumn("logistic_probability", probability).select(*features.columns, "logistic_probability")

@@ -40,6 +40,9 @@ def mlp(
 ) -> Any:
     """(batch, features) → {"buy_logit": (batch,), "log_spend": (batch,)}, over one shared trunk.
 
+    Each head sees the features themselves beside the trunk: what is linear in them need not pass through it, which on
+    a few thousand rows is most of what there is to learn (Cheng et al., Wide & Deep Learning, 2016).
+
     The heads start at `buy_bias` and `spend_bias`, the training rows' own log-odds and mean: the first epochs are
     then not spent on finding two constants.
     """
@@ -52,6 +55,8 @@ def mlp(
     x = inputs = keras.Input((features,), dtype=dtype, name="x")
     for place, units in enumerate(hidden):
         x = dense(units, place, f"trunk_{place}", activation="silu")(x)
+    if hidden:
+        x = keras.layers.Concatenate(dtype=dtype, name="wide_and_deep")([inputs, x])
     heads = {}
     for place, (name, bias) in enumerate([(BUY, buy_bias), (SPEND, spend_bias)]):
         constant = keras.initializers.Constant(bias)
