@@ -1,0 +1,132 @@
+"""Ranks and launchers that die: one clear error, nobody left behind, and law 7 afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from handoff.tables import features_table, write_table
+from ringmill.errors import TrainingError
+from ringmill.train.launch.barrier import BarrierLauncher
+from ringmill.train.spec import TrainSpec
+from train.runs import final_state, killer, rank_processes, run, spec_of
+
+pytestmark = pytest.mark.ring
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_table(tmp_path_factory.mktemp("faults") / "table", features_table(260, seed=5))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(table: str, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """SHA-256 of the weights after the last epoch of a run that nothing disturbed."""
+    return run(spec_of(table, tmp_path_factory.mktemp("whole"), ranks=2)).manifest["final_weights_sha256"]
+
+
+def killed(spec: TrainSpec, launcher: object = None) -> TrainingError:
+    """The error of a run whose rank 1 is ended by SIGKILL after epoch 3."""
+    with pytest.raises(TrainingError) as caught:
+        run(spec, launcher, killer(Path(spec.folder), rank=1, epoch=3))
+    return caught.value
+
+
+def test_law_7_a_killed_rank_is_named_and_the_resumed_run_ends_with_the_same_bits(
+    table: str, uninterrupted: str, tmp_path: Path
+) -> None:
+    spec = spec_of(table, tmp_path / "run", ranks=2)
+    error = killed(spec)
+    assert (error.what, error.where) == ("Rank 1 of the training failed.", str(tmp_path / "run" / "rank-1.log"))
+    assert "killed by signal 9" in error.received
+    assert rank_processes(tmp_path / "run") == {}
+    assert not (tmp_path / "run" / "manifest.json").exists()
+    stopped_after = final_state(tmp_path / "run").epoch
+    assert 3 <= stopped_after < 40
+    events = []
+    resumed = run(spec, on_progress=events.append)
+    assert events[1] == {"event": "resumed", "epoch": stopped_after, "path": str(spec.checkpoint_path)}
+    assert resumed.manifest["final_weights_sha256"] == uninterrupted
+
+
+def test_a_rank_that_raises_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    table = write_table(tmp_path / "table", features_table(60, seed=1))
+    broken = next(Path(table).glob("split=train/*.parquet"))
+    pq.write_table(pq.read_table(broken, partitioning=None).drop_columns("label_spend"), broken)
+    with pytest.raises(TrainingError, match="Column 'label_spend'") as caught:
+        run(spec_of(table, tmp_path / "run", ranks=2))
+    assert caught.value.where.endswith(".log")
+    assert rank_processes(tmp_path / "run") == {}
+
+
+def test_ranks_end_when_their_launcher_is_killed(table: str, tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+from train.runs import run, spec_of
+run(spec_of(sys.argv[1], Path(sys.argv[2]), ranks=2), on_progress=lambda line: print(line["event"], flush=True))
+"""
+    home = Path(__file__).resolve().parents[1]
+    launcher = subprocess.Popen(
+        [sys.executable, "-c", program, table, str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(home)},
+    )
+    assert launcher.stdout is not None
+    assert launcher.stdout.readline() == b"ready\n"
+    ranks = rank_processes(tmp_path / "run")
+    assert sorted(ranks) == [0, 1]
+    launcher.kill()
+    launcher.wait()
+    _, alive = psutil.wait_procs(ranks.values(), timeout=60)
+    assert alive == []
+
+
+def test_an_interrupt_of_the_launcher_leaves_no_rank(table: str, tmp_path: Path) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def interrupt(line: object) -> None:
+        if line["event"] == "ready":  # type: ignore[index]
+            signal.pthread_kill(main, signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(spec_of(table, tmp_path / "run", ranks=2), on_progress=interrupt)
+    assert rank_processes(tmp_path / "run") == {}
+
+
+@pytest.mark.spark
+def test_a_barrier_stage_trains_to_the_bits_of_local_processes(
+    spark, table: str, uninterrupted: str, tmp_path: Path
+) -> None:
+    events = []
+    result = run(spec_of(table, tmp_path / "run", ranks=2), BarrierLauncher(spark), events.append)
+    assert result.manifest["final_weights_sha256"] == uninterrupted
+    assert [line["event"] for line in events] == ["ready", *["epoch"] * 40, "done"]
+
+
+@pytest.mark.spark
+def test_law_7_a_rank_killed_in_a_barrier_stage_is_named_and_resumes(
+    spark, table: str, uninterrupted: str, tmp_path: Path
+) -> None:
+    spec = spec_of(table, tmp_path / "run", ranks=2)
+    error = killed(spec, BarrierLauncher(spark))
+    assert (error.what, error.where) == ("Rank 1 of the training failed.", str(tmp_path / "run" / "rank-1.log"))
+    assert rank_processes(tmp_path / "run") == {}
+    assert run(spec, BarrierLauncher(spark)).manifest["final_weights_sha256"] == uninterrupted
+
+
+@pytest.mark.spark
+def test_more_ranks_than_slots_fail_before_anything_is_started(spark, table: str, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="3 ranks need 3 task slots at once, and Spark has 2"):
+        run(spec_of(table, tmp_path / "run", ranks=3), BarrierLauncher(spark))
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,157 @@
+"""Laws 4, 5, 6 and 8 on real ranks: each training is run once, and several tests look at it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn import metrics as judge
+
+from handoff.tables import features_table, write_table
+from ringmill.train.spec import TrainResult
+from train.runs import final_state, run, spec_of
+
+pytestmark = pytest.mark.ring
+
+ROWS = features_table(260, seed=5)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("ring")
+    write_table(home / "table", ROWS)
+    write_table(home / "pieces", *(ROWS.slice(start, 40) for start in range(240, -1, -40)))
+    return home
+
+
+@pytest.fixture(scope="module")
+def ranks(home: Path) -> Callable[[int], TrainResult]:
+    """The training on that many ranks, run at most once."""
+    done: dict[int, TrainResult] = {}
+
+    def once(number: int) -> TrainResult:
+        if number not in done:
+            done[number] = run(spec_of(str(home / "table"), home / f"ranks{number}", ranks=number))
+        return done[number]
+
+    return once
+
+
+@pytest.fixture(scope="module")
+def solo(home: Path) -> TrainResult:
+    """One rank, in a process in which Horovod cannot be imported."""
+    block = home / "without_horovod"
+    block.mkdir()
+    (block / "sitecustomize.py").write_text("import sys; sys.modules['horovod'] = None")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(block))
+        return run(spec_of(str(home / "table"), home / "solo", ranks=1))
+
+
+def largest_difference(one: TrainResult, other: TrainResult) -> float:
+    pairs = zip(final_state(one.folder).weights, final_state(other.folder).weights, strict=True)
+    return max(float(np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-12))) for a, b in pairs)
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_law_5_weights_do_not_depend_on_the_number_of_ranks(
+    number: int, solo: TrainResult, ranks: Callable[[int], TrainResult]
+) -> None:
+    steps = solo.manifest["plan"]["steps_per_epoch"] * solo.manifest["epochs"]
+    assert steps >= 50
+    assert largest_difference(ranks(number), solo) <= 1e-9
+
+
+def test_law_4_padding_of_1e30_and_another_file_layout_change_no_bit(
+    home: Path, ranks: Callable[[int], TrainResult]
+) -> None:
+    spec = spec_of(str(home / "pieces"), home / "filled", ranks=2, version=6, padding_fill=1e30)
+    filled, plain = run(spec), ranks(2)
+    assert plain.manifest["plan"]["padding_per_epoch"] > 0
+    assert filled.manifest["plan"]["files"]["train"] > plain.manifest["plan"]["files"]["train"]
+    assert filled.manifest["final_weights_sha256"] == plain.manifest["final_weights_sha256"]
+    assert filled.manifest["metrics"] == plain.manifest["metrics"]
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_law_4_every_row_of_the_split_is_seen_each_epoch(number: int, ranks: Callable[[int], TrainResult]) -> None:
+    manifest = ranks(number).manifest
+    expected = ROWS.filter(pa.compute.field("split") == "train").num_rows
+    assert manifest["laws"]["4"] == {
+        "rows_seen_per_epoch": expected,
+        "steps_per_rank": -(-expected // 13),
+        "once": True,
+    }
+
+
+def test_law_6_metrics_of_two_ranks_equal_those_of_one_process(
+    solo: TrainResult, ranks: Callable[[int], TrainResult]
+) -> None:
+    for split in ("train", "validation", "test"):
+        found, expected = (result.manifest["metrics"][split] for result in (ranks(2), solo))
+        counts = [name for name in expected if name.endswith("tives") or name == "rows"]
+        assert [found[name] for name in counts] == [expected[name] for name in counts]
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
+def test_law_6_metrics_equal_scikit_learn_on_the_written_predictions(ranks: Callable[[int], TrainResult]) -> None:
+    result = ranks(4)
+    table = pq.read_table(result.folder / "predictions.parquet")
+    label, probability = table["label_buy"].to_numpy(), table["buy_probability"].to_numpy()
+    metrics = result.manifest["metrics"]["test"]
+    assert metrics["auc"] == pytest.approx(judge.roc_auc_score(label, probability), abs=1e-9)
+    assert metrics["log_loss"] == pytest.approx(judge.log_loss(label, probability), abs=1e-9)
+    assert metrics["brier"] == pytest.approx(judge.brier_score_loss(label, probability), abs=1e-9)
+    test_rows = ROWS.filter(pa.compute.field("split") == "test")
+    assert table["row_id"].to_pylist() == sorted(test_rows["row_id"].to_pylist())
+
+
+def test_the_model_learns_and_the_saved_model_gives_the_written_predictions(
+    ranks: Callable[[int], TrainResult],
+) -> None:
+    from ringmill.train.models import apply_model, load_model
+
+    result = ranks(2)
+    assert result.manifest["metrics"]["test"]["auc"] > 0.7
+    assert result.history[-1]["loss"] < result.history[0]["loss"]
+    rows = ROWS.filter(pa.compute.field("split") == "test").sort_by("row_id")
+    outputs = apply_model(load_model(result.model), np.array(rows["x"].to_pylist(), np.float32))
+    written = pq.read_table(result.folder / "predictions.parquet")
+    np.testing.assert_allclose(outputs.probability, written["buy_probability"].to_numpy(), rtol=1e-9)
+    expected = outputs.expected_spend(result.manifest["smearing"])
+    np.testing.assert_allclose(expected, written["expected_spend"].to_numpy(), rtol=1e-9)
+
+
+def test_law_8_nothing_is_written_beside_the_run_folder_and_it_holds_no_rows(
+    home: Path, ranks: Callable[[int], TrainResult]
+) -> None:
+    result = ranks(2)
+    names = {file.name for file in result.folder.iterdir()}
+    logs = {"rank-0.log", "rank-1.log"}
+    data = {"checkpoint.npz", "history.json", "manifest.json", "model.keras", "predictions.parquet"}
+    assert names == logs | data | {"progress.jsonl", "spec.json"}
+    assert result.manifest["laws"]["8"]["bytes_copied"] == 0
+
+
+def test_progress_reaches_the_caller_line_by_line(home: Path, ranks: Callable[[int], TrainResult]) -> None:
+    lines = [json.loads(line) for line in (ranks(2).folder / "progress.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["ready", *["epoch"] * 40, "done"]
+    assert [line["epoch"] for line in lines[1:-1]] == list(range(1, 41))
+
+
+def test_a_checkpoint_of_another_configuration_is_not_used_and_named(
+    home: Path, ranks: Callable[[int], TrainResult]
+) -> None:
+    other = ranks(2).folder / "checkpoint.npz"
+    copy = home / "other.npz"
+    copy.write_bytes(other.read_bytes())
+    events = []
+    spec = spec_of(str(home / "table"), home / "fresh", ranks=1, epochs=1, checkpoint=str(copy))
+    result = run(spec, on_progress=lambda line: events.append(line["event"]))
+    assert events == ["ready", "checkpoint_not_used", "epoch", "done"]
+    assert str(copy) in (result.folder / "rank-0.log").read_text()
