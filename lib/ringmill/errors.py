@@ -280,6 +280,23 @@ class ScoringError(RingmillError):
         )
 
 
+class UnforeseenError(RingmillError):
+    """Something that Ringmill does not know by name; its trace is in a file, not on the terminal."""
+
+    exit_status = 1
+
+    @classmethod
+    def of(cls, error: BaseException, log: str) -> UnforeseenError:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["(no text)"]
+        return cls(
+            "Something failed that should not have.",
+            where=log,
+            expected="no error, or one that says what to do",
+            received=f"{type(error).__name__}: {lines[0]}",
+            todo="the file named above holds the whole trace; the tables stay at their last version",
+        )
+
+
 class RaceLost(RingmillError):
     """Another run published the same stage first."""
 

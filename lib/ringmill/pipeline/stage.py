@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.models import Config
-from ringmill.errors import RingmillError
+from ringmill.errors import RingmillError, UnforeseenError
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
@@ -34,8 +35,8 @@ class Run:
     def __post_init__(self) -> None:
         self.lake = Lake(_absolute(self.config.warehouse))
         self.ledger = Ledger(self.lake)
-        self.memory = MemoryWatch().start()
         self.lake.check_writable()
+        self.memory = MemoryWatch().start()
 
     @property
     def log_folder(self) -> Path:
@@ -112,10 +113,19 @@ def execute(stage: Stage, run: Run) -> Entry:
     try:
         with run.progress.stage(stage.name) as step:
             result = stage.body(run, inputs, step)
-    except RingmillError as error:
-        _append(run, entry, Result({}, {}, "", detail={"error": str(error)}), clock, outcome="failed")
-        raise
+    except Exception as error:
+        named = error if isinstance(error, RingmillError) else _unforeseen(run, error)
+        _append(run, entry, Result({}, {}, "", detail={"error": str(named)}), clock, outcome="failed")
+        raise named from error
     return _record(run, entry, result, clock, outcome="published")
+
+
+def _unforeseen(run: Run, error: Exception) -> UnforeseenError:
+    """Keep the trace in a file: a stack trace from inside Spark tells a reader of the terminal nothing (law 10)."""
+    log = run.log_folder / "error.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    return UnforeseenError.of(error, str(log))
 
 
 def _unchanged(last: Entry) -> Result:
