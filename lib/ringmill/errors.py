@@ -124,6 +124,17 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def unreadable_lines(cls, where: str, lines: int, of: int, at_most: float, example: str) -> InputError:
+        return cls(
+            f"{lines:,} of {of:,} lines cannot be read; the batch is refused as a whole.",
+            where=where,
+            expected=f"at most {at_most:.1%} unreadable lines (clean.unreadable_at_most)",
+            received=f"{lines / of:.1%}, for example {example}",
+            todo="check raw.columns, raw.delimiter and raw.timestamp_formats against the file, or raise the bound; "
+            "below it such lines are kept as rejected rows with their reasons",
+        )
+
+    @classmethod
     def cutoff_outside(cls, key: str, cutoff: object, first: object, last: object, hint: str) -> InputError:
         return cls(
             f"The cutoff {cutoff} lies outside the data.",

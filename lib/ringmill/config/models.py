@@ -114,6 +114,12 @@ class Clean(Section):
     key: tuple[OrderColumn, ...] = Field((), description="columns that identify a line; empty: no key is known")
     keep: Literal["first", "last"] = Field("last", description="by known_at: which line of a key stays")
     late_after_days: float | None = Field(None, description="flag a row known this long after its event")
+    unreadable_at_most: float = Field(
+        0.05,
+        ge=0,
+        le=1,
+        description="share of lines that are torn, or hold text for a number or date, above which the batch is refused",
+    )
     rules: tuple[Rule, ...] = ()
 
 

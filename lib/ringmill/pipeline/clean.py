@@ -49,7 +49,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     statuses = _totals(quality, "status")
     counts = check_nothing_lost(seen.get["lines"], statuses, where=f"{CLEAN_ROWS.path} version {version}")
     reasons, flags = _totals(quality, "reason"), _totals(quality, "flag")
-    first, last = _event_range(written, reasons)
+    first, last = _checked_range(written, counts["raw"], reasons, config.clean.unreadable_at_most)
     detail: dict[str, Any] = {"batch": batch, "first_event_at": first, "last_event_at": last}
     if (planted := planted_list(config)) is not None:
         step.say("comparing with what was planted")
@@ -72,19 +72,35 @@ def _totals(quality: list[dict[str, Any]], kind: str) -> dict[str, int]:
     return dict(totals.most_common())
 
 
-def _event_range(rows: DataFrame, reasons: Mapping[str, int]) -> tuple[str, str]:
-    """The instants of the first and last clean line of a known customer. Raises InputError where there is none."""
+def _checked_range(
+    rows: DataFrame, raw_lines: int, reasons: Mapping[str, int], unreadable_at_most: float
+) -> tuple[str, str]:
+    """The instants of the first and last clean line of a known customer, as ISO texts.
+
+    Raises:
+        InputError: too many lines could not be read, or no sale of a known customer is left.
+    """
     from pyspark.sql import functions as F
 
     from ringmill.columns import is_customer_line, is_sale
 
-    lines = rows.where(is_customer_line())
-    instants = [f("ordered_at").cast("timestamp_ntz").cast("string") for f in (F.min, F.max)]
-    first, last, sales = lines.agg(*instants, F.count_if(is_sale())).collect()[0]
+    unread = F.exists("reasons", lambda name: (name == "torn_line") | name.startswith("unreadable_"))
+    instant = F.when(is_customer_line(), F.col("ordered_at")).cast("timestamp_ntz").cast("string")
+    sale = is_customer_line() & is_sale()
+    found = rows.agg(F.min(instant), F.max(instant), F.count_if(sale), F.count_if(unread)).collect()[0]
+    first, last, sales, unreadable = found
+    if unreadable > unreadable_at_most * raw_lines:
+        raise _unreadable(rows.where(unread), unreadable, raw_lines, unreadable_at_most)
     if not sales:
         most = ", ".join(f"{name}: {n:,}" for name, n in list(reasons.items())[:5])
         raise InputError.nothing_left(CLEAN_ROWS.path, most or "no reasons: the lines are cancellations")
     return f"{first}+00:00", f"{last}+00:00"
+
+
+def _unreadable(lines: DataFrame, count: int, raw_lines: int, at_most: float) -> InputError:
+    row = lines.select("source_file", "reasons", "raw").orderBy("source_file").head(1)[0]
+    example = f"{', '.join(row['reasons'])} in {dict(row['raw'])}"
+    return InputError.unreadable_lines(row["source_file"], count, raw_lines, at_most, example)
 
 
 def _detected(run: Run, rows: DataFrame, planted: str) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ringmill.config import Config, load
 from ringmill.lake.ledger import Entry
@@ -16,6 +17,9 @@ from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.stage import Run, Stage, execute
 from ringmill.pipeline.train import TRAIN, planned
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 STAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, TRAIN, SCORE, REPORT)}
 
@@ -29,10 +33,10 @@ def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: 
     return load(conf, extra, warehouse=warehouse)
 
 
-def run_stages(config: Config, names: Sequence[str]) -> list[Entry]:
+def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | None = None) -> list[Entry]:
     """Run the named stages in order; the session, if one was started, is stopped at the end, however it comes."""
     started = time.monotonic()
-    run = Run(config)
+    run = Run(config, session=session)
     entries: list[Entry] = []
     try:
         for name in names:
@@ -44,9 +48,10 @@ def run_stages(config: Config, names: Sequence[str]) -> list[Entry]:
     return entries
 
 
-def run_all(config: Config) -> list[Entry]:
+def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
     """All stages; `generate` only where the configuration has a shop to generate."""
-    return run_stages(config, [name for name in STAGES if name != "generate" or config.generate is not None])
+    names = [name for name in STAGES if name != "generate" or config.generate is not None]
+    return run_stages(config, names, session=session)
 
 
 def print_plan(config: Config) -> None:

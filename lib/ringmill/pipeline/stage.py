@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass
 class Run:
-    """One run of a command: its configuration, warehouse, and a Spark session that starts when a stage asks for it."""
+    """One run of a command: its configuration, warehouse, and a Spark session that starts when a stage asks for it.
+
+    A session that is handed in is used and left running.
+    """
 
     config: Config
     progress: Progress = field(default_factory=Progress)
@@ -33,6 +36,7 @@ class Run:
     run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
 
     def __post_init__(self) -> None:
+        self._opened = self.session is None
         self.lake = Lake(_absolute(self.config.warehouse))
         self.ledger = Ledger(self.lake)
         self.lake.check_writable()
@@ -55,7 +59,7 @@ class Run:
 
     def close(self) -> int:
         """Stop what the run started; returns its peak memory in bytes."""
-        if self.session is not None:
+        if self.session is not None and self._opened:
             self.session.stop()
             self.session = None
         return self.memory.stop()

@@ -23,7 +23,7 @@ def summarise_customers(rows: DataFrame, cutoff: date, *, zone: str) -> DataFram
     Orders are counted by distinct `order_id`. Days are local calendar days: an order on the day before the cutoff is
     one day ago. Cancellation lines count in `cancelled_total`; `spend_total` is gross of them, the convention of the
     published figures for UCI Online Retail, and `spend_net` is what remains: an order of 74,215 pieces that was
-    cancelled minutes later is worth nothing. A cancellation of an order before the data's start cannot make it negative.
+    cancelled minutes later is worth nothing. A cancellation of an order from before the data cannot make it negative.
 
     Columns out: customer_id, cutoff, first_ordered_at, last_ordered_at, days_since_last_order (days), tenure_days
     (days), order_count, repeat_order_count, spend_total (currency), spend_mean (currency per order), cancelled_total
