@@ -265,6 +265,16 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
+    def diverged(cls, epoch: int, loss: float, folder: str) -> TrainingError:
+        return cls(
+            f"The loss is no number any more in epoch {epoch}.",
+            where=folder,
+            expected="a finite loss",
+            received=str(loss),
+            todo="lower train.learning_rate; the checkpoint of the last good epoch is kept",
+        )
+
+    @classmethod
     def lost(cls, folder: str, problem: str) -> TrainingError:
         return cls(
             "The ranks were lost together with their Spark stage.",

@@ -143,7 +143,7 @@ def test_a_plan_over_the_stated_memory_fails_before_anything_is_started() -> Non
     plan = Plan(rows=10**6, batch=256, ranks=2, seed=1)
     manifests = splits(10**6, 10)
     needed = memory_per_rank(manifests, 32)
-    assert needed == 3 * (10**6 + 10) * (8 + 16 + 4 * 32)
+    assert needed == 5 * (10**6 + 10) * (8 + 16 + 4 * 32)
     with pytest.raises(PlanError, match=r"train\.memory_mb"):
         hand_off(manifests, plan, features=32, memory_mb=needed // 2**20)
     hand_off(manifests, plan, features=32, memory_mb=needed // 2**20 + 1)
@@ -163,7 +163,7 @@ def test_the_summary_says_rows_bytes_steps_padding_and_memory() -> None:
         "11,000 bytes",
         "steps    4",
         "padding  24",
-        "132,000 bytes of decoded",
+        "220,000 bytes of decoded",
         "128 places",
     ):
         assert figure in text

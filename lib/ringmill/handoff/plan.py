@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ringmill.errors import PlanError
 from ringmill.handoff.manifest import Manifest
 
-# Decoded at once on a rank: the gathered rows, their copy in the order of row ids, and the tensors made of it.
-COPIES = 3
+# A rank's peak in copies of the decoded rows: its own part in Arrow and NumPy, all ranks' rows as gathered and as
+# sorted, the tensors, and an epoch's places. Measured at 1 million rows of 32 features: 3.8 to 4.5 above an empty rank.
+COPIES = 5
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ def read_rows(manifest: Manifest, ranges: Sequence[RowRange], *, features: int) 
         InputError: a column is missing, null, not finite or of another length; the message names column and file.
     """
     parts = [_read_range(manifest.files[piece.file].path, piece, features) for piece in ranges]
-    if not parts:
-        return empty_rows(features)
+    if len(parts) < 2:
+        return parts[0] if parts else empty_rows(features)
     return Rows(
         np.concatenate([part.row_id for part in parts]),
         np.concatenate([part.x for part in parts]),
@@ -101,7 +101,7 @@ def _scalar(path: str, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
 
 def _vectors(path: str, column: pa.ChunkedArray, features: int) -> NDArray[np.float32]:
     """list<float> (n rows) → (n, features)."""
-    lists = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    lists = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
     if lists.null_count:
         raise InputError.differs(path, "x", "a list in every row", f"{lists.null_count} nulls")
     lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))

@@ -26,6 +26,7 @@ from ringmill.train.checkpoint import Arrays, State
 from ringmill.train.models import BUY, SPEND, Outputs, mlp
 from ringmill.train.ranks import Ring
 
+SCORE_ROWS = 2**15
 _MASK = np.uint64(2**62 - 1)  # a signature is exchanged as int64
 _FINALISER = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
 
@@ -58,15 +59,9 @@ class Trainer:
         self._section, self._plan, self._ring = section, plan, ring
         self._label_buy, self._row_id = rows.label_buy, rows.row_id
         # The row that padding refers to comes last; what it holds reaches no number, see _step.
-        padded = Rows(
-            np.append(rows.row_id, 0),
-            np.append(rows.x, np.full((1, rows.x.shape[1]), padding_fill, np.float32), axis=0),
-            np.append(rows.label_buy, padding_fill),
-            np.append(np.log1p(rows.label_spend), padding_fill),
-        )
-        self._x = tf.constant(padded.x, dtype=section.dtype)
-        self._buy = tf.constant(padded.label_buy, dtype=section.dtype)
-        self._log_spend = tf.constant(padded.label_spend, dtype=section.dtype)
+        self._x = _padded(rows.x, padding_fill, section.dtype)
+        self._buy = _padded(rows.label_buy, padding_fill, section.dtype)
+        self._log_spend = _padded(np.log1p(rows.label_spend), padding_fill, section.dtype)
         self.model = _model(section, plan.seed, rows)
         self.optimizer = keras.optimizers.AdamW(
             WarmUp(section.learning_rate, section.warmup_epochs * plan.steps), weight_decay=section.weight_decay
@@ -92,9 +87,11 @@ class Trainer:
             variable.assign(value)
 
     def score(self, x: NDArray[np.float32]) -> Outputs:
-        """(rows, features) → the model's outputs, in one graph call."""
-        heads = self._forward(tf.constant(x, dtype=self._section.dtype))
-        return Outputs(*(heads[name].numpy().astype(np.float64) for name in (BUY, SPEND)))
+        """(rows, features) → the model's outputs; in blocks, so that activations of a whole split are never there."""
+        blocks = [x[start : start + SCORE_ROWS] for start in range(0, max(len(x), 1), SCORE_ROWS)]
+        heads = [self._forward(tf.constant(block, dtype=self._section.dtype)) for block in blocks]
+        columns = (np.concatenate([head[name].numpy() for head in heads]) for name in (BUY, SPEND))
+        return Outputs(*(column.astype(np.float64) for column in columns))
 
     @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _forward(self, x: Any) -> Any:
@@ -165,6 +162,11 @@ class Trainer:
         gradients = self._ring.sum(tape.gradient(loss, variables), name="gradients")
         self.optimizer.apply(gradients, variables)
         return tf.cast(tf.stack([buy_sum, spend_sum]), tf.float64)
+
+
+def _padded(column: NDArray[Any], fill: float, dtype: str) -> Any:
+    """The column as a tensor, and one row of `fill` after its last."""
+    return tf.constant(np.append(column, np.full_like(column[:1], fill, shape=(1, *column.shape[1:])), axis=0), dtype)
 
 
 def _model(section: Train, seed: int, rows: Rows) -> Any:

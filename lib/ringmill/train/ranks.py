@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ringmill.errors import TrainingError
@@ -84,8 +85,8 @@ class HorovodRing:
     def gather(self, rows: NDArray[Any], *, name: str) -> NDArray[Any]:
         import tensorflow as tf
 
-        gathered: NDArray[Any] = self._hvd.allgather(tf.constant(rows), name=name).numpy()
-        return gathered
+        # A view of the tensor's memory: its numpy() would copy.
+        return np.asarray(memoryview(self._hvd.allgather(tf.constant(rows), name=name)))
 
     def broadcast(self, variables: Sequence[Any]) -> None:
         for place, variable in enumerate(variables):

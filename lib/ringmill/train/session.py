@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ringmill.errors import LawError
+from ringmill.errors import LawError, TrainingError
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import memory_per_rank, row_ranges
 from ringmill.handoff.read import Rows, read_rows
@@ -74,11 +74,18 @@ def gather_rows(manifest: Manifest, features: int, ring: Ring) -> Rows:
     """
     mine = read_rows(manifest, row_ranges(manifest, ring.rank, ring.size), features=features)
     # Storage is read once: what another rank has decoded comes over the ring, not from the files again.
-    gathered = Rows(*(ring.gather(getattr(mine, name), name=f"rows_{name}") for name in Rows.__annotations__))
-    rows = gathered.take(np.argsort(gathered.row_id, kind="stable"))
-    if (repeated := rows.row_id[1:][np.diff(rows.row_id) == 0]).size:
+    pa.default_memory_pool().release_unused()
+    row_id = ring.gather(mine.row_id, name="rows_row_id")
+    order = np.argsort(row_id, kind="stable")
+    if (repeated := row_id[order][1:][np.diff(row_id[order]) == 0]).size:
         raise LawError.broken("Law 4 (each row exactly once)", manifest.table, "distinct row_id", str(repeated[:5]))
-    return rows
+    # Sorted column by column, so that never more than one of them is there in both orders.
+    return Rows(
+        row_id[order],
+        ring.gather(mine.x, name="rows_x")[order],
+        ring.gather(mine.label_buy, name="rows_label_buy")[order],
+        ring.gather(mine.label_spend, name="rows_label_spend")[order],
+    )
 
 
 def _resume(job: Job, ring: Ring, progress: Progress) -> State | None:
@@ -104,10 +111,13 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: R
     loss, seen = trainer.epoch(state.epoch)
     metrics = evaluate(trainer.score, validation, ring).metrics
     section = job.spec.train
+    val_loss = metrics["log_loss"] + section.spend_weight * (metrics["log_spend_mse"] or 0.0)
+    if not np.isfinite([loss, val_loss]).all():
+        raise TrainingError.diverged(state.epoch + 1, val_loss, job.spec.folder)
     entry = {
         "epoch": state.epoch + 1,
         "loss": loss,
-        "val_loss": metrics["log_loss"] + section.spend_weight * (metrics["log_spend_mse"] or 0.0),
+        "val_loss": val_loss,
         "val_log_loss": metrics["log_loss"],
         "val_auc": metrics["auc"],
         "val_log_spend_mse": metrics["log_spend_mse"],
