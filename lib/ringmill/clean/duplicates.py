@@ -16,14 +16,14 @@ REASONS = {
 def with_copy_number(lines: DataFrame, columns: list[str], *, key: dict[str, Column]) -> DataFrame:
     """Add `_copy` (1 for the first of each set of lines equal in all `columns`, nulls equal) and the key's columns.
 
-    Lines are gathered by the key where there is one, else by a hash of all columns, and both windows of this module
-    are satisfied by that one shuffle. The hash is also the first sort column: one comparison of two integers settles
-    nearly every pair, and the columns behind it keep the result exact.
+    Lines are gathered by a hash of the key where there is one, else of all columns; that one shuffle satisfies both
+    windows of this module. Hashes are also the first columns to sort by: comparing two integers settles nearly every
+    pair, and the columns behind them keep the result exact.
     """
     hashed = lines.select("*", F.xxhash64(*columns).alias("_hash"), *(key[name].alias(name) for name in key))
-    gathered = hashed.repartition(*(list(key) or ["_hash"]))
+    gathered = hashed.withColumn("_gather", F.xxhash64(*key) if key else F.col("_hash")).repartition("_gather")
     # Among equal lines only the file can differ, so the choice of the first does not depend on the order of arrival.
-    copies = Window.partitionBy(*key, "_hash", *columns).orderBy("source_file")
+    copies = Window.partitionBy("_gather", "_hash", *columns).orderBy("source_file")
     return gathered.withColumn("_copy", F.row_number().over(copies))
 
 
@@ -35,9 +35,8 @@ def with_key_rank(rows: DataFrame, *, key: list[str], as_written: list[str], kee
     """
     if not key:
         return rows.withColumns({"_rank": F.lit(None).cast("int"), "_similar": F.lit(False)})
-    # The key as columns, so that the shuffle by them satisfies this window too.
     known = F.col("known_at").desc() if keep == "last" else F.col("known_at").asc()
-    ranked = Window.partitionBy(*key, "_candidate").orderBy(known, "_hash")
+    ranked = Window.partitionBy("_gather", *key, "_candidate").orderBy(known, "_hash")
     written = F.struct(*as_written)
     return rows.withColumns(
         {

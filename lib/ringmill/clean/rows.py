@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -31,10 +33,10 @@ def clean_rows(raw_lines: DataFrame, *, raw: Raw, clean: Clean, zone: str, batch
     names = [name for name in raw_lines.columns if name not in ADDED]
     cells = {name: f"_cell{index}" for index, name in enumerate(names)}
     texts: dict[str, Column] = {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.columns.items()}
-    values = typed(texts, formats=raw.timestamp_formats, zone=zone)
-    key = {f"_key_{name}": _comparable(name, values[name]) for name in clean.key}
-    lines = with_copy_number(_unnamed(raw_lines, cells), [*cells.values(), "_torn"], key=key)
-    rows = with_cancellation(_with_values(lines, values, texts, clean), clean)
+    key_values = typed(texts, formats=raw.timestamp_formats, zone=zone)
+    key = {f"_key_{name}": _comparable(name, key_values[name]) for name in clean.key}
+    gathered = with_copy_number(_unnamed(raw_lines, cells), [*cells.values(), "_torn"], key=key)
+    rows = with_cancellation(_with_values(gathered, texts, raw, clean, zone), clean)
     check_rules(rows, raw, clean)
     judged = _with_reasons(rows, raw, clean)
     written = [cells[raw.columns[name]] for name in clean.key]
@@ -63,11 +65,14 @@ def _comparable(name: str, value: Column) -> Column:
     return F.upper(F.regexp_replace(value, r"\s+", " ")) if is_text else value
 
 
-def _with_values(lines: DataFrame, values: dict[str, Column], texts: dict[str, Column], clean: Clean) -> DataFrame:
+def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, clean: Clean, zone: str) -> DataFrame:
     """Add the typed columns, and for each that a row needs whether its text cannot be read."""
-    rows = lines.withColumns(values)
+    # Staged as columns: written into each expression that uses it, a text would be trimmed up to six times a row.
+    staged: dict[str, Column] = {name: F.col(f"_text_{name}") for name in texts}
+    rows = lines.withColumns({f"_text_{name}": text for name, text in texts.items()})
+    rows = rows.withColumns(typed(staged, formats=raw.timestamp_formats, zone=zone))
     unread = {
-        f"_unreadable_{name}": texts[name].isNotNull() & F.col(name).isNull() if name in texts else F.lit(False)
+        f"_unreadable_{name}": staged[name].isNotNull() & F.col(name).isNull() if name in staged else F.lit(False)
         for name in NEEDED
     }
     rows = rows.withColumns(unread)

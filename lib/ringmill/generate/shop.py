@@ -17,8 +17,8 @@ from ringmill.generate.customers import rate_scale
 from ringmill.generate.defects import Rows, choose_kinds, plant
 from ringmill.generate.lines import Block, blocks_of, draw_lines
 from ringmill.generate.text import HEADER, PLANTED, csv_lines, planted_lines
-from ringmill.lake.files import mark_done, name_parts, was_done
 from ringmill.lake.key import code_hash, stage_key
+from ringmill.lake.written import mark_done, name_parts, was_done
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ringmill.config.models import Raw
-from ringmill.errors import InputError, WarehouseError
+from ringmill.errors import InputError
 
 SUFFIXES = {
     ".csv": "csv",
@@ -35,8 +35,6 @@ FORMATS = ("csv", "jsonl", "parquet", "delta")
 # Names that the reader adds itself.
 ADDED = ("source_file", "_torn", "_repaired")
 JSON_LINES_LOOKED_AT = 1_000
-# Holds the key under which a folder was written; hidden, so that no reader takes it for data.
-DONE = "_done"
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def find_source(raw: Raw) -> Source:
         InputError: nothing is there, no rows are in it, its format is unknown or not what the files hold, or a mapped
             column is missing in one of the files (the nearest name is given).
     """
-    system, path = _open(raw.path)
+    system, path = open_path(raw.path)
     if raw.format == "delta" or (raw.format == "auto" and _is_delta(system, path)):
         return _delta(raw)
     base, found = _list(system, path)
@@ -106,7 +104,7 @@ def fingerprint(source: Source) -> tuple[Entry, ...]:
     if source.version is not None:
         identity = f"{source.path}@{source.version}"
         return (Entry(f"version {source.version}", 0, hashlib.sha256(identity.encode()).hexdigest()),)
-    system, _ = _open(source.path)
+    system, _ = open_path(source.path)
     return tuple(Entry(file.name, file.bytes, _sha256(system, file.path)) for file in source.files)
 
 
@@ -116,7 +114,8 @@ def batch_of(raw: Raw, entries: tuple[Entry, ...]) -> str:
     return raw.batch or hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _open(path: str) -> tuple[fs.FileSystem, str]:
+def open_path(path: str) -> tuple[fs.FileSystem, str]:
+    """The file system of a local path or a URI, and the path in it."""
     if "://" not in path:
         return fs.LocalFileSystem(), str(Path(path).absolute())
     try:
@@ -283,44 +282,3 @@ def _sha256(system: fs.FileSystem, path: str) -> str:
         while block := stream.read(1 << 20):
             hasher.update(block)
     return hasher.hexdigest()
-
-
-def name_parts(folder: str, suffix: str) -> None:
-    """Name the files that Spark wrote into `folder` part-00000 and so on, in order: its own names differ every time."""
-    system, path = _open(folder)
-    found = system.get_file_info(fs.FileSelector(path))
-    parts = sorted(info.path for info in found if info.base_name.startswith("part-"))
-    for number, part in enumerate(parts):
-        system.move(part, f"{path}/part-{number:05}{suffix}")
-    for info in found:
-        if info.base_name.endswith(".crc"):  # sums of files under their old names
-            system.delete_file(info.path)
-
-
-def was_done(folder: str, key: str) -> bool:
-    """Whether `folder` was marked as done under this key."""
-    system, path = _open(folder)
-    mark = f"{path}/{DONE}"
-    if system.get_file_info(mark).type != fs.FileType.File:
-        return False
-    with system.open_input_stream(mark) as stream:
-        return bool(stream.read().decode() == key)
-
-
-def mark_done(folder: str, key: str | None) -> None:
-    """Mark `folder` as done under `key`; None takes the mark away, before the contents change.
-
-    Raises:
-        WarehouseError: the folder cannot be written.
-    """
-    system, path = _open(folder)
-    mark = f"{path}/{DONE}"
-    try:
-        system.create_dir(path)
-        if system.get_file_info(mark).type == fs.FileType.File:
-            system.delete_file(mark)
-        if key is not None:
-            with system.open_output_stream(mark) as stream:
-                stream.write(key.encode())
-    except OSError as error:
-        raise WarehouseError.not_writable(folder, str(error)) from error

@@ -60,10 +60,9 @@ def _read_json(spark: SparkSession, source: Source, files: list[RawFile]) -> Dat
 
 def _read_csv(spark: SparkSession, source: Source, files: list[RawFile]) -> DataFrame:
     """The files whose header has exactly the first one's columns in its order."""
-    # Names of our own: a file's name may be one that Spark reads as a path into a struct.
-    cells = {name: F.col(f"c{index}") for index, name in enumerate(files[0].columns)}
+    cells = {name: F.col(_quoted(name)) for name in files[0].columns}
     lines = (
-        spark.read.schema(_strings(tuple(f"c{index}" for index in range(len(cells)))))
+        spark.read.schema(_strings(files[0].columns))
         .options(**_TORN)
         .option("header", True)
         .option("sep", source.delimiter)
@@ -79,18 +78,18 @@ def _read_csv(spark: SparkSession, source: Source, files: list[RawFile]) -> Data
 
 def decoded(latin_1: Column) -> Column:
     """Text that was read as ISO-8859-1 → the text that its bytes are in UTF-8, or else in Windows-1252."""
-    as_utf8 = _utf8_of(latin_1)
-    repaired = F.when(F.is_valid_utf8(as_utf8), as_utf8).otherwise(F.translate(latin_1, LATIN_1, CP1252))
+    repaired = F.coalesce(_as_utf8(latin_1), F.translate(latin_1, LATIN_1, CP1252))
     return F.when(_is_ascii(latin_1), latin_1).otherwise(repaired)
 
 
 def needs_repair(latin_1: Column) -> Column:
     """True where the bytes of a text that was read as ISO-8859-1 are no UTF-8; false for null."""
-    return F.coalesce(~_is_ascii(latin_1) & ~F.is_valid_utf8(_utf8_of(latin_1)), F.lit(False))
+    return F.coalesce(~_is_ascii(latin_1), F.lit(False)) & _as_utf8(latin_1).isNull()
 
 
-def _utf8_of(latin_1: Column) -> Column:
-    return F.encode(latin_1, "ISO-8859-1").cast("string")
+def _as_utf8(latin_1: Column) -> Column:
+    """The text that the bytes are in UTF-8; null where they are none."""
+    return F.try_validate_utf8(F.encode(latin_1, "ISO-8859-1").cast("string"))
 
 
 def _is_ascii(latin_1: Column) -> Column:
@@ -103,7 +102,8 @@ def _as_text(table: DataFrame, source: Source, nanos: tuple[str, ...] = ()) -> D
     for field in table.schema.fields:
         value = F.col(_quoted(field.name))
         if field.name in nanos:
-            value = F.timestamp_micros(F.floor(value / 1_000)).cast("timestamp_ntz")
+            # Whole numbers only: a double cannot hold nanoseconds since 1970.
+            value = F.timestamp_micros(F.expr(f"{_quoted(field.name)} DIV 1000")).cast("timestamp_ntz")
         texts[field.name] = _text_of(value, "string" if field.name in nanos else field.dataType.simpleString())
     return _shaped(table, texts, source)
 

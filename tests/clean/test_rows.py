@@ -1,0 +1,405 @@
+"""Cleaning: one status per line in law 1's order, all reasons, types read as they are written."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ringmill.clean import check_nothing_lost, clean_rows, summarise_quality, with_line_count
+from ringmill.config.models import Clean, Raw
+from ringmill.contracts import CLEAN_ROWS, STATUSES
+from ringmill.errors import ConfigError, InputError, LawError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row, SparkSession
+
+COLUMNS = {
+    "line_id": "Line",
+    "order_id": "Invoice",
+    "product_id": "Code",
+    "quantity": "Quantity",
+    "unit_price": "Price",
+    "customer_id": "Customer ID",
+    "ordered_at": "Date",
+    "known_at": "Known",
+}
+GOOD = {
+    "Line": "L1",
+    "Invoice": "1",
+    "Code": "85123a",
+    "Quantity": "6",
+    "Price": "2.55",
+    "Customer ID": "13069.0",
+    "Date": "2024-01-05 10:00:00",
+    "Known": "2024-01-05 11:00:00",
+}
+RULES = (
+    {"name": "missing_customer", "column": "customer_id", "required": True},
+    {"name": "write_off", "violated_when": "quantity < 0 AND NOT is_cancellation"},
+    {"name": "dear", "action": "flag", "column": "unit_price", "maximum": 100},
+)
+Lines = list[dict[str, str | None]]
+
+
+def raw_model(columns: Mapping[str, str] = COLUMNS, **values: Any) -> Raw:
+    return Raw.model_validate({"path": "x", "columns": columns} | values)
+
+
+def clean_model(**values: Any) -> Clean:
+    return Clean.model_validate({"rules": RULES} | values)
+
+
+def frame(spark: SparkSession, lines: Lines) -> DataFrame:
+    """Raw lines as the reader gives them; a line is what differs from GOOD, and may name its file and its tear."""
+    names = [*COLUMNS.values(), "source_file", "_torn"]
+    values = [GOOD | {"source_file": "a.csv", "_torn": None} | line for line in lines]
+    schema = ", ".join(f"`{name}` string" for name in names)
+    return spark.createDataFrame([[line[name] for name in names] for line in values], schema)
+
+
+def cleaned(spark: SparkSession, lines: Lines, clean: Clean | None = None, **raw: Any) -> list[Row]:
+    """The rows that come out, by the line's id as it was written and by file."""
+    rows = clean_rows(
+        frame(spark, lines), raw=raw_model(**raw), clean=clean or clean_model(), zone="Europe/London", batch="b1"
+    )
+    return sorted(rows.collect(), key=lambda row: ((row.raw or {}).get("Line") or row.line_id or "", row.source_file))
+
+
+@pytest.mark.spark
+def test_rows_have_exactly_the_columns_of_their_contract_even_when_there_are_none(spark: SparkSession) -> None:
+    rows = clean_rows(frame(spark, []), raw=raw_model(), clean=clean_model(), zone="UTC", batch="b1")
+    assert rows.columns == list(CLEAN_ROWS.names)
+    assert {field.name: field.dataType.simpleString() for field in rows.schema} == {
+        column.name: column.type for column in CLEAN_ROWS.columns
+    }
+    never_null = {column.name for column in CLEAN_ROWS.columns if not column.nullable} - {"source_file"}
+    assert {field.name for field in rows.schema if not field.nullable} >= never_null
+    assert rows.collect() == []
+
+
+@pytest.mark.spark
+def test_text_becomes_typed_values_and_a_clean_row_keeps_no_raw_map(spark: SparkSession) -> None:
+    (row,) = cleaned(spark, [{"Code": "  85123a ", "Quantity": " 6.0 ", "Line": " L1 "}])
+    assert (row.line_id, row.product_id, row.quantity, row.unit_price) == ("L1", "85123A", 6, 2.55)
+    assert (row.line_total, row.customer_id, row.country, row.description) == (6 * 2.55, "13069", None, None)
+    assert (row.ordered_at, row.known_at) == (datetime(2024, 1, 5, 10), datetime(2024, 1, 5, 11))
+    assert (row.status, row.reasons, row.flags, row.raw) == ("clean", [], [], None)
+    assert (row.is_cancellation, row.is_product, row.source_file, row.source_batch) == (False, True, "a.csv", "b1")
+
+
+@pytest.mark.spark
+def test_values_that_cannot_be_read_are_unreadable_and_empty_ones_are_missing(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": "1", "Quantity": "six", "Price": "4,99", "Date": "yesterday", "Known": "2024-02-30 10:00:00"},
+        {"Line": "2", "Quantity": "2.5", "Price": "NaN"},
+        {"Line": "3", "Quantity": "", "Price": " ", "Date": None, "Known": ""},
+        {"Line": "4", "Quantity": "9" * 30, "Price": "1d"},
+        {"Line": "5", "Quantity": "-1e1", "Invoice": "C1", "Price": "1e2"},
+    ]
+    rows = cleaned(spark, lines, clean_model(rules=[{"name": "no_price", "column": "unit_price", "required": True}]))
+    quantity, price, ordered, known = (
+        f"unreadable_{name}" for name in ("quantity", "unit_price", "ordered_at", "known_at")
+    )
+    assert [row.reasons for row in rows] == [
+        [quantity, price, ordered, known],
+        [quantity, price],
+        ["missing_quantity", "missing_unit_price", "missing_ordered_at", "missing_known_at", "no_price"],
+        [quantity, price],
+        [],
+    ]
+    assert [row.status for row in rows] == ["rejected"] * 4 + ["clean"]
+    assert rows[0].raw == GOOD | lines[0]
+    assert (rows[4].quantity, rows[4].unit_price, rows[4].is_cancellation) == (-10, 100.0, True)
+
+
+@pytest.mark.spark
+def test_local_times_become_instants_by_the_rule_of_windows_where_clocks_change(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": "1", "Date": "2024-03-31 00:59:59", "Known": "2024-03-31 02:00:00"},
+        {"Line": "2", "Date": "2024-03-31 01:30:00", "Known": "2024-07-01 00:00"},  # skipped: moves forward
+        {"Line": "3", "Date": "2024-10-27 01:30:00", "Known": "2024-10-27"},  # twice: its first occurrence
+        {"Line": "4", "Date": "2024-07-01 00:00:00.25Z", "Known": "2024-07-01 00:00:00.25"},
+    ]
+    rows = cleaned(spark, lines)
+    assert [(row.ordered_at, row.known_at) for row in rows] == [
+        (datetime(2024, 3, 31, 0, 59, 59), datetime(2024, 3, 31, 1)),
+        (datetime(2024, 3, 31, 1, 30), datetime(2024, 6, 30, 23)),
+        (datetime(2024, 10, 27, 0, 30), datetime(2024, 10, 26, 23)),
+        (datetime(2024, 7, 1, 0, 0, 0, 250_000), datetime(2024, 6, 30, 23, 0, 0, 250_000)),
+    ]
+
+
+@pytest.mark.spark
+def test_formats_with_an_offset_are_instants_and_the_first_that_fits_is_taken(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": "1", "Date": "05/01/2024 10:00", "Known": "2024-07-01T10:00:00+02:00"},
+        {"Line": "2", "Date": "13/01/2024 10:00", "Known": "01/13/2024 10:00"},
+    ]
+    formats = ("dd/MM/yyyy HH:mm", "MM/dd/yyyy HH:mm", "yyyy-MM-dd'T'HH:mm:ssXXX")
+    rows = cleaned(spark, lines, timestamp_formats=formats)
+    assert [(row.ordered_at, row.known_at) for row in rows] == [
+        (datetime(2024, 1, 5, 10), datetime(2024, 7, 1, 8)),
+        (datetime(2024, 1, 13, 10), datetime(2024, 1, 13, 10)),
+    ]
+
+
+@pytest.mark.spark
+def test_law_1_a_status_is_decided_in_the_stated_order(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": "1", "Quantity": "x"},  # unreadable, and a copy of it: both unreadable
+        {"Line": "1", "Quantity": "x", "source_file": "b.csv"},
+        {"Line": "2", "Customer ID": None, "Quantity": "-1"},  # rejected with both reasons; its copy a duplicate
+        {"Line": "2", "Customer ID": None, "Quantity": "-1", "source_file": "b.csv"},
+        {"Line": "3"},  # superseded by a later line of its key; the rejected one competes for no key
+        {"Line": "3", "Known": "2024-01-05 12:00:00", "source_file": "b.csv"},
+        {"Line": "3", "Known": "2024-01-05 13:00:00", "Customer ID": " ", "source_file": "c.csv"},
+    ]
+    rows = cleaned(spark, lines, clean_model(key=["line_id"]))
+    assert [(row.status, row.reasons) for row in rows] == [
+        ("rejected", ["unreadable_quantity"]),
+        ("rejected", ["unreadable_quantity"]),
+        ("rejected", ["missing_customer", "write_off"]),
+        ("duplicate", ["exact_duplicate"]),
+        ("superseded", ["superseded_by_key"]),
+        ("clean", []),
+        ("rejected", ["missing_customer"]),
+    ]
+
+
+@pytest.mark.spark
+def test_exact_duplicates_are_equal_in_every_column_with_null_equal_to_null(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": None},
+        {"Line": None, "source_file": "b.csv"},
+        {"Line": ""},
+        {"Line": None, "Code": "85123A"},  # differs by case: another line
+    ]
+    rows = cleaned(spark, lines)
+    assert Counter(row.status for row in rows) == {"clean": 3, "duplicate": 1}
+    assert [row.source_file for row in rows if row.status == "duplicate"] == ["b.csv"]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("keep", "expected"),
+    [
+        (
+            "last",
+            [
+                ("l1", "superseded", "superseded_by_key"),
+                ("l1", "clean", None),
+                ("L1 ", "superseded", "superseded_by_similar_key"),
+            ],
+        ),
+        (
+            "first",
+            [
+                ("l1", "duplicate", "similar_key_duplicate"),
+                ("l1", "duplicate", "similar_key_duplicate"),
+                ("L1 ", "clean", None),
+            ],
+        ),
+    ],
+)
+def test_the_first_or_last_line_of_a_key_stays_and_ids_differ_by_more_than_case(
+    spark: SparkSession, keep: str, expected: list[tuple[str, str, str | None]]
+) -> None:
+    lines: Lines = [
+        {"Line": "l1", "Known": "2024-01-06 10:00:00", "source_file": "1"},
+        {"Line": "l1", "Known": "2024-01-07 10:00:00", "source_file": "2"},
+        {"Line": "L1 ", "Known": "2024-01-05 12:00:00", "source_file": "3"},
+        {"Line": None, "source_file": "4"},
+        {"Line": None, "Quantity": "7", "source_file": "5"},
+    ]
+    rows = sorted(cleaned(spark, lines, clean_model(key=["line_id"], keep=keep)), key=lambda row: row.source_file)
+    found = [(row.status, row.reasons[0] if row.reasons else None) for row in rows]
+    assert found[:3] == [(status, reason) for _, status, reason in expected]
+    assert found[3:] == [("clean", None), ("clean", None)]  # a key that is missing is no key
+
+
+@pytest.mark.spark
+def test_a_tie_in_known_at_is_settled_by_content_and_not_by_order_of_arrival(spark: SparkSession) -> None:
+    lines: Lines = [{"Quantity": str(pieces), "source_file": f"{pieces}"} for pieces in range(1, 9)]
+    clean = clean_model(key=["line_id"])
+    kept = {
+        tuple(row.quantity for row in cleaned(spark, order, clean) if row.status == "clean")
+        for order in (lines, lines[::-1])
+    }
+    assert len(kept) == 1
+    assert len(next(iter(kept))) == 1
+
+
+@pytest.mark.spark
+def test_a_torn_line_keeps_its_text_and_nothing_is_said_of_its_values(spark: SparkSession) -> None:
+    (row,) = cleaned(spark, [{"_torn": "4,torn", "Customer ID": None, "Price": "900"}])
+    assert (row.status, row.reasons, row.flags, row.raw) == ("rejected", ["torn_line"], [], {"_torn": "4,torn"})
+    assert (row.quantity, row.is_cancellation, row.is_product) == (None, False, True)
+
+
+@pytest.mark.spark
+def test_flags_mark_rows_that_stay_in_the_rules_order(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": "1", "Code": "post", "Price": "100.01", "Known": "2024-01-08 10:00:01"},
+        {"Line": "2", "Code": "gift_0001_20", "Price": "100", "Known": "2024-01-08 10:00:00"},
+        {"Line": "3", "Code": None, "Known": "2024-01-08 10:00:00"},
+    ]
+    clean = clean_model(late_after_days=3, non_products=["Post"], non_product_pattern="GIFT_.*")
+    rows = cleaned(spark, lines, clean)
+    assert [row.flags for row in rows] == [["dear", "non_product", "late_arrival"], ["non_product"], []]
+    assert [(row.status, row.is_product) for row in rows] == [("clean", False), ("clean", False), ("clean", True)]
+
+
+@pytest.mark.spark
+def test_without_a_column_of_its_own_known_at_is_the_event_time(spark: SparkSession) -> None:
+    columns = {ours: theirs for ours, theirs in COLUMNS.items() if ours != "known_at"}
+    (row,) = cleaned(spark, [{"Known": "never"}], columns=columns)
+    assert row.known_at == row.ordered_at == datetime(2024, 1, 5, 10)
+    assert row.status == "clean"
+
+
+@pytest.mark.spark
+def test_every_kind_of_rule_holds_at_its_boundary_and_for_null(spark: SparkSession) -> None:
+    rules = [
+        {"name": "few", "column": "quantity", "minimum": 2, "maximum": 4},
+        {"name": "not_allowed", "column": "product_id", "allowed": ["a", "B "]},
+        {"name": "forbidden_order", "column": "order_id", "forbidden": ["TEST"]},
+        {"name": "odd_customer", "column": "customer_id", "pattern": r"\d+|X"},
+        {"name": "no_line", "column": "line_id", "required": True},
+    ]
+    lines: Lines = [
+        {"source_file": "1", "Quantity": "2", "Code": "A", "Customer ID": "12"},
+        {"source_file": "2", "Quantity": "4", "Code": "b", "Invoice": "test", "Customer ID": "12x"},
+        {"source_file": "3", "Quantity": "5", "Code": "c", "Invoice": None, "Customer ID": None},
+        {"source_file": "4", "Quantity": "1", "Code": None, "Line": " "},
+    ]
+    rows = sorted(cleaned(spark, lines, clean_model(rules=rules)), key=lambda row: row.source_file)
+    assert [row.reasons for row in rows] == [
+        [],
+        ["forbidden_order", "odd_customer"],
+        ["few", "not_allowed"],
+        ["few", "no_line"],
+    ]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("clean", "named"),
+    [
+        ({"rules": [{"name": "bad", "violated_when": "quantity <"}]}, "clean.rules.bad.violated_when"),
+        ({"rules": [{"name": "bad", "violated_when": "no_such > 1"}]}, "no_such"),
+        ({"rules": [{"name": "bad", "violated_when": "quantity + 1"}]}, "a bigint"),
+        ({"rules": [{"name": "bad", "column": "country", "allowed": ["UK"]}]}, "clean.rules.bad.column"),
+        ({"rules": [{"name": "bad", "column": "order_id", "minimum": 1}]}, "quantity, unit_price"),
+        ({"cancellation": "left(order_id, 1)"}, "clean.cancellation"),
+        ({"key": ["description"]}, "clean.key"),
+    ],
+)
+def test_a_rule_that_cannot_be_used_is_a_configuration_error_that_names_it(
+    spark: SparkSession, clean: dict[str, Any], named: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        clean_rows(frame(spark, []), raw=raw_model(), clean=clean_model(**clean), zone="UTC", batch="b1")
+    assert named in str(caught.value)
+    assert "_cell" not in str(caught.value)
+
+
+@pytest.mark.spark
+def test_a_mapped_column_that_is_not_there_is_an_input_error(spark: SparkSession) -> None:
+    with pytest.raises(InputError, match="Quantity"):
+        clean_rows(frame(spark, []).drop("Quantity"), raw=raw_model(), clean=clean_model(), zone="UTC", batch="b")
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("key", [(), ("line_id",)])
+def test_all_duplicates_are_found_in_one_shuffle(spark: SparkSession, key: tuple[str, ...]) -> None:
+    rows = clean_rows(
+        frame(spark, [{}]).repartition(3), raw=raw_model(), clean=clean_model(key=key), zone="UTC", batch="b"
+    )
+    plan = rows._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("Exchange") == 2, plan  # the other is the repartition above
+
+
+def mixture(seed: int, count: int) -> Lines:
+    """Random lines that collide often: copies, shared keys, tears, nulls and unreadable values in any combination."""
+    rng = random.Random(seed)
+    choices: dict[str, list[str | None]] = {
+        "Line": ["L1", "l1", "L2", " L2", "L3", None],
+        "Invoice": ["1", "1", "C1", None],
+        "Quantity": ["1", "1", "-1", "x", "", None],
+        "Price": ["1", "1", "1", "4,99", "200"],
+        "Customer ID": ["7", "7.0", None],
+        "Date": ["2024-01-05 10:00:00", "2024-03-31 01:30:00", "31/31/2024", None],
+        "Known": ["2024-01-05 10:00:00", "2024-04-01 00:00:00", "?"],
+        "source_file": ["a.csv", "b.csv"],
+        "_torn": [None] * 9 + ["torn, line"],
+    }
+    return [{name: rng.choice(values) for name, values in choices.items()} for _ in range(count)]
+
+
+def copies_of_readable(lines: Lines) -> int:
+    """Copies beyond the first among lines that can be read, counted without Spark."""
+    readable = [
+        tuple(value for name, value in line.items() if name != "source_file")
+        for line in lines
+        if not {line["Quantity"], line["Price"], line["Date"], line["Known"]} & {"x", "4,99", "31/31/2024", "?"}
+        and line["_torn"] is None
+    ]
+    return len(readable) - len(set(readable))
+
+
+@pytest.mark.spark
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), keep=st.sampled_from(["first", "last"]), with_key=st.booleans())
+def test_law_1_nothing_is_lost_whatever_the_mixture_of_lines(
+    spark: SparkSession, seed: int, keep: str, with_key: bool
+) -> None:
+    lines = mixture(seed, 400)
+    clean = clean_model(key=["line_id"] if with_key else [], keep=keep)
+    observed, seen = with_line_count(frame(spark, lines).repartition(3))
+    rows = clean_rows(observed, raw=raw_model(), clean=clean, zone="Europe/London", batch="b").collect()
+    written = Counter(row.status for row in rows)
+    assert check_nothing_lost(seen.get["lines"], written, where="test")["raw"] == len(lines)
+    assert set(written) <= set(STATUSES)
+    for row in rows:
+        assert bool(row.reasons) == (row.status != "clean") == (row.raw is not None)
+    assert sum("exact_duplicate" in row.reasons for row in rows) == copies_of_readable(lines)
+    kept = Counter(row.line_id.upper() for row in rows if row.status == "clean" and row.line_id)
+    assert not with_key or set(kept.values()) <= {1}
+
+
+@pytest.mark.spark
+def test_law_1_a_line_that_a_stage_drops_is_caught(spark: SparkSession) -> None:
+    observed, seen = with_line_count(frame(spark, mixture(1, 50)))
+    rows = clean_rows(observed, raw=raw_model(), clean=clean_model(), zone="UTC", batch="b")
+    mutated = rows.where("NOT array_contains(reasons, 'torn_line')").collect()  # a filter that loses lines
+    written = Counter(row.status for row in mutated)
+    with pytest.raises(LawError, match="Law 1"):
+        check_nothing_lost(seen.get["lines"], written, where="clean/rows")
+
+
+@pytest.mark.spark
+def test_quality_counts_each_status_reason_and_flag_with_its_share(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": "1"},
+        {"Line": "2", "Customer ID": None, "Quantity": "-1"},
+        {"Line": "3", "Customer ID": None, "Price": "500"},
+        {"Line": "4", "Price": "500"},
+    ]
+    rows = clean_rows(frame(spark, lines), raw=raw_model(), clean=clean_model(), zone="UTC", batch="b1")
+    found = {(row.status, row.kind, row.name): (row.rows, row.share) for row in summarise_quality(rows).collect()}
+    assert found == {
+        ("clean", "status", "clean"): (2, 0.5),
+        ("clean", "flag", "dear"): (1, 0.25),
+        ("rejected", "status", "rejected"): (2, 0.5),
+        ("rejected", "reason", "missing_customer"): (2, 0.5),
+        ("rejected", "reason", "write_off"): (1, 0.25),
+        ("rejected", "flag", "dear"): (1, 0.25),
+    }
+    assert summarise_quality(rows.limit(0)).collect() == []
