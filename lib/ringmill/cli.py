@@ -27,13 +27,31 @@ def _command(name: str, help_: str) -> None:
         run_stages(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()), [name])
 
 
-_command("generate", "Write a shop's raw orders with planted defects, as the YAML's generate section says.")
 _command("clean", "Raw orders to clean/rows: typed, with one status each; rejected rows keep their reasons.")
 _command("rfm", "clean/rows to rfm/customers: recency, frequency, monetary value, scores, segment.")
 _command("features", "clean/rows to features/NAME: what is known at each train cutoff, encoded with frozen state.")
 _command("train", "features/NAME to a model: a multi-task network trained by Horovod's ranks.")
 _command("score", "Every customer's probability to buy and expected spend, as of the score cutoff.")
 _command("report", "The page about the last run's tables.")
+
+
+@app.command(
+    help="Write a shop's raw orders with planted defects, as the YAML's generate section and these options say."
+)
+def generate(
+    conf: Conf,
+    customers: Annotated[int | None, typer.Option(help="how many customers the shop has")] = None,
+    lines: Annotated[int | None, typer.Option(help="order lines, before planted copies")] = None,
+    days: Annotated[int | None, typer.Option(help="days over which they buy")] = None,
+    seed: Annotated[int | None, typer.Option(help="another seed, another shop")] = None,
+    warehouse: Warehouse = None,
+    set_: Set = None,
+) -> None:
+    from ringmill.pipeline.run import configured, run_stages
+
+    given = {"generate.customers": customers, "generate.lines": lines, "generate.days": days, "seed": seed}
+    settings = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
+    run_stages(configured(conf, raw=None, warehouse=warehouse, settings=settings), ["generate"])
 
 
 @app.command(help="All stages of a pipeline, in order; a stage whose inputs have not changed is not run again.")

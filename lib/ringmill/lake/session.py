@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,8 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
         builder = builder.master(section.master)
     for key, value in settings(section, log=log).items():
         builder = builder.config(key, value)
+    # PySpark prints each failed analysis as JSON before it raises it; ours become errors with a name.
+    logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     with _stderr_to(log.with_suffix(".stderr")):
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
