@@ -126,5 +126,10 @@ def test_the_default_job_finds_planted_defects_and_misses_some_of_the_three_hard
     for kind in ("near_duplicate_key", "plausible_outlier", "day_month_swapped"):
         assert 0 < found[kind]["recall"] < 1, found[kind]
     assert found["plausible_outlier"]["precision"] < 1
-    page = Path(entries["report"].detail["path"]).read_text(encoding="utf-8")
-    assert ">Planted defects</h2>" in page
+    report = Path(entries["report"].detail["path"])
+    assert ">Planted defects</h2>" in report.read_text(encoding="utf-8")
+    assert {entry.outcome for entry in run_all(config)} == {"unchanged"}
+    report.unlink()
+    again = {entry.stage: entry.outcome for entry in run_all(config)}
+    assert again.pop("report") == "published"
+    assert set(again.values()) == {"unchanged"}

@@ -9,6 +9,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config, Generate
 from ringmill.errors import ConfigError
 from ringmill.generate.shop import is_written, orders_path, planted_path, write_shop
+from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 
@@ -33,9 +34,11 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    # A shop whose files someone has removed is written again.
-    written = is_written(_section(run.config), seed=run.config.seed, folder=_folder(run.config))
-    return {"folder": _folder(run.config), "written": written}
+    return {"folder": _folder(run.config)}
+
+
+def _is_there(run: Run, entry: Entry) -> bool:
+    return is_written(_section(run.config), seed=run.config.seed, folder=entry.inputs["folder"])
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -51,4 +54,4 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-GENERATE = Stage("generate", ("ringmill.pipeline.generate",), _configuration, _inputs, _body)
+GENERATE = Stage("generate", ("ringmill.pipeline.generate",), _configuration, _inputs, _body, _is_there)

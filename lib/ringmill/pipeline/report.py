@@ -127,6 +127,7 @@ def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
         rows=len(label),
         bought=float(label.mean()),
         horizon_days=run.config.features.horizon_days,
+        learnt_after=", ".join(map(str, run.config.features.train_cutoffs)),
     )
 
 
@@ -180,4 +181,8 @@ def _accounts(entries: Mapping[str, Entry]) -> Section:
     return sections.accounts(stages, laws, versions())
 
 
-REPORT = Stage("report", ("ringmill.pipeline.report",), _configuration, _inputs, _body)
+def _is_there(run: Run, entry: Entry) -> bool:
+    return Path(entry.detail["path"]).is_file()
+
+
+REPORT = Stage("report", ("ringmill.pipeline.report",), _configuration, _inputs, _body, _is_there)

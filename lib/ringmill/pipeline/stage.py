@@ -78,13 +78,17 @@ class Result:
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage as data: what its key is made of, and the function that does it."""
+    """A stage as data: what its key is made of, the function that does it, and whether its files are still there.
+
+    A published result whose files someone has removed is made again; tables are left to Delta.
+    """
 
     name: str
     modules: Sequence[str]
     configuration: Callable[[Config], Mapping[str, Any]]
     inputs: Callable[[Run], Mapping[str, Any]]
     body: Callable[[Run, Mapping[str, Any], Step], Result]
+    is_there: Callable[[Run, Entry], bool] = lambda run, entry: True
 
     def key(self, config: Config, inputs: Mapping[str, Any]) -> str:
         return stage_key(inputs, self.configuration(config), code_hash(*self.modules))
@@ -112,7 +116,7 @@ def execute(stage: Stage, run: Run) -> Entry:
         started_at=started,
     )
     last = run.ledger.published(stage.name)
-    if last is not None and last.key == entry.key:
+    if last is not None and last.key == entry.key and stage.is_there(run, last):
         return _record(run, entry, _unchanged(last), clock, outcome="unchanged")
     try:
         with run.progress.stage(stage.name) as step:

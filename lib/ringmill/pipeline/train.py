@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.lake.key import digest
+from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 
@@ -136,4 +137,8 @@ def _write_model_files(run: Run, trained: TrainResult, evaluation: pa.Table) -> 
     pending.replace(current)
 
 
-TRAIN = Stage("train", ("ringmill.pipeline.train", "ringmill.train.rank"), _configuration, _inputs, _body)
+def _is_there(run: Run, entry: Entry) -> bool:
+    return (Path(run.lake.path(entry.detail["model"])) / "features.json").is_file()
+
+
+TRAIN = Stage("train", ("ringmill.pipeline.train", "ringmill.train.rank"), _configuration, _inputs, _body, _is_there)

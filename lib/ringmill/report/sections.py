@@ -133,11 +133,13 @@ def repurchase(
     rows: int,
     bought: float,
     horizon_days: int,
+    learnt_after: str,
 ) -> Section:
     """Discrimination and calibration on the test split, beside the baselines."""
     text = (
         f"{whole(rows)} customers were held out from training; {bought:.1%} of them bought within {horizon_days} days. "
-        "AUC is the chance that a buyer is ranked above a non-buyer, with the 95 % interval of this sample size."
+        "AUC is the chance that a buyer is ranked above a non-buyer, with the 95 % interval of this sample size. "
+        f"All was learnt from what followed {learnt_after}: a season unlike that one is not foreseen."
     )
     grid = Grid(("who ranks", "AUC (95 % interval)"), [[name, str(auc)] for name, auc in aucs.items()])
     return Section(
