@@ -13,6 +13,8 @@ from ringmill.errors import RingmillError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
+INTERRUPTED = 130
+
 Conf = Annotated[Path, typer.Argument(help="the pipeline's YAML, for example conf/online_retail.yaml")]
 Raw = Annotated[str | None, typer.Option("--raw", help="raw input: a file, a folder or a glob; overrides raw.path")]
 Warehouse = Annotated[str | None, typer.Option("--warehouse", help="where the tables are; overrides the YAML")]
@@ -79,22 +81,22 @@ def main() -> None:
     """Entry point: a RingmillError ends with its text and its status; Ctrl-C and SIGTERM end what was started."""
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(standalone_mode=False)
+        # Typer hands an Exit's status, its own for Ctrl-C included, back as the result.
+        status = app(standalone_mode=False)
     except RingmillError as error:
         print(f"\n{error}", file=sys.stderr)
         sys.exit(error.exit_status)
-    except typer.Exit as ending:
-        sys.exit(ending.exit_code)
     except (KeyboardInterrupt, typer.Abort):
-        print("\ninterrupted: what was running has been ended; the tables stay at their last version", file=sys.stderr)
-        sys.exit(130)
+        status = INTERRUPTED
     except Exception as error:
-        # click's own usage errors know how to show themselves and their status.
+        # Usage errors know how to show themselves, and their status.
         show, status = getattr(error, "show", None), getattr(error, "exit_code", None)
         if show is None or status is None:
             raise
         show()
-        sys.exit(status)
+    if status == INTERRUPTED:
+        print("\ninterrupted: what was running has been ended; the tables stay at their last version", file=sys.stderr)
+    sys.exit(status)
 
 
 def _interrupt(signum: int, frame: object) -> None:

@@ -1,0 +1,5 @@
+"""`python -m ringmill …` is the command `ringmill …`."""
+
+from ringmill.cli import main
+
+main()
