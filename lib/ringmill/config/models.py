@@ -189,7 +189,6 @@ class Score(Section):
     """Every customer's probability and expected spend as of a cutoff."""
 
     cutoff: date | None = Field(None, description="exclusive; default: the first midnight after the last event")
-    batch: int = Field(8_192, ge=1, description="rows per Arrow batch")
 
 
 class Report(Section):

@@ -62,10 +62,11 @@ def choose_kinds(rng: np.random.Generator, lines: Lines, *, share: float, accent
     return kind
 
 
-def plant(rng: np.random.Generator, lines: Lines, kind: Ints, *, total: int) -> Rows:
+def plant(rng: np.random.Generator, lines: Lines, kind: Ints, *, total: int, until: int) -> Rows:
     """Every line, followed by the rows that its kind adds, with the numbers and times that its kind changes.
 
-    `total` is the number of lines in the whole shop: ids from there on belong to cancellations.
+    `total` is the number of lines in the whole shop: ids from there on belong to cancellations. `until` is the second
+    at which the shop's last day ends: no line is cancelled after it.
     """
     rows = _with_added(rng, lines, kind, total)
     draw = _Draw(rng, len(rows.kind))
@@ -79,7 +80,8 @@ def plant(rng: np.random.Generator, lines: Lines, kind: Ints, *, total: int) -> 
     quantity = np.where(cancelled | rows.has("write_off"), -quantity, quantity)
     quantity = np.where(rows.has("outlier"), draw.integers(10_000, 100_000), quantity)
     quantity = np.where(rows.has("plausible_outlier"), (quantity * draw.stretch(5, 50)).astype(np.int64), quantity)
-    ordered = np.where(cancelled, base.ordered + draw.integers(HOUR, 14 * DAY) // DAY * DAY + HOUR, base.ordered)
+    later = np.minimum(base.ordered + draw.integers(HOUR, 14 * DAY) // DAY * DAY + HOUR, until - 1)
+    ordered = np.where(cancelled, later, base.ordered)
     known = np.where(cancelled, ordered + HOUR, base.known)
     known = np.where(resent, known + draw.integers(HOUR, 3 * DAY), known)
     known = np.where(late, ordered + (draw.stretch(4, 90) * DAY).astype(np.int64), known)

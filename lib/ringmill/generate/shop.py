@@ -15,7 +15,7 @@ from ringmill.config.models import Generate
 from ringmill.generate.catalogue import catalogue
 from ringmill.generate.customers import rate_scale
 from ringmill.generate.defects import Rows, choose_kinds, plant
-from ringmill.generate.lines import Block, blocks_of, draw_lines
+from ringmill.generate.lines import DAY, Block, blocks_of, draw_lines
 from ringmill.generate.text import HEADER, PLANTED, csv_lines, planted_lines
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.written import mark_done, name_parts, was_done
@@ -76,7 +76,7 @@ def make_block(generate: Generate, seed: int, scale: float, block: Block) -> tup
     lines = draw_lines(rng, block, days=generate.days, scale=scale, start=start)
     accented = catalogue().has_accent[lines.product]
     kind = choose_kinds(rng, lines, share=generate.defect_share, accented=accented)
-    return rng, plant(rng, lines, kind, total=generate.lines)
+    return rng, plant(rng, lines, kind, total=generate.lines, until=(start + generate.days) * DAY)
 
 
 def _per_block(
