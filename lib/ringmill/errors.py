@@ -1,10 +1,12 @@
 """Every failure that Ringmill reports by name: what happened, where, expected, received, what to do.
 
-`exit_status` is what a command ends with: 2 bad input, 3 a gate closed, 4 training failed, 5 lost a race.
+`exit_status` is what a command ends with: 1 unforeseen, 2 bad input, 3 a law was broken, 4 training or scoring failed,
+5 lost a race.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -121,6 +123,36 @@ class InputError(RingmillError):
             expected="at least one clean sales line of a known customer",
             received=received,
             todo="look at the reasons in the message and at clean.rules; the rejected rows are kept in the table",
+        )
+
+    @classmethod
+    def no_customers(cls, key: str, cutoff: object, last_known: object) -> InputError:
+        return cls(
+            f"No customer has a sale that had happened, and was known, before {cutoff}.",
+            where=key,
+            expected="at least one sales line before the cutoff, in event time and in known time",
+            received=f"none; the last line became known at {last_known}",
+            todo=f"choose a later {key}, or leave raw.columns.known_at out if it is only the time of loading",
+        )
+
+    @classmethod
+    def empty_split(cls, table: str, splits: Iterable[str], rows: int) -> InputError:
+        return cls(
+            f"No customer falls into {', '.join(splits)}.",
+            where=table,
+            expected="customers in each of train, validation and test",
+            received=f"{rows:,} rows in all",
+            todo="train on more customers, on more train_cutoffs, or with other features.shares",
+        )
+
+    @classmethod
+    def end_of_calendar(cls, instant: object) -> InputError:
+        return cls(
+            "The last event lies at the end of the calendar.",
+            where="clean/rows",
+            expected="real dates; a placeholder such as 9999-12-31 is no date",
+            received=str(instant),
+            todo="refuse such lines by a rule, for example violated_when: ordered_at > DATE '2100-01-01'",
         )
 
     @classmethod
@@ -332,3 +364,20 @@ class RaceLost(RingmillError):
             received=problem,
             todo="run the command again; it starts from what the other run published",
         )
+
+
+_IN_TRACE = re.compile(
+    r"ringmill\.errors\.(?P<kind>\w+): (?P<what>[^\n]*)\n\s*where: +(?P<where>[^\n]*)\n"
+    r"\s*expected: +(?P<expected>[^\n]*)\n\s*received: +(?P<received>[\s\S]*?)\n\s*to do: +(?P<todo>[^\n]*)"
+)
+
+
+def named_in(trace: str) -> RingmillError | None:
+    """The error of this module whose text stands in a worker's trace, made again; None where there is none."""
+    found = _IN_TRACE.search(trace)
+    kind = globals().get(found["kind"]) if found else None
+    if found is None or not (isinstance(kind, type) and issubclass(kind, RingmillError)):
+        return None
+    parts = found.groupdict()
+    del parts["kind"]
+    return kind(parts.pop("what"), **parts)

@@ -25,6 +25,11 @@ def test_settings_are_laid_over_the_file_and_the_warehouse_is_filled_into_the_ra
     assert config.raw.path == "/other/raw"
 
 
+def test_a_raw_path_from_the_command_is_taken_as_it_is_and_replaces_a_generated_shop(tmp_path):
+    config = load(written(tmp_path, MINIMAL + "generate: {}\n"), raw="my: data #1.csv")
+    assert (config.raw.path, config.generate) == ("my: data #1.csv", None)
+
+
 def test_an_unknown_key_names_the_nearest_one(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'train'"):
         load(written(tmp_path, MINIMAL + "trian: {}\n"))
@@ -44,6 +49,7 @@ def test_an_unknown_key_names_the_nearest_one(tmp_path):
         ("raw.columns={order_id: o}", "raw"),
         ("clean.rules=[{name: a}]", "clean.rules.0"),
         ("nonsense", "--set"),
+        ("raw.delimiter=abc", "raw.delimiter"),
         ("warehouse.deeper=1", "warehouse.deeper"),
     ],
 )

@@ -42,6 +42,12 @@ def test_law_2_what_happens_or_becomes_known_after_the_cutoff_changes_no_measure
     assert (alone["label_buy"], with_future["label_buy"], with_future["label_spend"]) == (0.0, 1.0, 5000.0)
 
 
+def test_law_2_a_line_at_the_cutoffs_midnight_is_not_seen_even_if_it_was_known_before(spark):
+    early = {"order_id": "2", "ordered_at": "2024-04-01 00:00:00", "known_at": "2024-03-30 00:00:00"}
+    ann = by_customer(measures(clean_rows(spark, {}, early)))["ann"]
+    assert (ann["order_count"], ann["label_buy"]) == (1.0, 1.0)
+
+
 def test_the_horizons_end_is_exclusive_and_a_cancellation_is_no_purchase(spark):
     rows = clean_rows(
         spark,

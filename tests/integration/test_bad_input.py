@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
 
 from ringmill.config import load
-from ringmill.errors import RingmillError
+from ringmill.errors import RaceLost, RingmillError
 from ringmill.lake.ledger import Ledger
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.run import run_stages
@@ -110,6 +111,30 @@ def test_a_failed_stage_leaves_a_row_that_says_why(folder, spark):
     last = Ledger(Lake(config.warehouse)).entries()[-1]
     assert (last.stage, last.outcome) == ("rfm", "failed")
     assert "2012-01-01" in last.detail["error"]
+
+
+def test_a_stage_that_another_process_is_running_is_left_to_it(folder, spark, published):
+    before = published()
+    with (folder / "lake" / "locks" / "rfm").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(RaceLost) as caught:
+            run_stages(configured(folder, "\n".join([HEADER, *GOOD])), ["rfm"], session=spark)
+    assert caught.value.exit_status == 5
+    assert published() == before
+
+
+@pytest.mark.parametrize(
+    ("lines", "settings", "words"),
+    [
+        ([line.replace("2011-09-05", "9999-12-31") for line in GOOD], [], "end of the calendar"),
+        (GOOD, ["raw.columns.known_at=Loaded"], "No customer has a sale that had happened, and was known"),
+    ],
+    ids=["a placeholder date", "all known later"],
+)
+def test_dates_that_leave_no_cutoff_are_named(tmp_path, spark, lines, settings, words):
+    header = HEADER + ",Loaded"
+    text = "\n".join([header, *(line + ",2012-03-01 00:00:00" for line in lines)])
+    assert words in str(fails(configured(tmp_path, text, *settings), "clean", "rfm", session=spark))
 
 
 def test_below_the_bound_an_unreadable_line_is_kept_as_a_rejected_row_with_its_text(tmp_path, spark):

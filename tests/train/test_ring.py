@@ -83,10 +83,11 @@ def test_law_4_every_row_of_the_split_is_seen_each_epoch(number: int, ranks: Cal
     manifest = ranks(number).manifest
     expected = ROWS.filter(pa.compute.field("split") == "train").num_rows
     assert manifest["laws"]["4"] == {
-        "rows_seen_per_epoch": expected,
+        "rows_seen_in_each_epoch": [expected],
+        "rows": expected,
         "steps_per_rank": -(-expected // 13),
-        "once": True,
     }
+    assert manifest["laws"]["5"] == {"ranks_with_bit_equal_weights": number}
 
 
 def test_law_6_metrics_of_two_ranks_equal_those_of_one_process(
@@ -135,7 +136,7 @@ def test_law_8_nothing_is_written_beside_the_run_folder_and_it_holds_no_rows(
     logs = {"rank-0.log", "rank-1.log"}
     data = {"checkpoint.npz", "history.json", "manifest.json", "model.keras", "predictions.parquet"}
     assert names == logs | data | {"progress.jsonl", "spec.json"}
-    assert result.manifest["laws"]["8"]["bytes_copied"] == 0
+    assert result.manifest["laws"]["8"]["bytes_written_while_reading"] == 0
 
 
 def test_progress_reaches_the_caller_line_by_line(home: Path, ranks: Callable[[int], TrainResult]) -> None:

@@ -13,7 +13,9 @@ from ringmill.config.models import Config
 from ringmill.errors import ConfigError
 
 
-def load(path: str | Path, settings: Iterable[str] = (), *, warehouse: str | None = None) -> Config:
+def load(
+    path: str | Path, settings: Iterable[str] = (), *, warehouse: str | None = None, raw: str | None = None
+) -> Config:
     """Read `path`, lay each 'section.key=value' (value in YAML) over it, and check the whole.
 
     Raises:
@@ -24,7 +26,12 @@ def load(path: str | Path, settings: Iterable[str] = (), *, warehouse: str | Non
         _lay_over(tree, setting)
     if warehouse is not None:
         tree["warehouse"] = warehouse
-    _fill_in_warehouse(tree)
+    if raw is not None:
+        # Input of one's own takes the place of a generated shop.
+        tree["raw"] = {**tree.get("raw", {}), "path": raw}
+        tree.pop("generate", None)
+    else:
+        _fill_in_warehouse(tree)
     try:
         return Config.model_validate(tree)
     except ValidationError as error:

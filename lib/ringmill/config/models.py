@@ -60,7 +60,7 @@ class Raw(Section):
         "yyyy-MM-dd HH:mm",
         "yyyy-MM-dd",
     )
-    delimiter: str = ","
+    delimiter: str = Field(",", min_length=1, max_length=1)
     batch: str | None = Field(None, description="name of this batch; by default a hash of its files")
 
     @model_validator(mode="after")

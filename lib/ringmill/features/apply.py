@@ -16,7 +16,7 @@ def apply(batch: pa.RecordBatch, state: State) -> np.ndarray:
     """(rows) of measures → (rows, features) float32, in the order of `state.names`.
 
     Raises:
-        InputError: a column of the state is missing, is of another type, or holds a null where train had none.
+        InputError: a column of the state is missing, is of another type, or holds a null that its measure cannot be.
     """
     columns = [_scaled(batch, part) for part in state.numeric]
     columns += [_is_null(batch, part) for part in state.numeric if part.indicator]
@@ -51,7 +51,7 @@ def _scaled(batch: pa.RecordBatch, part: Numeric) -> np.ndarray:
     values = _column(batch, part.name, pa.float64())
     if values.null_count and not part.indicator:
         raise InputError.differs(
-            "the features' input", part.name, "no null: the train split had none", f"{values.null_count} nulls"
+            "the features' input", part.name, "no null: this measure is always known", f"{values.null_count} nulls"
         )
     numbers = values.fill_null(np.nan).to_numpy(zero_copy_only=False)
     shaped = np.log1p(np.maximum(numbers, 0.0)) if part.log else numbers

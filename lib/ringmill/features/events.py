@@ -117,7 +117,11 @@ def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], zone: str)
             # Above 1: the customer slows down; below 1: buys ever more often.
             "gap_days_trend": last_gap / gap_mean,
             "spend_mean": F.col("spend_total") / F.col("order_count"),
-            "returns_share": F.least(F.lit(1.0), F.try_divide(F.col("cancelled_total"), F.col("spend_total"))),
+            # Spend below a ten-thousandth sums to 0: whoever cancels then cancels all of it.
+            "returns_share": F.coalesce(
+                F.least(F.lit(1.0), F.try_divide(F.col("cancelled_total"), F.col("spend_total"))),
+                (F.col("cancelled_total") > 0).cast("double"),
+            ),
         }
     ).select(
         *KEYS,

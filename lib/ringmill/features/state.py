@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Numeric:
-    """One measure: (log1p of it, if `log`) − mean, over std; a null becomes 0, with an indicator if train had nulls."""
+    """One measure: (log1p of it, if `log`) − mean, over std; a null becomes 0 and shows in an indicator column."""
 
     name: str
     log: bool

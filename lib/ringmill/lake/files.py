@@ -102,7 +102,11 @@ def find_source(raw: Raw) -> Source:
 def fingerprint(source: Source) -> tuple[Entry, ...]:
     """What the input holds, as law 3 compares it: SHA-256 of each file's bytes; for Delta the table's version."""
     if source.version is not None:
-        identity = f"{source.path}@{source.version}"
+        from deltalake import DeltaTable
+
+        # A table that was dropped and written again has another id and other files under the same version.
+        table = DeltaTable(source.path, version=source.version)
+        identity = "\n".join([str(table.metadata().id), str(source.version), *sorted(table.file_uris())])
         return (Entry(f"version {source.version}", 0, hashlib.sha256(identity.encode()).hexdigest()),)
     system, _ = open_path(source.path)
     return tuple(Entry(file.name, file.bytes, _sha256(system, file.path)) for file in source.files)

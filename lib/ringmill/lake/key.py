@@ -13,6 +13,7 @@ from typing import Any
 PACKAGE = "ringmill"
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.txt"
+DATA = (".html", ".css", ".properties")
 
 
 def digest(value: object) -> str:
@@ -27,9 +28,11 @@ def stage_key(inputs: Mapping[str, Any], configuration: Mapping[str, Any], code:
 
 @cache
 def code_hash(*modules: str) -> str:
-    """SHA-256 over the sources of `modules`, every ringmill module that they import, and the lock file."""
+    """SHA-256 over `modules`, every ringmill module that they import, the files they read beside them, and the lock."""
     hasher = hashlib.sha256(LOCK.read_bytes())
-    for path in sorted(closure(modules)):
+    sources = closure(modules)
+    beside = {file for folder in {path.parent for path in sources} for file in folder.iterdir() if file.suffix in DATA}
+    for path in sorted(sources | beside):
         hasher.update(path.relative_to(ROOT).as_posix().encode())
         hasher.update(path.read_bytes())
     return hasher.hexdigest()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -73,12 +75,32 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
         builder = builder.master(section.master)
     for key, value in settings(section, log=log).items():
         builder = builder.config(key, value)
-    # PySpark prints each failed analysis as JSON before it raises it; ours become errors with a name.
+    # PySpark and py4j log every failed call before they raise it; the terminal gets the error that is made of it.
+    logging.basicConfig(filename=log.with_name("driver.log"))
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
-    with _stderr_to(log.with_suffix(".stderr")):
+    with _stderr_to(log.with_suffix(".stderr")), _signals_held_back():
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     return spark
+
+
+@contextmanager
+def _signals_held_back() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait: a JVM that is interrupted while it starts would be left behind by PySpark."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in handlers:
+        signal.signal(number, lambda received, _: came.append(received))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if came:
+            raise KeyboardInterrupt
 
 
 @contextmanager

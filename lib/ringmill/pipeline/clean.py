@@ -49,8 +49,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     statuses = _totals(quality, "status")
     counts = check_nothing_lost(seen.get["lines"], statuses, where=f"{CLEAN_ROWS.path} version {version}")
     reasons, flags = _totals(quality, "reason"), _totals(quality, "flag")
-    first, last = _checked_range(written, counts["raw"], reasons, config.clean.unreadable_at_most)
-    detail: dict[str, Any] = {"batch": batch, "first_event_at": first, "last_event_at": last}
+    first, last, known = _checked_range(written, counts["raw"], reasons, config.clean.unreadable_at_most)
+    detail: dict[str, Any] = {"batch": batch, "first_event_at": first, "last_event_at": last, "last_known_at": known}
     if (planted := planted_list(config)) is not None:
         step.say("comparing with what was planted")
         detail["detection"] = _detected(run, written, planted)
@@ -74,8 +74,8 @@ def _totals(quality: list[dict[str, Any]], kind: str) -> dict[str, int]:
 
 def _checked_range(
     rows: DataFrame, raw_lines: int, reasons: Mapping[str, int], unreadable_at_most: float
-) -> tuple[str, str]:
-    """The instants of the first and last clean line of a known customer, as ISO texts.
+) -> tuple[str, str, str]:
+    """The instants of the first and last clean line of a known customer, and the last at which one became known.
 
     Raises:
         InputError: too many lines could not be read, or no sale of a known customer is left.
@@ -85,16 +85,19 @@ def _checked_range(
     from ringmill.columns import is_customer_line, is_sale
 
     unread = F.exists("reasons", lambda name: (name == "torn_line") | name.startswith("unreadable_"))
-    instant = F.when(is_customer_line(), F.col("ordered_at")).cast("timestamp_ntz").cast("string")
+    ordered, known = (
+        F.when(is_customer_line(), F.col(name)).cast("timestamp_ntz").cast("string")
+        for name in ("ordered_at", "known_at")
+    )
     sale = is_customer_line() & is_sale()
-    found = rows.agg(F.min(instant), F.max(instant), F.count_if(sale), F.count_if(unread)).collect()[0]
-    first, last, sales, unreadable = found
+    totals = [F.min(ordered), F.max(ordered), F.max(known), F.count_if(sale), F.count_if(unread)]
+    first, last, last_known, sales, unreadable = rows.agg(*totals).collect()[0]
     if unreadable > unreadable_at_most * raw_lines:
         raise _unreadable(rows.where(unread), unreadable, raw_lines, unreadable_at_most)
     if not sales:
         most = ", ".join(f"{name}: {n:,}" for name, n in list(reasons.items())[:5])
         raise InputError.nothing_left(CLEAN_ROWS.path, most or "no reasons: the lines are cancellations")
-    return f"{first}+00:00", f"{last}+00:00"
+    return f"{first}+00:00", f"{last}+00:00", f"{last_known}+00:00"
 
 
 def _unreadable(lines: DataFrame, count: int, raw_lines: int, at_most: float) -> InputError:

@@ -17,14 +17,18 @@ def event_range(run: Run) -> tuple[datetime, datetime]:
 
 def default_cutoff(run: Run) -> date:
     """The first local midnight after the last event."""
-    return next_midnight(event_range(run)[1], run.config.zone)
+    last = event_range(run)[1]
+    try:
+        return next_midnight(last, run.config.zone)
+    except OverflowError as error:
+        raise InputError.end_of_calendar(last) from error
 
 
 def check_cutoff(run: Run, cutoff: date, *, key: str, horizon_end: datetime | None = None) -> None:
     """Raises InputError for a cutoff with no event before it, or past the data's end, or with a horizon past it."""
     zone = run.config.zone
     first, last = event_range(run)
-    data_ends = midnight(next_midnight(last, zone), zone)
+    data_ends = midnight(default_cutoff(run), zone)
     late = midnight(cutoff, zone) > data_ends or (horizon_end is not None and horizon_end > data_ends)
     if midnight(cutoff, zone) <= first or late:
         hint = f", and events up to {horizon_end:%Y-%m-%d} after it" if horizon_end else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
@@ -67,7 +67,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         .withColumn("split", split_of(F.col("customer_id"), section.shares, seed=run.config.seed))
         .persist()
     )
-    law_2 = _law_2(customers, section.train_cutoffs, section.horizon_days, zone)
+    law_2 = _law_2(run, customers)
     step.say("fitting on the train split")
     state = fit(customers.where("split = 'train'"), measures, top_countries=section.top_countries)
     version = run.lake.write(customers.mapInArrow(encoder(state), with_x(customers)), table, run_id=run.run_id)
@@ -90,7 +90,7 @@ def with_x(customers: DataFrame) -> StructType:
     return StructType([*customers.schema.fields, x])
 
 
-def _law_2(customers: DataFrame, cutoffs: Sequence[date], days: int, zone: str) -> dict[str, Any]:
+def _law_2(run: Run, customers: DataFrame) -> dict[str, Any]:
     """Group split: no customer in two splits; and every instant seen, or labelled, lies in its window (one action)."""
     from pyspark.sql import functions as F
 
@@ -104,28 +104,33 @@ def _law_2(customers: DataFrame, cutoffs: Sequence[date], days: int, zone: str) 
         F.min("first_label_at").alias("first_label"),
         F.max("last_label_at").alias("last_label"),
     )
-    windows = {cutoff: horizon(cutoff, days, zone) for cutoff in cutoffs}
+    section, zone = run.config.features, run.config.zone
+    windows = {cutoff: horizon(cutoff, section.horizon_days, zone) for cutoff in section.train_cutoffs}
     for row in found.collect():
         window = windows[row["cutoff"]]
         labels = [_utc(row[name]) for name in ("first_label", "last_label") if row[name] is not None]
         if _utc(row["seen"]) >= window.start or not all(label in window for label in labels):
             raise LawError.broken("Law 2", "features", f"events before {window.start}, labels in {window}", str(row))
-        proof[str(row["cutoff"])] = {"latest_event": str(row["seen"]), "labels": [str(label) for label in labels]}
+        proof[str(row["cutoff"])] = {
+            "latest_event": str(_utc(row["seen"])),
+            "labels": " to ".join(str(label) for label in labels) or "none",
+        }
     if missing := {cutoff for cutoff in windows if str(cutoff) not in proof}:
-        raise InputError.nothing_left("features", f"no customer has a sale before {min(missing)}")
+        known = run.ledger.resolve("clean").detail["last_known_at"]
+        raise InputError.no_customers("features.train_cutoffs", min(missing), known)
     return proof
 
 
 def _utc(instant: Any) -> Any:
     """Spark hands timestamps to Python as naive local times of this process; make them aware again."""
-    return instant.astimezone()
+    return instant.astimezone(UTC)
 
 
 def _counts(run: Run, table: Table, version: int) -> dict[str, int]:
     splits = run.lake.read_arrow(table.path, version, ["split"])["split"].to_pylist()
     counts = {split: splits.count(split) for split in SPLITS}
     if empty := [split for split, rows in counts.items() if rows == 0]:
-        raise InputError.nothing_left(table.path, f"no row in split {', '.join(empty)}; {len(splits)} rows in all")
+        raise InputError.empty_split(table.path, empty, len(splits))
     return counts
 
 

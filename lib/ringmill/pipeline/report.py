@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
@@ -75,7 +76,7 @@ def _cards(run: Run, entries: Mapping[str, Entry], customers: pa.Table, scores: 
         Card(sections.whole(counts["raw"]), "lines came in"),
         Card(sections.share(counts["clean"], counts["raw"]), "of them kept"),
         Card(sections.whole(customers.num_rows), "customers"),
-        Card(sections.whole(customers["spend_total"].to_numpy().sum()), f"revenue{currency}"),
+        Card(sections.whole(customers["spend_total"].to_numpy().sum()), f"revenue before cancellations{currency}"),
         Card(sections.whole(scores["buy_probability"].to_numpy().sum()), f"customers expected to buy in {days} days"),
         Card(
             sections.whole(scores["expected_spend"].to_numpy().sum()), f"expected to be spent in {days} days{currency}"
@@ -161,10 +162,11 @@ def _spend(run: Run, column: Mapping[str, Floats]) -> Section:
 
 
 def _at_risk(run: Run, customers: pa.Table, scores: pa.Table) -> list[Mapping[str, Any]]:
-    """Scored customers by net spend so far × chance of not coming back, highest first."""
+    """Customers with a chance to buy below one half, by net spend so far × chance of staying away, highest first."""
     joined = customers.join(
         scores.select(["customer_id", "buy_probability", "expected_spend"]), "customer_id", join_type="inner"
     )
+    joined = joined.filter(pc.field("buy_probability") < 0.5)
     loss = joined["spend_net"].to_numpy() * (1.0 - joined["buy_probability"].to_numpy())
     order = np.lexsort((joined["customer_id"].to_numpy(zero_copy_only=False), -loss))
     rows: list[Mapping[str, Any]] = joined.take(order[: run.config.report.top_customers]).to_pylist()

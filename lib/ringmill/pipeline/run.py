@@ -25,12 +25,8 @@ STAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE, CLEAN, RFM
 
 
 def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: Iterable[str]) -> Config:
-    """The YAML with the command's settings laid over it; a raw path given on the command line takes the place of a
-    generated shop."""
-    extra = list(settings)
-    if raw is not None:
-        extra += [f"raw.path={raw}", "generate=null"]
-    return load(conf, extra, warehouse=warehouse)
+    """The YAML with the command's settings laid over it."""
+    return load(conf, settings, warehouse=warehouse, raw=raw)
 
 
 def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | None = None) -> list[Entry]:

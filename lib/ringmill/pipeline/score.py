@@ -9,7 +9,7 @@ from typing import Any
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, SCORES
-from ringmill.errors import LawError
+from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -46,6 +46,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         .persist()
     )
     expected = customers.count()
+    if not expected:
+        raise InputError.no_customers("score.cutoff", cutoff, run.ledger.resolve("clean").detail["last_known_at"])
     step.say(f"scoring {expected:,} customers")
     model = Path(run.lake.path(inputs["model"]))
     # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.models import Config
-from ringmill.errors import RingmillError, UnforeseenError
+from ringmill.errors import RaceLost, RingmillError, UnforeseenError, named_in
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
@@ -60,7 +62,8 @@ class Run:
     def close(self) -> int:
         """Stop what the run started; returns its peak memory in bytes."""
         if self.session is not None and self._opened:
-            self.session.stop()
+            with suppress(Exception):  # the JVM may have been ended before us
+                self.session.stop()
             self.session = None
         return self.memory.stop()
 
@@ -80,7 +83,8 @@ class Result:
 class Stage:
     """A stage as data: what its key is made of, the function that does it, and whether its files are still there.
 
-    A published result whose files someone has removed is made again; tables are left to Delta.
+    A published result whose files someone has removed is made again; tables are left to Delta. `after` is called once
+    the stage is published.
     """
 
     name: str
@@ -89,9 +93,7 @@ class Stage:
     inputs: Callable[[Run], Mapping[str, Any]]
     body: Callable[[Run, Mapping[str, Any], Step], Result]
     is_there: Callable[[Run, Entry], bool] = lambda run, entry: True
-
-    def key(self, config: Config, inputs: Mapping[str, Any]) -> str:
-        return stage_key(inputs, self.configuration(config), code_hash(*self.modules))
+    after: Callable[[Run, Entry], None] = lambda run, entry: None
 
 
 def execute(stage: Stage, run: Run) -> Entry:
@@ -101,35 +103,63 @@ def execute(stage: Stage, run: Run) -> Entry:
         RingmillError: as the stage says; the ledger keeps a row with outcome 'failed', and no table version of this
             stage becomes visible.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
-    inputs = stage.inputs(run)
-    code = code_hash(*stage.modules)
+    clock = time.monotonic()
     entry = Entry(
         run_id=run.run_id,
         pipeline=run.config.pipeline,
         stage=stage.name,
         outcome="failed",
-        key=stage.key(run.config, inputs),
-        code=code,
+        key="",
+        code=code_hash(*stage.modules),
         configuration=stage.configuration(run.config),
-        inputs=inputs,
-        started_at=started,
+        inputs={},
+        started_at=datetime.now(UTC),
     )
-    last = run.ledger.published(stage.name)
-    if last is not None and last.key == entry.key and stage.is_there(run, last):
-        return _record(run, entry, _unchanged(last), clock, outcome="unchanged")
     try:
-        with run.progress.stage(stage.name) as step:
-            result = stage.body(run, inputs, step)
+        with _alone(run, stage.name):
+            inputs = stage.inputs(run)
+            entry = replace(entry, inputs=inputs, key=stage_key(inputs, entry.configuration, entry.code))
+            last = run.ledger.published(stage.name)
+            if last is not None and last.key == entry.key and stage.is_there(run, last):
+                return _record(run, entry, _unchanged(last), clock, outcome="unchanged")
+            with run.progress.stage(stage.name) as step:
+                result = stage.body(run, inputs, step)
+            published = _record(run, entry, result, clock, outcome="published")
+            stage.after(run, published)
+            return published
     except Exception as error:
         named = error if isinstance(error, RingmillError) else _unforeseen(run, error)
         _append(run, entry, Result({}, {}, "", detail={"error": str(named)}), clock, outcome="failed")
         raise named from error
-    return _record(run, entry, result, clock, outcome="published")
 
 
-def _unforeseen(run: Run, error: Exception) -> UnforeseenError:
-    """Keep the trace in a file: a stack trace from inside Spark tells a reader of the terminal nothing (law 10)."""
+@contextmanager
+def _alone(run: Run, stage: str) -> Iterator[None]:
+    """Hold the stage's lock of a local warehouse; the kernel frees it when its holder dies, however that happens.
+
+    Raises:
+        RaceLost: another process runs the same stage on the same warehouse.
+    """
+    if "://" in run.lake.root:
+        yield
+        return
+    folder = Path(run.lake.root) / "locks"
+    folder.mkdir(exist_ok=True)
+    with (folder / stage).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise RaceLost.on(f"stage '{stage}' of {run.lake.root}", "its lock is held by a running process") from error
+        yield
+
+
+def _unforeseen(run: Run, error: Exception) -> RingmillError:
+    """The named error that a worker's trace ends with; else keep the trace in a file and say where.
+
+    A stack trace from inside Spark tells a reader of the terminal nothing (law 10).
+    """
+    if (named := named_in(str(error))) is not None:
+        return named
     log = run.log_folder / "error.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
@@ -147,17 +177,16 @@ def _record(run: Run, entry: Entry, result: Result, clock: float, *, outcome: st
 
 
 def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: str) -> Entry:
-    fields = {name: getattr(entry, name) for name in entry.__dataclass_fields__}
-    fields |= {
-        "outcome": outcome,
-        "outputs": result.outputs,
-        "counts": result.counts,
-        "laws": result.laws,
-        "detail": {**result.detail, "summary": result.summary},
-        "seconds": time.monotonic() - clock,
-        "peak_bytes": run.memory.peak_bytes,
-    }
-    written = Entry(**fields)
+    written = replace(
+        entry,
+        outcome=outcome,
+        outputs=result.outputs,
+        counts=result.counts,
+        laws=result.laws,
+        detail={**result.detail, "summary": result.summary},
+        seconds=time.monotonic() - clock,
+        peak_bytes=run.memory.peak_bytes,
+    )
     run.ledger.append(written)
     return written
 

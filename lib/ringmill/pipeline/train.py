@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.lake.key import digest
+from ringmill.errors import InputError
+from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from ringmill.train.spec import TrainResult, TrainSpec
 
 
+MODULES = ("ringmill.pipeline.train", "ringmill.train.rank")
+
+
 def _configuration(config: Config) -> Mapping[str, Any]:
     return {"train": dump(config.train), "seed": config.seed}
 
@@ -30,6 +34,8 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 def _inputs(run: Run) -> Mapping[str, Any]:
     table = f"features/{run.config.features.name}"
     features = run.ledger.resolve("features")
+    if table not in features.outputs:
+        raise InputError.not_published("features", run.lake.path(table))
     return {table: features.outputs[table], "state": features.detail["state_hash"]}
 
 
@@ -47,7 +53,7 @@ def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
     name = run.config.features.name
     table = f"features/{name}"
     # The checkpoint is found by what decides the training, so that a killed run's successor goes on with it.
-    key = digest([inputs, _configuration(run.config)])[:16]
+    key = digest([inputs, _configuration(run.config), code_hash(*MODULES)])[:16]
     return TrainSpec(
         table=run.lake.path(table),
         version=inputs[table],
@@ -78,10 +84,14 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     return Result(
         outputs={"model": run.run_id},
         counts=manifest["plan"]["rows"],
-        summary=f"{manifest['epochs']} epochs on {section.ranks} ranks, AUC {test['auc']:.3f} on the test split",
+        summary=f"{manifest['epochs']} epochs on {section.ranks} ranks, {_auc_words(test['auc'])}",
         laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
         detail={"model": model, "metrics": manifest["metrics"], "best_epoch": manifest["best_epoch"]},
     )
+
+
+def _auc_words(auc: float | None) -> str:
+    return "one class only in the test split" if auc is None else f"AUC {auc:.3f} on the test split"
 
 
 def _launcher(run: Run) -> Launcher:
@@ -126,19 +136,23 @@ def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> pa.Table
 
 
 def _write_model_files(run: Run, trained: TrainResult, evaluation: pa.Table) -> None:
-    """Complete the model folder, then point models/<name>/current at it by an atomic rename."""
+    """Complete the model folder: what scoring and the report need besides what the ranks left."""
     features = run.ledger.resolve("features")
     state = json.dumps(features.detail["state"], indent=1)
     (trained.folder / "features.json").write_text(state, encoding="utf-8")
     pq.write_table(evaluation, trained.folder / "evaluation.parquet")
-    current = Path(trained.folder.parent) / "current"
-    pending = current.with_suffix(".pending")
-    pending.write_text(run.run_id + "\n", encoding="utf-8")
-    pending.replace(current)
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
     return (Path(run.lake.path(entry.detail["model"])) / "features.json").is_file()
 
 
-TRAIN = Stage("train", ("ringmill.pipeline.train", "ringmill.train.rank"), _configuration, _inputs, _body, _is_there)
+def _point_at(run: Run, entry: Entry) -> None:
+    """models/<name>/current names the published run; by an atomic rename."""
+    current = Path(run.lake.path(entry.detail["model"])).parent / "current"
+    pending = current.with_suffix(".pending")
+    pending.write_text(f"{entry.outputs['model']}\n", encoding="utf-8")
+    pending.replace(current)
+
+
+TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, _point_at)

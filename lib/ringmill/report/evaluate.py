@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "not defined: one class only"
         return f"{self.value:.3f} ({self.low:.3f} to {self.high:.3f})"
 
 
@@ -32,7 +35,8 @@ def bootstrap(statistic: Callable[[NDArray[np.intp]], float], rows: int, *, seed
     """
     generator = np.random.Generator(np.random.Philox(seed))
     values = [statistic(generator.integers(0, rows, rows)) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile(values, [2.5, 97.5])
+    defined = [value for value in values if not math.isnan(value)] or [math.nan]
+    low, high = np.percentile(defined, [2.5, 97.5])
     return Interval(statistic(np.arange(rows)), float(low), float(high))
 
 

@@ -15,7 +15,7 @@ from ringmill.report.page import Block, Grid, Section
 STATUS_WORDS = {
     "clean": "kept",
     "rejected": "refused, with reasons",
-    "duplicate": "copies of a line that is kept",
+    "duplicate": "exact or key copies of another line",
     "superseded": "replaced by a later version of the same line",
 }
 
@@ -167,7 +167,7 @@ def spend(groups: Sequence[Decile], forecasts: Sequence[SpendForecast], actual: 
 
 
 def at_risk(rows: Sequence[Mapping[str, Any]], currency: str) -> Section:
-    """The customers whose past value is highest among those unlikely to come back."""
+    """The customers whose past value is highest among those more likely to stay away than to buy."""
     money = f"spend so far{f' ({currency})' if currency else ''}"
     numbers = ("days since last order", "orders", money, "chance to buy", "expected spend")
     grid = Grid(
@@ -187,7 +187,8 @@ def at_risk(rows: Sequence[Mapping[str, Any]], currency: str) -> Section:
         numbers,
     )
     text = (
-        "Ordered by spend so far, less what was cancelled, × the chance that they do not come back within the horizon."
+        "More likely to stay away than to buy within the horizon; ordered by spend so far, less what was cancelled, "
+        "× the chance that they stay away."
     )
     return Section("Customers at risk", [Block(text, grid=grid)], "risk")
 

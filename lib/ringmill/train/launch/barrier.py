@@ -110,12 +110,14 @@ def _run_rank(context: BarrierTaskContext, spec: Path, folder: Path, stack: Exit
 
 def _watch(process: RankProcess, board: Board) -> Outcome:
     """Wait for the rank's end, or end it when another rank has failed; either way the others are told."""
-    ended_by_peer, asked = False, time.monotonic()
-    while process.status is None and not ended_by_peer:
+    peer_failed, asked = False, time.monotonic()
+    while process.status is None and not peer_failed:
         time.sleep(POLL_SECONDS)
         if time.monotonic() - asked > PEER_POLL_SECONDS:
-            ended_by_peer, asked = board.read("failed") is not None, time.monotonic()
+            peer_failed, asked = board.read("failed") is not None, time.monotonic()
     status = process.status
+    # A rank that has ended by now did so by itself, even if the news of another's end came first: it may be the cause.
+    ended_by_peer = status is None
     if status is None:
         process.end()
     elif status:

@@ -1,0 +1,34 @@
+import pytest
+
+from ringmill.errors import InputError, ScoringError, UnforeseenError, named_in
+
+TRACE = """An error occurred while calling o26.save.
+: org.apache.spark.SparkException: Job aborted: Traceback (most recent call last):
+  File "worker.py", line 1, in main
+ringmill.errors.{text}
+
+	at org.apache.spark.api.python.BasePythonRunner
+"""
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InputError.differs("the features' input", "gap", "double", "string"),
+        ScoringError.scorer_failed("scorer.log", "Killed\n  with two lines"),
+    ],
+)
+def test_law_10_an_error_raised_in_a_worker_is_found_in_sparks_trace_with_its_kind_and_words(error):
+    found = named_in(TRACE.format(text=f"{type(error).__name__}: {error}"))
+    assert type(found) is type(error)
+    assert str(found) == str(error)
+
+
+@pytest.mark.parametrize("trace", ["", "ValueError: no", TRACE.format(text="NoSuchError: a\n  where: b")])
+def test_other_traces_name_nothing(trace):
+    assert named_in(trace) is None
+
+
+def test_an_unforeseen_error_says_its_first_line_and_where_the_trace_is():
+    error = UnforeseenError.of(ValueError("\n  first\nsecond"), "error.log")
+    assert (error.exit_status, error.where, error.received) == (1, "error.log", "ValueError: first")
