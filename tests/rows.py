@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 SCHEMA = (
     "customer_id string, order_id string, product_id string, country string, quantity bigint, unit_price double, "
-    "ordered_at string, known_at string, is_cancellation boolean, status string"
+    "ordered_at string, known_at string, superseded_at string, is_cancellation boolean, status string"
 )
 SALE: dict[str, Any] = {
     "customer_id": "ann",
@@ -21,6 +21,7 @@ SALE: dict[str, Any] = {
     "unit_price": 10.0,
     "ordered_at": "2024-03-01 12:00:00",
     "known_at": None,
+    "superseded_at": None,
     "is_cancellation": False,
     "status": "clean",
 }
@@ -36,6 +37,7 @@ def clean_rows(spark: SparkSession, *lines: dict[str, Any]) -> DataFrame:
             "line_total": F.col("quantity") * F.col("unit_price"),
             "ordered_at": F.to_timestamp("ordered_at"),
             "known_at": F.to_timestamp(F.coalesce("known_at", "ordered_at")),
+            "superseded_at": F.to_timestamp("superseded_at"),
         }
     )
 

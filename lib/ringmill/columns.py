@@ -26,5 +26,22 @@ def is_sale() -> Column:
 
 def is_customer_line() -> Column:
     """True on a clean line of a known customer that sells or cancels."""
-    known = (F.col("status") == "clean") & F.col("customer_id").isNotNull()
-    return known & (F.col("is_cancellation") | is_sale())
+    return (F.col("status") == "clean") & _is_of_customer()
+
+
+def was_customer_line() -> Column:
+    """True on a line that is one, or was one until a later version of it became known."""
+    return F.col("status").isin("clean", "superseded") & _is_of_customer()
+
+
+def is_seen(cutoff: Column) -> Column:
+    """True where a line had happened, was known, and was not yet superseded, at the instant `cutoff` (law 2).
+
+    A correction that became known later must not take the line away from the past: what was known then is seen.
+    """
+    standing = F.col("superseded_at").isNull() | (F.col("superseded_at") >= cutoff)
+    return (F.col("ordered_at") < cutoff) & (F.col("known_at") < cutoff) & standing
+
+
+def _is_of_customer() -> Column:
+    return F.col("customer_id").isNotNull() & (F.col("is_cancellation") | is_sale())

@@ -53,6 +53,13 @@ CLEAN_ROWS = Table(
             "when the line became known; the event time where none is configured",
             nullable=True,
         ),
+        Column(
+            "superseded_at",
+            "timestamp",
+            "when a later version of the line became known; null on all but superseded rows",
+            nullable=True,
+            unit="UTC instant",
+        ),
         Column("is_cancellation", "boolean", "the line takes back an earlier one"),
         Column("is_product", "boolean", "false for postage, fees and other codes that are no products"),
         Column("flags", "array<string>", "names of the flagging rules that the row violates, in the rules' order"),

@@ -48,6 +48,18 @@ def test_law_2_a_line_at_the_cutoffs_midnight_is_not_seen_even_if_it_was_known_b
     assert (ann["order_count"], ann["label_buy"]) == (1.0, 1.0)
 
 
+def test_law_2_a_correction_known_after_the_cutoff_leaves_the_line_as_it_was_known(spark):
+    times = {"ordered_at": "2024-03-10 00:00:00"}
+    first = {"quantity": 3, "status": "superseded", "superseded_at": "2024-04-02 00:00:00"}
+    corrected = {"quantity": 1, "known_at": "2024-04-02 00:00:00"}
+    label = {"order_id": "2", "ordered_at": "2024-04-03 00:00:00"}
+    wrong_label = label | {"quantity": 9, "status": "superseded", "superseded_at": "2024-04-04 00:00:00"}
+    rows = clean_rows(spark, times | first, times | corrected, label, wrong_label)
+    found = {row["cutoff"]: row for row in measures(rows, CUTOFF, date(2024, 4, 3)).collect()}
+    assert (found[CUTOFF]["spend_total"], found[CUTOFF]["label_spend"]) == (30.0, 10.0)
+    assert found[date(2024, 4, 3)]["spend_total"] == 10.0
+
+
 def test_the_horizons_end_is_exclusive_and_a_cancellation_is_no_purchase(spark):
     rows = clean_rows(
         spark,

@@ -40,6 +40,19 @@ def test_law_2_a_line_at_the_cutoffs_midnight_or_known_after_it_is_not_seen(spar
     assert customers["before"]["days_since_last_order"] == 1
 
 
+def test_law_2_a_line_corrected_after_the_cutoff_counts_as_it_was_known_then(spark):
+    rows = clean_rows(
+        spark,
+        {"quantity": 3, "status": "superseded", "superseded_at": "2024-03-31 23:00:00"},
+        {"quantity": 1, "known_at": "2024-03-31 23:00:00"},
+    )
+    spends = [
+        by_customer(summarise_customers(rows, cutoff, zone="Europe/London"))["ann"]["spend_total"]
+        for cutoff in (CUTOFF, date(2024, 4, 2))
+    ]
+    assert spends == [30.0, 10.0]
+
+
 def test_days_are_local_calendar_days_not_spans_of_24_hours(spark):
     # 23:30 UTC on 30 March is 23:30 in London; 23:30 UTC on 31 March would be 1 April there.
     rows = clean_rows(spark, {"ordered_at": "2024-03-30 23:30:00"})

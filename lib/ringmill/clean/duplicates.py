@@ -28,13 +28,15 @@ def with_copy_number(lines: DataFrame, columns: list[str], *, key: dict[str, Col
 
 
 def with_key_rank(rows: DataFrame, *, key: list[str], as_written: list[str], keep: str) -> DataFrame:
-    """Add `_rank` (1 for the row of each key that stays, null where no key is at stake) and `_similar`.
+    """Add `_rank` (1 for the row of each key that stays, null where no key is at stake), `_similar`, `_superseded_at`.
 
     Only rows with `_candidate` compete, by `known_at`; ties are settled by the hash of the raw line. `_similar` is true
-    where the key as it was written differs from the one of the row that stays.
+    where the key as it was written differs from the one of the row that stays. `_superseded_at` is when the line's next
+    version became known.
     """
     if not key:
-        return rows.withColumns({"_rank": F.lit(None).cast("int"), "_similar": F.lit(False)})
+        nothing = {"_rank": F.lit(None).cast("int"), "_similar": F.lit(False)}
+        return rows.withColumns(nothing | {"_superseded_at": F.lit(None).cast("timestamp")})
     known = F.col("known_at").desc() if keep == "last" else F.col("known_at").asc()
     ranked = Window.partitionBy("_gather", *key, "_candidate").orderBy(known, "_hash")
     written = F.struct(*as_written)
@@ -42,5 +44,7 @@ def with_key_rank(rows: DataFrame, *, key: list[str], as_written: list[str], kee
         {
             "_rank": F.when(F.col("_candidate"), F.row_number().over(ranked)),
             "_similar": ~written.eqNullSafe(F.first(written).over(ranked)),
+            # The row before it in this order is the next one in known time.
+            "_superseded_at": F.lag("known_at").over(ranked),
         }
     )

@@ -132,6 +132,7 @@ def _assemble_rows(ranked: DataFrame, cells: dict[str, str], clean: Clean, batch
         status = F.when(holds, F.lit(name)).otherwise(status)
         reasons = F.when(holds, why).otherwise(reasons)
     decided = ranked.withColumns({"status": status, "reasons": reasons, "source_batch": F.lit(batch)})
+    decided = decided.withColumn("superseded_at", F.when(F.col("status") == "superseded", F.col("_superseded_at")))
     return decided.withColumn("raw", _raw_map(cells)).select(*CLEAN_ROWS.names)
 
 

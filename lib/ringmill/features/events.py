@@ -9,11 +9,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ringmill.columns import is_customer_line, is_sale, local_date, sum_money
+from ringmill.columns import is_sale, is_seen, local_date, sum_money, was_customer_line
 from ringmill.windows import horizon, look_back
 
 KEYS = ("customer_id", "cutoff")
-LINE = ("customer_id", "order_id", "product_id", "country", "line_total", "sells", "ordered_at", "known_at")
+LINE = ("customer_id", "order_id", "product_id", "country", "line_total", "sells", "status")
+TIMES = ("ordered_at", "known_at", "superseded_at")
 BASE = (
     "days_since_last_order",
     "tenure_days",
@@ -40,18 +41,20 @@ def summarise_measures(
 ) -> DataFrame:
     """Clean lines → one row per (customer, cutoff) with a sales line before the cutoff.
 
-    A line is seen by a cutoff when it happened and was known before the cutoff's local midnight; labels look only at
-    [cutoff, cutoff + horizon_days) (law 2). With `horizon_days=None` (scoring) the labels are null.
+    A line is seen by a cutoff when it happened and was known before the cutoff's local midnight, in the version that
+    was known then; labels look only at [cutoff, cutoff + horizon_days), in the last version (law 2). With
+    `horizon_days=None` (scoring) the labels are null.
 
     Columns out: customer_id, cutoff, the measures of `measure_names` (double; gap_days_mean and gap_days_trend are
     null below two days with orders), country (null where the last line has none), label_buy (0/1), label_spend
     (currency), and last_seen_at, first_label_at, last_label_at: the instants that prove law 2.
     """
-    lines = rows.where(is_customer_line()).withColumn("sells", is_sale()).select(*LINE)
+    lines = rows.where(was_customer_line()).withColumn("sells", is_sale()).select(*LINE, *TIMES)
     frame = _cutoff_table(rows.sparkSession, cutoffs, windows_days, horizon_days, zone)
-    seen = (F.col("ordered_at") < F.col("cutoff_at")) & (F.col("known_at") < F.col("cutoff_at"))
+    seen = is_seen(F.col("cutoff_at"))
     sale = seen & F.col("sells")
-    label = F.col("sells") & (F.col("ordered_at") >= F.col("cutoff_at")) & (F.col("ordered_at") < F.col("label_end"))
+    follows = (F.col("ordered_at") >= F.col("cutoff_at")) & (F.col("ordered_at") < F.col("label_end"))
+    label = F.col("sells") & (F.col("status") == "clean") & follows
     crossed = lines.crossJoin(F.broadcast(frame)).where(seen | label)
     # One shuffle: both groupings below hold whole customers in one partition.
     orders = (

@@ -7,14 +7,13 @@ from datetime import date
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.columns import is_customer_line, is_sale, local_date, sum_money
+from ringmill.columns import is_sale, is_seen, local_date, sum_money, was_customer_line
 from ringmill.windows import midnight
 
 
-def filter_known_before(rows: DataFrame, cutoff: date, *, zone: str) -> DataFrame:
-    """Keep what had happened, and was known, before the cutoff's local midnight (law 2)."""
-    instant = F.lit(midnight(cutoff, zone))
-    return rows.where((F.col("ordered_at") < instant) & (F.col("known_at") < instant))
+def filter_seen(rows: DataFrame, cutoff: date, *, zone: str) -> DataFrame:
+    """Keep customers' lines as they were known before the cutoff's local midnight (law 2)."""
+    return rows.where(was_customer_line() & is_seen(F.lit(midnight(cutoff, zone))))
 
 
 def summarise_customers(rows: DataFrame, cutoff: date, *, zone: str) -> DataFrame:
@@ -31,12 +30,11 @@ def summarise_customers(rows: DataFrame, cutoff: date, *, zone: str) -> DataFram
 
     Source: Hughes, Strategic Database Marketing (1994), for recency, frequency and monetary value.
     """
-    seen = rows.transform(filter_known_before, cutoff, zone=zone)
+    seen = rows.transform(filter_seen, cutoff, zone=zone)
     sale = is_sale()
     sale_at = F.when(sale, F.col("ordered_at"))
     grouped = (
-        seen.where(is_customer_line())
-        .groupBy("customer_id")
+        seen.groupBy("customer_id")
         .agg(
             F.min(sale_at).alias("first_ordered_at"),
             F.max(sale_at).alias("last_ordered_at"),
