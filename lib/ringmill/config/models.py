@@ -6,21 +6,9 @@ from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-Action = Literal["reject", "flag"]
-OrderColumn = Literal[
-    "line_id",
-    "order_id",
-    "product_id",
-    "description",
-    "quantity",
-    "unit_price",
-    "customer_id",
-    "country",
-    "ordered_at",
-    "known_at",
-]
+from ringmill.config.rules import OrderColumn, Rule, Section
 
 
 def _known_zone(name: str) -> str:
@@ -30,12 +18,6 @@ def _known_zone(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]
-
-
-class Section(BaseModel):
-    """A frozen section; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Generate(Section):
@@ -71,40 +53,6 @@ class Raw(Section):
         return self
 
 
-class Rule(Section):
-    """A rule over one row; the row carries `name` among its reasons or flags where the rule is violated.
-
-    Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
-    ignored), `pattern` (Java regular expression, whole value), or `violated_when`, an expression in Spark SQL over the
-    typed columns. All but `required` and `violated_when` hold for a null.
-    """
-
-    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
-    action: Action = "reject"
-    column: OrderColumn | None = None
-    required: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    allowed: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-    pattern: str | None = None
-    violated_when: str | None = None
-
-    @model_validator(mode="after")
-    def _one_check(self) -> Rule:
-        checks = [
-            self.required,
-            self.minimum is not None or self.maximum is not None,
-            bool(self.allowed),
-            bool(self.forbidden),
-            self.pattern is not None,
-            self.violated_when is not None,
-        ]
-        if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
-            raise ValueError(f"rule '{self.name}' with a column and one check, or with violated_when alone")
-        return self
-
-
 class Clean(Section):
     """Raw rows to typed rows, each with one status and all its reasons."""
 
@@ -121,6 +69,19 @@ class Clean(Section):
         description="share of lines that are torn, or hold text for a number or date, above which the batch is refused",
     )
     rules: tuple[Rule, ...] = ()
+    refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
+    fit_before: date | None = Field(
+        None, description="statistics see lines known before it alone; default: the first of features.train_cutoffs"
+    )
+
+    @model_validator(mode="after")
+    def _names_and_keys(self) -> Clean:
+        names = [rule.name for rule in self.rules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"rules with a name of their own each; there are two of {', '.join(twice)}")
+        if fixed := [rule.name for rule in self.rules if rule.action == "fix" and rule.column in self.key]:
+            raise ValueError(f"fixes of columns outside clean.key, unlike rule '{fixed[0]}': keys are compared as sent")
+        return self
 
 
 class Segment(Section):

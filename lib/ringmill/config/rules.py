@@ -1,0 +1,115 @@
+"""Cleaning rules as data: what a rule checks, what it does with a row that violates it, and what cannot go together."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Action = Literal["reject", "fix", "flag"]
+OrderColumn = Literal[
+    "line_id",
+    "order_id",
+    "product_id",
+    "description",
+    "quantity",
+    "unit_price",
+    "customer_id",
+    "country",
+    "ordered_at",
+    "known_at",
+]
+NUMBERS = ("quantity", "unit_price")
+INSTANTS = ("ordered_at", "known_at")
+
+
+class Section(BaseModel):
+    """A frozen section; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rule(Section):
+    """A rule over one row; the row carries `name` among its reasons or flags where the rule is violated.
+
+    Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
+    ignored), `pattern` (Java regular expression, whole value), or `violated_when`, an expression in Spark SQL over the
+    typed columns. All but `required` and `violated_when` hold for a null.
+
+    Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
+    its `group`, where columns are named), a value beyond a bound becomes the bound, one outside a set or pattern
+    becomes `constant`. Fixes come before all other rules, in their order, and those judge the fixed values.
+    """
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    action: Action = "reject"
+    column: OrderColumn | None = None
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    pattern: str | None = None
+    violated_when: str | None = None
+    constant: int | float | str | None = None
+    fill: Literal["mean", "median", "mode"] | None = Field(
+        None, description="fitted once per table and kept: 'mean' and 'median' of numbers, 'mode' of numbers and texts"
+    )
+    group: tuple[OrderColumn, ...] = Field((), description="columns whose values have a statistic each")
+
+    @property
+    def is_bound(self) -> bool:
+        return self.minimum is not None or self.maximum is not None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the rule needs a statistic of a batch's values."""
+        return self.fill is not None
+
+    @model_validator(mode="after")
+    def _one_check(self) -> Rule:
+        checks = [
+            self.required,
+            self.is_bound,
+            bool(self.allowed),
+            bool(self.forbidden),
+            self.pattern is not None,
+            self.violated_when is not None,
+        ]
+        if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
+            raise ValueError(f"rule '{self.name}' with a column and one check, or with violated_when alone")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"rule '{self.name}' with a minimum that is at most its maximum")
+        return self
+
+    @model_validator(mode="after")
+    def _one_fix(self) -> Rule:
+        given = (self.constant is not None) + (self.fill is not None)
+        if self.action != "fix" and given:
+            raise ValueError(f"rule '{self.name}' with action: fix, which alone uses 'constant' and 'fill'")
+        if self.group and self.fill is None:
+            raise ValueError(f"rule '{self.name}' with a statistic for its group")
+        if self.column in self.group:
+            raise ValueError(f"rule '{self.name}' with a group of other columns than its own")
+        if self.action == "fix":
+            self._check_fix(given)
+        return self
+
+    def _check_fix(self, given: int) -> None:
+        if self.column is None or self.column in INSTANTS:
+            raise ValueError(f"rule '{self.name}': action 'fix' on a column of numbers or texts")
+        if given != (0 if self.is_bound else 1):
+            needs = "nothing but its bounds" if self.is_bound else "either 'constant' or 'fill'"
+            raise ValueError(f"rule '{self.name}': action 'fix' with {needs}")
+        if self.fill is not None and not self.required:
+            raise ValueError(f"rule '{self.name}': 'fill' with 'required: true'")
+        if self.fill in ("mean", "median") and self.column not in NUMBERS:
+            raise ValueError(f"rule '{self.name}': 'fill: {self.fill}' on one of {', '.join(NUMBERS)}")
+        if self.constant is not None:
+            self._check_constant(self.constant)
+
+    def _check_constant(self, constant: int | float | str) -> None:
+        kinds = {"quantity": (int,), "unit_price": (int, float)}.get(str(self.column), (str,))
+        if not isinstance(constant, kinds):
+            names = " or ".join({int: "a whole number", float: "a number", str: "a text"}[kind] for kind in kinds)
+            raise ValueError(f"rule '{self.name}': a constant that is {names}, as {self.column} is")
