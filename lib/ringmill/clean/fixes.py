@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ringmill.clean.rules import violated
+from ringmill.clean.statistics import TYPES
 from ringmill.config.rules import Rule
 
 
@@ -39,7 +40,11 @@ def replacement(rule: Rule) -> Column:
         return F.lit(float(rule.constant) if rule.column == "unit_price" else rule.constant)
     if rule.fill is not None:
         return F.col(f"_fit_{rule.name}")
-    return _clipped(value, *_bounds(rule))
+    if rule.outlier is not None:
+        bounds = F.col(f"_fit_{rule.name}")
+        low, high = (bounds[place].cast(TYPES[str(rule.column)]) for place in (0, 1))
+        return _clipped(value, low, high)
+    return _clipped(value, *(None if bound is None else F.lit(bound) for bound in _bounds(rule)))
 
 
 def _bounds(rule: Rule) -> tuple[float | None, float | None]:
@@ -50,8 +55,8 @@ def _bounds(rule: Rule) -> tuple[float | None, float | None]:
     return low, None if rule.maximum is None else math.floor(rule.maximum)
 
 
-def _clipped(value: Column, low: float | None, high: float | None) -> Column:
+def _clipped(value: Column, low: Column | None, high: Column | None) -> Column:
     # greatest and least pass over nulls, and a null is not to become a bound.
     if low is not None:
-        value = F.when(value < low, F.lit(low)).otherwise(value)
-    return value if high is None else F.when(value > high, F.lit(high)).otherwise(value)
+        value = F.when(value < low, low).otherwise(value)
+    return value if high is None else F.when(value > high, high).otherwise(value)

@@ -31,6 +31,9 @@ def violated(rule: Rule) -> Column:
         return _true(~F.upper(value).isin(*_upper(rule.allowed)))
     if rule.forbidden:
         return _true(F.upper(value).isin(*_upper(rule.forbidden)))
+    if rule.outlier is not None:
+        bounds = F.col(f"_fit_{rule.name}")
+        return _true((value < bounds[0]) | (value > bounds[1]))
     below = value < rule.minimum if rule.minimum is not None else F.lit(False)
     above = value > rule.maximum if rule.maximum is not None else F.lit(False)
     return _true(below | above)

@@ -16,7 +16,7 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from ringmill.config.models import Clean
-from ringmill.config.rules import Rule
+from ringmill.config.rules import Outlier, Rule
 from ringmill.errors import ConfigError
 
 # A group is a row in the ledger's detail and in a broadcast table: this many are some megabytes.
@@ -27,7 +27,8 @@ TYPES = {"quantity": "bigint", "unit_price": "double"}
 def definition_of(rule: Rule, known_before: datetime | None) -> dict[str, Any]:
     """What a fitted value depends on, as plain JSON values: another definition has to be fitted anew."""
     until = known_before.isoformat() if known_before else None
-    return {"column": rule.column, "fill": rule.fill, "group": list(rule.group), "known_before": until}
+    statistic = rule.outlier.model_dump(mode="json") if rule.outlier else rule.fill
+    return {"column": rule.column, "statistic": statistic, "group": list(rule.group), "known_before": until}
 
 
 def to_fit(clean: Clean, kept: Mapping[str, Any], known_before: datetime | None) -> tuple[Rule, ...]:
@@ -89,10 +90,11 @@ def with_statistics(rows: DataFrame, rules: Iterable[Rule], fitted: Mapping[str,
     needed = [rule for rule in rules if rule.is_fitted]
     for group in _sets(needed):
         of_group = [rule for rule in needed if rule.group == group]
-        values = {rule.name: {tuple(of): value for of, value in fitted[rule.name]["groups"]} for rule in of_group}
+        values = {rule.name: _by_group(fitted[rule.name]["groups"]) for rule in of_group}
         if not group:
-            constants = {rule.name: F.lit(values[rule.name].get(())).cast(_type(rule)) for rule in of_group}
-            rows = rows.withColumns({f"_fit_{name}": value for name, value in constants.items()})
+            rows = rows.withColumns(
+                {f"_fit_{rule.name}": _constant(rule, values[rule.name].get(())) for rule in of_group}
+            )
             continue
         keys = sorted({of for by_group in values.values() for of in by_group}, key=repr)
         schema = ", ".join(["_group array<string>", *(f"_fit_{rule.name} {_type(rule)}" for rule in of_group)])
@@ -112,12 +114,29 @@ def _group(columns: Sequence[str]) -> Column:
 
 
 def _type(rule: Rule) -> str:
+    if rule.outlier is not None:
+        return "array<double>"
     return TYPES.get(str(rule.column), "string")
 
 
+def _by_group(groups: Sequence[Any]) -> dict[tuple[str | None, ...], Any]:
+    """By group its value; bounds of pieces as doubles too, as the column has them."""
+    return {tuple(of): list(map(float, value)) if isinstance(value, list) else value for of, value in groups}
+
+
+def _constant(rule: Rule, value: Any) -> Column:
+    column = F.array(*map(F.lit, value)) if isinstance(value, list) else F.lit(value)
+    return column.cast(_type(rule))
+
+
 def _statistic(rule: Rule, value: Column) -> Column:
-    """An aggregate; ties of the mode go to the lowest value. The median is exact: prices and pieces repeat often, and
-    Spark holds each distinct value once."""
+    """An aggregate; for an outlier the two figures that its bounds are made of.
+
+    Ties of the mode go to the lowest value. Quantiles are exact: prices and pieces repeat often, and Spark holds each
+    distinct value once.
+    """
+    if rule.outlier is not None:
+        return _of_bounds(rule.outlier, value).alias(rule.name)
     match rule.fill:
         case "mean":
             aggregate = F.avg(value)
@@ -128,8 +147,37 @@ def _statistic(rule: Rule, value: Column) -> Column:
     return aggregate.alias(rule.name)
 
 
+def _of_bounds(outlier: Outlier, value: Column) -> Column:
+    if outlier.by == "zscore":
+        return F.array(F.avg(value), F.stddev_pop(value))
+    return F.percentile(value, F.array(*(F.lit(share) for share in _shares(outlier))))
+
+
+def _shares(outlier: Outlier) -> tuple[float, float]:
+    return (0.25, 0.75) if outlier.by == "iqr" else (outlier.low, outlier.high)
+
+
 def _plain(rule: Rule, value: Any) -> Any:
-    """Whole pieces, halves up; prices to four decimals, as money is summed."""
+    """Whole pieces, halves up; prices to four decimals, as money is summed; an outlier's bounds, or None."""
+    if rule.outlier is not None:
+        return _bounds(rule, rule.outlier, value)
     if value is None or isinstance(value, str):
         return value
     return math.floor(value + 0.5) if rule.column == "quantity" else round(value, 4)
+
+
+def _bounds(rule: Rule, outlier: Outlier, figures: Sequence[float | None] | None) -> list[float] | None:
+    one, other = figures or (None, None)
+    if one is None or other is None:
+        return None
+    spread = other if outlier.by == "zscore" else other - one
+    if spread <= 0:
+        return None
+    if outlier.by == "zscore":
+        reach = (3.0 if outlier.factor is None else outlier.factor) * spread
+        low, high = one - reach, one + reach
+    else:
+        reach = (1.5 if outlier.factor is None else outlier.factor) * spread if outlier.by == "iqr" else 0.0
+        low, high = one - reach, other + reach
+    # Between two whole numbers a bound would make each of them an outlier, or be no value to clip to.
+    return [math.floor(low), math.ceil(high)] if rule.column == "quantity" else [low, high]

@@ -29,16 +29,44 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Outlier(Section):
+    """Bounds from a column's own values; what lies on a bound is inside.
+
+    `zscore`: mean ± `factor` population standard deviations (default 3). `iqr`: from the lower quartile −
+    `factor` × (upper − lower) to the upper quartile + as much (default 1.5). `percentile`: from the quantile `low` to
+    the quantile `high`. Quantiles are exact, interpolated linearly. Where the spread (deviation, distance of the
+    quartiles or quantiles) is 0, as for one row or none, there are no bounds: nothing is an outlier. Bounds in pieces
+    are rounded outward to whole ones.
+    """
+
+    by: Literal["zscore", "iqr", "percentile"]
+    factor: float | None = Field(None, gt=0)
+    low: float = Field(0.01, ge=0, le=1)
+    high: float = Field(0.99, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Outlier:
+        if self.by == "percentile" and self.factor is not None:
+            raise ValueError("an outlier by percentile with 'low' and 'high', without 'factor'")
+        if self.by != "percentile" and self.model_fields_set & {"low", "high"}:
+            raise ValueError(f"an outlier by {self.by} with 'factor', without 'low' and 'high'")
+        if self.low >= self.high:
+            raise ValueError("an outlier's 'low' below its 'high'")
+        return self
+
+
 class Rule(Section):
     """A rule over one row; the row carries `name` among its reasons or flags where the rule is violated.
 
     Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
-    ignored), `pattern` (Java regular expression, whole value), or `violated_when`, an expression in Spark SQL over the
-    typed columns. All but `required` and `violated_when` hold for a null.
+    ignored), `pattern` (Java regular expression, whole value), `outlier` (bounds from the column's own values, or from
+    those of its `group`), or `violated_when`, an expression in Spark SQL over the typed columns. All but `required` and
+    `violated_when` hold for a null.
 
     Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
-    its `group`, where columns are named), a value beyond a bound becomes the bound, one outside a set or pattern
-    becomes `constant`. Fixes come before all other rules, in their order, and those judge the fixed values.
+    its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
+    set or pattern becomes `constant`. Fixes come before all other rules, in their order, and those judge the fixed
+    values.
     """
 
     name: str = Field(pattern="^[a-z][a-z0-9_]*$")
@@ -50,6 +78,7 @@ class Rule(Section):
     allowed: tuple[str, ...] = ()
     forbidden: tuple[str, ...] = ()
     pattern: str | None = None
+    outlier: Outlier | None = None
     violated_when: str | None = None
     constant: int | float | str | None = None
     fill: Literal["mean", "median", "mode"] | None = Field(
@@ -64,7 +93,7 @@ class Rule(Section):
     @property
     def is_fitted(self) -> bool:
         """Whether the rule needs a statistic of a batch's values."""
-        return self.fill is not None
+        return self.fill is not None or self.outlier is not None
 
     @model_validator(mode="after")
     def _one_check(self) -> Rule:
@@ -74,6 +103,7 @@ class Rule(Section):
             bool(self.allowed),
             bool(self.forbidden),
             self.pattern is not None,
+            self.outlier is not None,
             self.violated_when is not None,
         ]
         if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
@@ -87,8 +117,10 @@ class Rule(Section):
         given = (self.constant is not None) + (self.fill is not None)
         if self.action != "fix" and given:
             raise ValueError(f"rule '{self.name}' with action: fix, which alone uses 'constant' and 'fill'")
-        if self.group and self.fill is None:
+        if self.group and not self.is_fitted:
             raise ValueError(f"rule '{self.name}' with a statistic for its group")
+        if self.outlier is not None and self.column not in NUMBERS:
+            raise ValueError(f"rule '{self.name}': 'outlier' on one of {', '.join(NUMBERS)}")
         if self.column in self.group:
             raise ValueError(f"rule '{self.name}' with a group of other columns than its own")
         if self.action == "fix":
@@ -98,8 +130,9 @@ class Rule(Section):
     def _check_fix(self, given: int) -> None:
         if self.column is None or self.column in INSTANTS:
             raise ValueError(f"rule '{self.name}': action 'fix' on a column of numbers or texts")
-        if given != (0 if self.is_bound else 1):
-            needs = "nothing but its bounds" if self.is_bound else "either 'constant' or 'fill'"
+        clips = self.is_bound or self.outlier is not None
+        if given != (0 if clips else 1):
+            needs = "nothing but its bounds" if clips else "either 'constant' or 'fill'"
             raise ValueError(f"rule '{self.name}': action 'fix' with {needs}")
         if self.fill is not None and not self.required:
             raise ValueError(f"rule '{self.name}': 'fill' with 'required: true'")
