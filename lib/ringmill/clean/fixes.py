@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from ringmill.clean.rules import violated
 from ringmill.clean.statistics import TYPES
+from ringmill.clean.texts import normalised
 from ringmill.config.rules import Rule
 
 
@@ -25,9 +26,15 @@ def with_fixes(rows: DataFrame, rules: Iterable[Rule]) -> DataFrame:
     fixed in a line that could not be parsed. Needs the columns of `with_statistics`.
     """
     for rule in fixing(rules):
-        better = replacement(rule)
-        broken = violated(rule) & better.isNotNull() & F.col("_torn").isNull()
-        rows = rows.withColumn(f"_fixed_{rule.name}", broken)
+        if rule.text:
+            # Staged, so that the steps are taken once a row, not in the check and in the fix.
+            rows = rows.withColumn(f"_text_of_{rule.name}", normalised(rule))
+            better = F.col(f"_text_of_{rule.name}")
+            broken = F.col(str(rule.column)).isNotNull() & ~better.eqNullSafe(F.col(str(rule.column)))
+        else:
+            better = replacement(rule)
+            broken = violated(rule) & better.isNotNull()
+        rows = rows.withColumn(f"_fixed_{rule.name}", broken & F.col("_torn").isNull())
         value = F.when(F.col(f"_fixed_{rule.name}"), better).otherwise(F.col(str(rule.column)))
         rows = rows.withColumn(str(rule.column), value)
     return rows

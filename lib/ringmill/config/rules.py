@@ -19,6 +19,7 @@ OrderColumn = Literal[
     "ordered_at",
     "known_at",
 ]
+TextStep = Literal["whitespace", "nfc", "nfkc", "html", "lower", "upper", "punctuation", "stop_words"]
 NUMBERS = ("quantity", "unit_price")
 INSTANTS = ("ordered_at", "known_at")
 
@@ -60,13 +61,16 @@ class Rule(Section):
 
     Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
     ignored), `pattern` (Java regular expression, whole value), `outlier` (bounds from the column's own values, or from
-    those of its `group`), or `violated_when`, an expression in Spark SQL over the typed columns. All but `required` and
+    those of its `group`), `min_length`/`max_length` (characters, inclusive), `text` (the value is already what its
+    steps make of it), or `violated_when`, an expression in Spark SQL over the typed columns. All but `required` and
     `violated_when` hold for a null.
 
     Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
     its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
-    set or pattern becomes `constant`. Fixes come before all other rules, in their order, and those judge the fixed
-    values.
+    set, pattern or length becomes `constant`, and a text what the steps of `text` make of it, in their order:
+    `whitespace` (one space for any run, none at the ends), `nfc` and `nfkc` (Unicode normal forms), `html` (entities),
+    `lower`, `upper`, `punctuation` (a space for each run), `stop_words` (those of the rule, whole words). Fixes come
+    before all other rules, in their order, and those judge the fixed values.
     """
 
     name: str = Field(pattern="^[a-z][a-z0-9_]*$")
@@ -79,6 +83,10 @@ class Rule(Section):
     forbidden: tuple[str, ...] = ()
     pattern: str | None = None
     outlier: Outlier | None = None
+    min_length: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=0)
+    text: tuple[TextStep, ...] = ()
+    stop_words: tuple[str, ...] = ()
     violated_when: str | None = None
     constant: int | float | str | None = None
     fill: Literal["mean", "median", "mode"] | None = Field(
@@ -89,6 +97,10 @@ class Rule(Section):
     @property
     def is_bound(self) -> bool:
         return self.minimum is not None or self.maximum is not None
+
+    @property
+    def has_length(self) -> bool:
+        return self.min_length is not None or self.max_length is not None
 
     @property
     def is_fitted(self) -> bool:
@@ -104,6 +116,8 @@ class Rule(Section):
             bool(self.forbidden),
             self.pattern is not None,
             self.outlier is not None,
+            self.has_length,
+            bool(self.text),
             self.violated_when is not None,
         ]
         if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
@@ -119,6 +133,10 @@ class Rule(Section):
             raise ValueError(f"rule '{self.name}' with action: fix, which alone uses 'constant' and 'fill'")
         if self.group and not self.is_fitted:
             raise ValueError(f"rule '{self.name}' with a statistic for its group")
+        if (self.text or self.has_length) and self.column in (*NUMBERS, *INSTANTS):
+            raise ValueError(f"rule '{self.name}': 'text' and lengths on a column of texts")
+        if ("stop_words" in self.text) != bool(self.stop_words):
+            raise ValueError(f"rule '{self.name}': the step 'stop_words' and a list of that name, or neither")
         if self.outlier is not None and self.column not in NUMBERS:
             raise ValueError(f"rule '{self.name}': 'outlier' on one of {', '.join(NUMBERS)}")
         if self.column in self.group:
@@ -130,9 +148,9 @@ class Rule(Section):
     def _check_fix(self, given: int) -> None:
         if self.column is None or self.column in INSTANTS:
             raise ValueError(f"rule '{self.name}': action 'fix' on a column of numbers or texts")
-        clips = self.is_bound or self.outlier is not None
-        if given != (0 if clips else 1):
-            needs = "nothing but its bounds" if clips else "either 'constant' or 'fill'"
+        is_complete = self.is_bound or self.outlier is not None or bool(self.text)
+        if given != (0 if is_complete else 1):
+            needs = "nothing but its bounds or steps" if is_complete else "either 'constant' or 'fill'"
             raise ValueError(f"rule '{self.name}': action 'fix' with {needs}")
         if self.fill is not None and not self.required:
             raise ValueError(f"rule '{self.name}': 'fill' with 'required: true'")
