@@ -35,7 +35,7 @@ def clean_rows(
         ConfigError: a rule cannot be used; the message names it.
     """
     cells, texts = _cells_and_texts(raw_lines, raw)
-    key_values = typed(texts, formats=raw.timestamp_formats, zone=zone)
+    key_values = typed(texts, raw=raw, zone=zone)
     key = {f"_key_{name}": _comparable(name, key_values[name]) for name in clean.key}
     gathered = with_copy_number(_unnamed(raw_lines, cells), [*cells.values(), "_torn"], key=key)
     values = _with_values(gathered, texts, raw, zone)
@@ -96,7 +96,7 @@ def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, zone: 
     # Staged as columns: written into each expression that uses it, a text would be trimmed up to six times a row.
     staged: dict[str, Column] = {name: F.col(f"_text_{name}") for name in texts}
     rows = lines.withColumns({f"_text_{name}": text for name, text in texts.items()})
-    rows = rows.withColumns(typed(staged, formats=raw.timestamp_formats, zone=zone))
+    rows = rows.withColumns(typed(staged, raw=raw, zone=zone))
     unread = {
         f"_unreadable_{name}": staged[name].isNotNull() & F.col(name).isNull() if name in staged else F.lit(False)
         for name in NEEDED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
@@ -17,6 +18,15 @@ def _known_zone(name: str) -> str:
     return name
 
 
+_OFFSET = re.compile(r"[XxZOVz]")
+_QUOTED = re.compile(r"'[^']*'")
+
+
+def has_offset(form: str) -> bool:
+    """Whether a Java date format writes an offset or a zone, so that what it reads is an instant."""
+    return _OFFSET.search(_QUOTED.sub("", form)) is not None
+
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
 
 
@@ -30,13 +40,48 @@ class Generate(Section):
     defect_share: float = Field(0.01, ge=0, le=0.2, description="share of lines that each kind of defect touches")
 
 
+class NumberFormat(Section):
+    """How a column writes its numbers. What is not written so cannot be read; nothing is guessed.
+
+    Thousands separators may be left out, but where one stands, three digits follow each.
+    """
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", "'", " "] = Field("", description="a space means the no-break ones too")
+    currency: tuple[str, ...] = Field((), description="signs or codes that may stand before or behind the number")
+
+    @model_validator(mode="after")
+    def _apart(self) -> NumberFormat:
+        if self.decimal == self.thousands:
+            raise ValueError("a decimal sign that is not the thousands separator too")
+        if not all(sign.strip() for sign in self.currency):
+            raise ValueError("currency signs that are not empty")
+        return self
+
+
+class TimestampFormat(Section):
+    """A format of local times in a zone of its own."""
+
+    format: str
+    zone: Zone
+
+    @model_validator(mode="after")
+    def _is_local(self) -> TimestampFormat:
+        if has_offset(self.format):
+            raise ValueError(f"a zone for a format of local times; '{self.format}' has an offset of its own")
+        return self
+
+
 class Raw(Section):
     """Where raw orders come from, and what their columns are called there."""
 
     path: str
     format: Literal["auto", "csv", "jsonl", "parquet", "delta"] = "auto"
     columns: dict[OrderColumn, str] = Field(description="our name: the name in the files")
-    timestamp_formats: tuple[str, ...] = (
+    number_formats: dict[Literal["quantity", "unit_price"], NumberFormat] = Field(
+        default_factory=dict, description="by our name; default: digits with a decimal point"
+    )
+    timestamp_formats: tuple[str | TimestampFormat, ...] = (
         "yyyy-MM-dd HH:mm:ss",
         "yyyy-MM-dd'T'HH:mm:ss",
         "yyyy-MM-dd HH:mm",
