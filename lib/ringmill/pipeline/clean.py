@@ -43,6 +43,9 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from pyspark.errors import PySparkException
+
+    from ringmill.clean.failures import blamed, check_patterns
     from ringmill.clean.law import check_nothing_lost, with_line_count
     from ringmill.clean.quality import summarise_quality
     from ringmill.clean.rows import clean_rows
@@ -53,10 +56,16 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     batch = batch_of(config.raw, tuple(Entry(**entry) for entry in inputs["raw"]))
     step.say(f"reading {len(source.files) or 1} {source.format} input(s) of batch {batch}")
     raw_lines = read_raw(run.spark, source)
+    check_patterns(run.spark, config.raw, config.clean)
     fitted = _fitted(run, raw_lines, step)
     lines, seen = with_line_count(raw_lines)
     rows = clean_rows(lines, raw=config.raw, clean=config.clean, zone=config.zone, batch=batch, fitted=fitted)
-    version = run.lake.write(rows, CLEAN_ROWS, run_id=run.run_id)
+    try:
+        version = run.lake.write(rows, CLEAN_ROWS, run_id=run.run_id)
+    except PySparkException as error:
+        if (named := blamed(error, config.clean)) is not None:
+            raise named from error
+        raise
     step.say("counting what was written")
     written = run.lake.read(run.spark, CLEAN_ROWS.path, version)
     quality = [row.asDict() for row in summarise_quality(written).collect()]
