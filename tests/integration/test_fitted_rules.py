@@ -8,6 +8,7 @@ import pytest
 from deltalake import DeltaTable
 
 from ringmill.config import load
+from ringmill.errors import InputError
 from ringmill.pipeline.run import run_stages
 
 CONF = Path(__file__).parents[2] / "conf" / "online_retail.yaml"
@@ -41,3 +42,23 @@ def test_what_was_fitted_on_the_first_batch_is_used_on_the_next_until_refitting_
     # Prices that are known only after training's first cutoff are not seen: nothing is filled in.
     late, _ = cleaned(day(9, "2011-10-01"), "clean.refit=true")
     assert late.counts["reasons"] == {"missing_unit_price": 1}
+
+
+@pytest.mark.spark
+def test_a_table_that_a_rule_refers_to_is_part_of_what_came_in(tmp_path, spark):
+    raw, others = tmp_path / "orders.csv", tmp_path / "countries.csv"
+    raw.write_text(day(2.5) + "\n3,X,thing,1,2011-01-05 10:00:00,1,7,Spain\n", encoding="utf-8")
+    rule = f"{{name: odd_country, column: country, references: {{path: {others}, column: name}}}}"
+    config = load(CONF, [f"raw.path={raw}", f"clean.rules=[{rule}]"], warehouse=str(tmp_path / "lake"))
+
+    def cleaned():
+        return run_stages(config, ["clean"], session=spark)[0]
+
+    others.write_text("name\nFrance\n", encoding="utf-8")
+    assert cleaned().counts["reasons"] == {"missing_unit_price": 1, "odd_country": 1}
+    assert cleaned().outcome == "unchanged"
+    others.write_text("name\nFrance\nSPAIN\n", encoding="utf-8")
+    assert cleaned().counts["reasons"] == {"missing_unit_price": 1}
+    others.write_text("country\nFrance\n", encoding="utf-8")
+    with pytest.raises(InputError, match="name"):
+        cleaned()

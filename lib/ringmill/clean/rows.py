@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from ringmill.clean.duplicates import REASONS, STATUS, with_copy_number, with_key_rank
 from ringmill.clean.fixes import fixing, with_fixes
 from ringmill.clean.parse import NEEDED, named, trimmed, typed
+from ringmill.clean.references import with_references
 from ringmill.clean.rules import check_columns, check_conditions, is_product, violated, with_cancellation
 from ringmill.clean.statistics import with_statistics
 from ringmill.config.models import Clean, Raw
@@ -21,14 +22,21 @@ ADDED = ("source_file", "_torn", "_repaired")
 
 
 def clean_rows(
-    raw_lines: DataFrame, *, raw: Raw, clean: Clean, zone: str, batch: str, fitted: Mapping[str, Any] | None = None
+    raw_lines: DataFrame,
+    *,
+    raw: Raw,
+    clean: Clean,
+    zone: str,
+    batch: str,
+    fitted: Mapping[str, Any] | None = None,
+    tables: Mapping[str, DataFrame] | None = None,
 ) -> DataFrame:
     """One raw line → one row of `contracts.CLEAN_ROWS`; no line is added and none is lost (law 1).
 
     `raw_lines` holds the source's columns as strings, `source_file`, `_torn` (the text of a line that could not be
     parsed) and, optionally, `_repaired`. A row's status is decided in this order: unreadable (rejected), exact
     duplicate, rejected by rules, key duplicate or superseded, clean. `fitted` holds what `statistics.fitted_of` gave
-    for the rules that need a statistic.
+    for the rules that need a statistic, `tables` by referential rule the table that it refers to, as texts.
 
     Raises:
         InputError: a column of raw.columns is not there.
@@ -42,7 +50,8 @@ def clean_rows(
     check_columns(raw, clean)
     fixed = with_fixes(with_statistics(values, clean.rules, fitted or {}), clean.rules)
     derived = {"line_total": F.col("quantity") * F.col("unit_price"), "is_product": is_product(clean)}
-    rows = with_cancellation(fixed.withColumns(derived), clean)
+    referred = with_references(fixed.withColumns(derived), clean.rules, tables or {})
+    rows = with_cancellation(referred, clean)
     check_conditions(rows, clean)
     judged = _with_reasons(rows, raw, clean)
     written = [cells[raw.columns[name]] for name in clean.key]

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ringmill.clean.parse import NEEDED
+from ringmill.clean.references import unknown
 from ringmill.clean.texts import normalised
 from ringmill.config.models import Clean, Raw
 from ringmill.config.rules import NUMBERS, Rule
@@ -34,6 +35,8 @@ def violated(rule: Rule) -> Column:
         return _true(F.upper(value).isin(*_upper(rule.forbidden)))
     if rule.text:
         return value.isNotNull() & ~value.eqNullSafe(normalised(rule))
+    if rule.references is not None:
+        return unknown(rule)
     if rule.has_length:
         short = F.char_length(value) < rule.min_length if rule.min_length is not None else F.lit(False)
         long = F.char_length(value) > rule.max_length if rule.max_length is not None else F.lit(False)

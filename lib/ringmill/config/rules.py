@@ -56,14 +56,23 @@ class Outlier(Section):
         return self
 
 
+class Reference(Section):
+    """Another table, whose `column` holds the values that may occur; read as raw input is."""
+
+    path: str
+    column: str
+    format: Literal["auto", "csv", "jsonl", "parquet", "delta"] = "auto"
+    delimiter: str = ","
+
+
 class Rule(Section):
     """A rule over one row; the row carries `name` among its reasons or flags where the rule is violated.
 
     Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
     ignored), `pattern` (Java regular expression, whole value), `outlier` (bounds from the column's own values, or from
     those of its `group`), `min_length`/`max_length` (characters, inclusive), `text` (the value is already what its
-    steps make of it), or `violated_when`, an expression in Spark SQL over the typed columns. All but `required` and
-    `violated_when` hold for a null.
+    steps make of it), `references` (the value is in another table, case ignored), or `violated_when`, an expression in
+    Spark SQL over the typed columns. All but `required` and `violated_when` hold for a null.
 
     Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
     its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
@@ -87,6 +96,7 @@ class Rule(Section):
     max_length: int | None = Field(None, ge=0)
     text: tuple[TextStep, ...] = ()
     stop_words: tuple[str, ...] = ()
+    references: Reference | None = None
     violated_when: str | None = None
     constant: int | float | str | None = None
     fill: Literal["mean", "median", "mode"] | None = Field(
@@ -118,6 +128,7 @@ class Rule(Section):
             self.outlier is not None,
             self.has_length,
             bool(self.text),
+            self.references is not None,
             self.violated_when is not None,
         ]
         if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
@@ -133,8 +144,8 @@ class Rule(Section):
             raise ValueError(f"rule '{self.name}' with action: fix, which alone uses 'constant' and 'fill'")
         if self.group and not self.is_fitted:
             raise ValueError(f"rule '{self.name}' with a statistic for its group")
-        if (self.text or self.has_length) and self.column in (*NUMBERS, *INSTANTS):
-            raise ValueError(f"rule '{self.name}': 'text' and lengths on a column of texts")
+        if (self.text or self.has_length or self.references is not None) and self.column in (*NUMBERS, *INSTANTS):
+            raise ValueError(f"rule '{self.name}': 'text', lengths and 'references' on a column of texts")
         if ("stop_words" in self.text) != bool(self.stop_words):
             raise ValueError(f"rule '{self.name}': the step 'stop_words' and a list of that name, or neither")
         if self.outlier is not None and self.column not in NUMBERS:
@@ -146,6 +157,8 @@ class Rule(Section):
         return self
 
     def _check_fix(self, given: int) -> None:
+        if self.references is not None:
+            raise ValueError(f"rule '{self.name}': 'references' with action reject or flag")
         if self.column is None or self.column in INSTANTS:
             raise ValueError(f"rule '{self.name}': action 'fix' on a column of numbers or texts")
         is_complete = self.is_bound or self.outlier is not None or bool(self.text)

@@ -12,7 +12,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError
-from ringmill.lake.files import Entry, batch_of, find_source, fingerprint
+from ringmill.lake.files import Entry, Source, batch_of, find_source, fingerprint
 from ringmill.pipeline.generate import planted_list
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -39,7 +39,20 @@ def _fit_before(config: Config) -> date | None:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {"raw": [asdict(entry) for entry in fingerprint(find_source(run.config.raw))]}
+    sources = {f"reference {name}": source for name, source in _references(run.config).items()}
+    everything = {"raw": find_source(run.config.raw), **sources}
+    return {name: [asdict(entry) for entry in fingerprint(source)] for name, source in everything.items()}
+
+
+def _references(config: Config) -> dict[str, Source]:
+    """By referential rule the table that it refers to, found and with the column that the rule names."""
+    found = {}
+    for rule in config.clean.rules:
+        if (other := rule.references) is not None:
+            columns = {rule.column: other.column}
+            asked = {"path": other.path, "format": other.format, "delimiter": other.delimiter, "columns": columns}
+            found[rule.name] = find_source(config.raw.model_copy(update=asked))
+    return found
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -59,7 +72,10 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     check_patterns(run.spark, config.raw, config.clean)
     fitted = _fitted(run, raw_lines, step)
     lines, seen = with_line_count(raw_lines)
-    rows = clean_rows(lines, raw=config.raw, clean=config.clean, zone=config.zone, batch=batch, fitted=fitted)
+    tables = {name: read_raw(run.spark, other) for name, other in _references(config).items()}
+    rows = clean_rows(
+        lines, raw=config.raw, clean=config.clean, zone=config.zone, batch=batch, fitted=fitted, tables=tables
+    )
     try:
         version = run.lake.write(rows, CLEAN_ROWS, run_id=run.run_id)
     except PySparkException as error:
