@@ -62,12 +62,16 @@ CLEAN_ROWS = Table(
         ),
         Column("is_cancellation", "boolean", "the line takes back an earlier one"),
         Column("is_product", "boolean", "false for postage, fees and other codes that are no products"),
-        Column("flags", "array<string>", "names of the flagging rules that the row violates, in the rules' order"),
+        Column(
+            "flags",
+            "array<string>",
+            "names of the flagging rules that the row violates, and of the rules that fixed a value of it",
+        ),
         Column("reasons", "array<string>", "all reasons for which the row is not clean; empty on clean rows"),
         Column(
             "raw",
             "map<string,string>",
-            "the values as they came, by their names in the file; null on clean rows",
+            "the values as they came, by their names in the file; null on clean rows of which no value was fixed",
             nullable=True,
         ),
         Column("source_file", "string", "file the row came from"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,56 +11,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from raw_lines import COLUMNS, GOOD, Lines, frame, raw_model
 from ringmill.clean import check_nothing_lost, clean_rows, summarise_quality, with_line_count
-from ringmill.config.models import Clean, Raw
+from ringmill.config.models import Clean
 from ringmill.contracts import CLEAN_ROWS, STATUSES
 from ringmill.errors import ConfigError, InputError, LawError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row, SparkSession
+    from pyspark.sql import Row, SparkSession
 
-COLUMNS = {
-    "line_id": "Line",
-    "order_id": "Invoice",
-    "product_id": "Code",
-    "quantity": "Quantity",
-    "unit_price": "Price",
-    "customer_id": "Customer ID",
-    "ordered_at": "Date",
-    "known_at": "Known",
-}
-GOOD = {
-    "Line": "L1",
-    "Invoice": "1",
-    "Code": "85123a",
-    "Quantity": "6",
-    "Price": "2.55",
-    "Customer ID": "13069.0",
-    "Date": "2024-01-05 10:00:00",
-    "Known": "2024-01-05 11:00:00",
-}
 RULES = (
     {"name": "missing_customer", "column": "customer_id", "required": True},
     {"name": "write_off", "violated_when": "quantity < 0 AND NOT is_cancellation"},
     {"name": "dear", "action": "flag", "column": "unit_price", "maximum": 100},
 )
-Lines = list[dict[str, str | None]]
-
-
-def raw_model(columns: Mapping[str, str] = COLUMNS, **values: Any) -> Raw:
-    return Raw.model_validate({"path": "x", "columns": columns} | values)
 
 
 def clean_model(**values: Any) -> Clean:
     return Clean.model_validate({"rules": RULES} | values)
-
-
-def frame(spark: SparkSession, lines: Lines) -> DataFrame:
-    """Raw lines as the reader gives them; a line is what differs from GOOD, and may name its file and its tear."""
-    names = [*COLUMNS.values(), "source_file", "_torn"]
-    values = [GOOD | {"source_file": "a.csv", "_torn": None} | line for line in lines]
-    schema = ", ".join(f"`{name}` string" for name in names)
-    return spark.createDataFrame([[line[name] for name in names] for line in values], schema)
 
 
 def cleaned(spark: SparkSession, lines: Lines, clean: Clean | None = None, **raw: Any) -> list[Row]:
@@ -171,6 +138,8 @@ def test_law_1_a_status_is_decided_in_the_stated_order(spark: SparkSession) -> N
         ("clean", []),
         ("rejected", ["missing_customer"]),
     ]
+    # Known from the moment at which the version that stays became known.
+    assert [row.superseded_at is not None for row in rows] == [False] * 4 + [True, False, False]
 
 
 @pytest.mark.spark

@@ -73,6 +73,25 @@ def test_bad_files_are_refused_and_the_tables_stay_published_as_they_were(folder
     assert published() == before
 
 
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("clean.rules=[{name: bad, violated_when: 1 / (quantity - 7) > 2}]", "clean.rules.bad.violated_when"),
+        ("clean.rules=[{name: bad, column: country, pattern: '['}]", "clean.rules.bad.pattern"),
+        ("clean.cancellation=CAST(order_id AS int) / (quantity - 7) > 2", "clean.cancellation"),
+        ("clean.non_product_pattern='*'", "clean.non_product_pattern"),
+        ("raw.timestamp_formats=[yyyy-bb]", "yyyy-bb"),
+    ],
+    ids=["division by zero", "pattern", "cancellation", "codes", "date format"],
+)
+def test_a_rule_that_fails_when_it_runs_is_named_without_a_stack_trace(folder, spark, published, setting, words):
+    before = published()
+    error = str(fails(configured(folder, "\n".join([HEADER, *GOOD]), setting), "clean", session=spark))
+    assert words in error
+    assert "org.apache" not in error
+    assert published() == before
+
+
 def test_a_file_that_is_not_there_and_a_format_nobody_knows(tmp_path, spark):
     config = configured(tmp_path, HEADER)
     missing = config.model_copy(update={"raw": config.raw.model_copy(update={"path": str(tmp_path / "nowhere.csv")})})

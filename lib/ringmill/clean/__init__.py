@@ -2,6 +2,16 @@
 
 from ringmill.clean.law import check_nothing_lost, with_line_count
 from ringmill.clean.quality import summarise_quality
-from ringmill.clean.rows import clean_rows
+from ringmill.clean.rows import clean_rows, read_values
+from ringmill.clean.statistics import fitted_of, summarise_statistics, to_fit
 
-__all__ = ["check_nothing_lost", "clean_rows", "summarise_quality", "with_line_count"]
+__all__ = [
+    "check_nothing_lost",
+    "clean_rows",
+    "fitted_of",
+    "read_values",
+    "summarise_quality",
+    "summarise_statistics",
+    "to_fit",
+    "with_line_count",
+]

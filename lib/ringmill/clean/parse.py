@@ -9,6 +9,10 @@ from functools import reduce
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from ringmill.config.models import NumberFormat, Raw, TimestampFormat, has_offset
+from ringmill.config.rules import NUMBERS
+
+Formats = tuple[str | TimestampFormat, ...]
 TEXTS = ("line_id", "order_id", "product_id", "description", "customer_id", "country")
 IDS = ("line_id", "order_id", "product_id", "customer_id")
 # Without one of these a row says nothing; a text in one of them that cannot be read makes the row unreadable.
@@ -16,8 +20,6 @@ NEEDED = ("quantity", "unit_price", "ordered_at", "known_at")
 # What the reader makes of typed timestamps: fractions of a second, and 'Z' behind an instant. No format is tried on
 # them, nor are these on other texts: a format that does not fit costs an exception inside Spark.
 WRITTEN_BY_READER = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?$"
-_OFFSET = re.compile(r"[XxZOVz]")
-_QUOTED = re.compile(r"'[^']*'")
 
 
 def trimmed(text: Column) -> Column:
@@ -49,8 +51,26 @@ def read_price(text: Column) -> Column:
     return F.when(text.try_cast("decimal(38,18)").isNotNull(), text.try_cast("double"))
 
 
-def read_instant(text: Column, formats: tuple[str, ...], zone: str) -> Column:
-    """A UTC instant by the first format that fits; local time in `zone` unless the format has an offset.
+def plain_number(text: Column, form: NumberFormat) -> Column:
+    """A number as `form` writes it → digits with a decimal point; null for anything else.
+
+    One sign may stand before the number, or before or behind a currency sign in front of it.
+    """
+    between = re.escape(form.thousands) if form.thousands.strip() else r"[ \u00a0\u202f]"
+    whole = rf"(?:\d{{1,3}}(?:{between}\d{{3}})+|\d+)" if form.thousands else r"\d+"
+    number = rf"{whole}(?:{re.escape(form.decimal)}\d+)?"
+    signs = "|".join(map(re.escape, sorted(form.currency, key=len, reverse=True)))
+    sign = rf"(?:(?:{signs})[ \u00a0\u202f]*)?" if signs else ""
+    behind = rf"(?:[ \u00a0\u202f]*(?:{signs}))?" if signs else ""
+    written = rf"^([+-]?){sign}([+-]?)({number}){behind}$"
+    parts = (F.regexp_extract(text, written, place) for place in (1, 2, 3))
+    digits = F.translate(F.concat(*parts), form.decimal + "'., \u00a0\u202f".replace(form.decimal, ""), ".")
+    return F.when(text.rlike(written), digits)
+
+
+def read_instant(text: Column, formats: Formats, zone: str) -> Column:
+    """A UTC instant by the first format that fits; local time in `zone`, or the format's own, unless the
+    format has an offset.
 
     A local time that is skipped moves forward by the gap, one that occurs twice means its first occurrence
     (see `ringmill.windows`). Needs a session whose time zone is UTC.
@@ -64,21 +84,24 @@ def read_instant(text: Column, formats: tuple[str, ...], zone: str) -> Column:
     )
 
 
-def _by_format(text: Column, form: str, zone: str) -> Column:
-    parsed = F.try_to_timestamp(text, F.lit(form))
-    has_offset = _OFFSET.search(_QUOTED.sub("", form)) is not None
-    return parsed if has_offset else F.to_utc_timestamp(parsed, zone)
+def _by_format(text: Column, form: str | TimestampFormat, zone: str) -> Column:
+    letters, zone = (form, zone) if isinstance(form, str) else (form.format, form.zone)
+    parsed = F.try_to_timestamp(text, F.lit(letters))
+    return parsed if has_offset(letters) else F.to_utc_timestamp(parsed, zone)
 
 
-def typed(texts: Mapping[str, Column], *, formats: tuple[str, ...], zone: str) -> dict[str, Column]:
+def typed(texts: Mapping[str, Column], *, raw: Raw, zone: str) -> dict[str, Column]:
     """Trimmed texts by our names → typed columns by our names; a name without a text is null."""
     missing = F.lit(None).cast("string")
     columns = {name: read_text(name, texts.get(name, missing)) for name in TEXTS}
-    columns["quantity"] = read_quantity(texts.get("quantity", missing))
-    columns["unit_price"] = read_price(texts.get("unit_price", missing))
+    numbers: dict[str, Column] = {name: texts.get(name, missing) for name in NUMBERS}
+    for number, form in raw.number_formats.items():
+        numbers[number] = plain_number(numbers[number], form)
+    columns["quantity"] = read_quantity(numbers["quantity"])
+    columns["unit_price"] = read_price(numbers["unit_price"])
     for name in ("ordered_at", "known_at"):
         text = texts.get(name)
-        columns[name] = missing.cast("timestamp") if text is None else read_instant(text, formats, zone)
+        columns[name] = missing.cast("timestamp") if text is None else read_instant(text, raw.timestamp_formats, zone)
     return columns
 
 

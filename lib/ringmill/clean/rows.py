@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ringmill.clean.duplicates import REASONS, STATUS, with_copy_number, with_key_rank
+from ringmill.clean.fixes import fixing, with_fixes
 from ringmill.clean.parse import NEEDED, named, trimmed, typed
-from ringmill.clean.rules import check_rules, is_product, violated, with_cancellation
+from ringmill.clean.references import with_references
+from ringmill.clean.rules import check_columns, check_conditions, is_product, violated, with_cancellation
+from ringmill.clean.statistics import with_statistics
 from ringmill.config.models import Clean, Raw
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError
@@ -17,31 +21,62 @@ from ringmill.errors import InputError
 ADDED = ("source_file", "_torn", "_repaired")
 
 
-def clean_rows(raw_lines: DataFrame, *, raw: Raw, clean: Clean, zone: str, batch: str) -> DataFrame:
+def clean_rows(
+    raw_lines: DataFrame,
+    *,
+    raw: Raw,
+    clean: Clean,
+    zone: str,
+    batch: str,
+    fitted: Mapping[str, Any] | None = None,
+    tables: Mapping[str, DataFrame] | None = None,
+) -> DataFrame:
     """One raw line → one row of `contracts.CLEAN_ROWS`; no line is added and none is lost (law 1).
 
     `raw_lines` holds the source's columns as strings, `source_file`, `_torn` (the text of a line that could not be
     parsed) and, optionally, `_repaired`. A row's status is decided in this order: unreadable (rejected), exact
-    duplicate, rejected by rules, key duplicate or superseded, clean.
+    duplicate, rejected by rules, key duplicate or superseded, clean. `fitted` holds what `statistics.fitted_of` gave
+    for the rules that need a statistic, `tables` by referential rule the table that it refers to, as texts.
 
     Raises:
         InputError: a column of raw.columns is not there.
         ConfigError: a rule cannot be used; the message names it.
     """
-    if missing := set(raw.columns.values()) - set(raw_lines.columns):
-        raise InputError.missing_columns("raw lines", missing, raw_lines.columns)
-    names = [name for name in raw_lines.columns if name not in ADDED]
-    cells = {name: f"_cell{index}" for index, name in enumerate(names)}
-    texts: dict[str, Column] = {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.columns.items()}
-    key_values = typed(texts, formats=raw.timestamp_formats, zone=zone)
+    cells, texts = _cells_and_texts(raw_lines, raw)
+    key_values = typed(texts, raw=raw, zone=zone)
     key = {f"_key_{name}": _comparable(name, key_values[name]) for name in clean.key}
     gathered = with_copy_number(_unnamed(raw_lines, cells), [*cells.values(), "_torn"], key=key)
-    rows = with_cancellation(_with_values(gathered, texts, raw, clean, zone), clean)
-    check_rules(rows, raw, clean)
+    values = _with_values(gathered, texts, raw, zone)
+    check_columns(raw, clean)
+    fixed = with_fixes(with_statistics(values, clean.rules, fitted or {}), clean.rules)
+    derived = {"line_total": F.col("quantity") * F.col("unit_price"), "is_product": is_product(clean)}
+    referred = with_references(fixed.withColumns(derived), clean.rules, tables or {})
+    rows = with_cancellation(referred, clean)
+    check_conditions(rows, clean)
     judged = _with_reasons(rows, raw, clean)
     written = [cells[raw.columns[name]] for name in clean.key]
     ranked = with_key_rank(judged, key=list(key), as_written=written, keep=clean.keep)
     return _assemble_rows(ranked, cells, clean, batch)
+
+
+def read_values(raw_lines: DataFrame, *, raw: Raw, zone: str) -> DataFrame:
+    """The same lines with the typed columns that `clean_rows` begins with, before any fix: what statistics are fitted
+    on.
+
+    Raises:
+        InputError: a column of raw.columns is not there.
+    """
+    cells, texts = _cells_and_texts(raw_lines, raw)
+    return _with_values(_unnamed(raw_lines, cells), texts, raw, zone)
+
+
+def _cells_and_texts(raw_lines: DataFrame, raw: Raw) -> tuple[dict[str, str], dict[str, Column]]:
+    """The source's columns → our names for their cells; our columns → their trimmed texts."""
+    if missing := set(raw.columns.values()) - set(raw_lines.columns):
+        raise InputError.missing_columns("raw lines", missing, raw_lines.columns)
+    names = [name for name in raw_lines.columns if name not in ADDED]
+    cells = {name: f"_cell{index}" for index, name in enumerate(names)}
+    return cells, {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.columns.items()}
 
 
 def _unnamed(raw_lines: DataFrame, cells: dict[str, str]) -> DataFrame:
@@ -65,20 +100,18 @@ def _comparable(name: str, value: Column) -> Column:
     return F.upper(F.regexp_replace(value, r"\s+", " ")) if is_text else value
 
 
-def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, clean: Clean, zone: str) -> DataFrame:
+def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, zone: str) -> DataFrame:
     """Add the typed columns, and for each that a row needs whether its text cannot be read."""
     # Staged as columns: written into each expression that uses it, a text would be trimmed up to six times a row.
     staged: dict[str, Column] = {name: F.col(f"_text_{name}") for name in texts}
     rows = lines.withColumns({f"_text_{name}": text for name, text in texts.items()})
-    rows = rows.withColumns(typed(staged, formats=raw.timestamp_formats, zone=zone))
+    rows = rows.withColumns(typed(staged, raw=raw, zone=zone))
     unread = {
         f"_unreadable_{name}": staged[name].isNotNull() & F.col(name).isNull() if name in staged else F.lit(False)
         for name in NEEDED
     }
     rows = rows.withColumns(unread)
-    if "known_at" not in texts:
-        rows = rows.withColumn("known_at", F.col("ordered_at"))
-    return rows.withColumns({"line_total": F.col("quantity") * F.col("unit_price"), "is_product": is_product(clean)})
+    return rows if "known_at" in texts else rows.withColumn("known_at", F.col("ordered_at"))
 
 
 def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
@@ -89,7 +122,11 @@ def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
     if "known_at" not in raw.columns:
         del lacking["missing_known_at"]
     rejecting = lacking | {rule.name: violated(rule) for rule in clean.rules if rule.action == "reject"}
-    flagging = {rule.name: violated(rule) for rule in clean.rules if rule.action == "flag"}
+    flagging = {
+        rule.name: F.col(f"_fixed_{rule.name}") if rule.action == "fix" else violated(rule)
+        for rule in clean.rules
+        if rule.action != "reject"
+    }
     rows = rows.withColumns(
         {
             "_unreadable": named(unreadable),
@@ -133,12 +170,15 @@ def _assemble_rows(ranked: DataFrame, cells: dict[str, str], clean: Clean, batch
         reasons = F.when(holds, why).otherwise(reasons)
     decided = ranked.withColumns({"status": status, "reasons": reasons, "source_batch": F.lit(batch)})
     decided = decided.withColumn("superseded_at", F.when(F.col("status") == "superseded", F.col("_superseded_at")))
-    return decided.withColumn("raw", _raw_map(cells)).select(*CLEAN_ROWS.names)
+    return decided.withColumn("raw", _raw_map(cells, clean)).select(*CLEAN_ROWS.names)
 
 
-def _raw_map(cells: dict[str, str]) -> Column:
+def _raw_map(cells: dict[str, str], clean: Clean) -> Column:
     """The values as they came, by their names in the file; the whole text under `_torn` for a torn line."""
     pairs = [part for name, cell in cells.items() for part in (F.lit(name), F.col(cell))]
     torn = F.create_map(F.lit("_torn"), F.col("_torn"))
     values = F.when(F.col("_torn").isNotNull(), torn).otherwise(F.create_map(*pairs))
-    return F.when(F.col("status") != "clean", values)
+    kept = F.col("status") != "clean"
+    for rule in fixing(clean.rules):
+        kept = kept | F.col(f"_fixed_{rule.name}")
+    return F.when(kept, values)

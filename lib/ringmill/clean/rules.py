@@ -10,10 +10,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ringmill.clean.parse import NEEDED
-from ringmill.config.models import Clean, Raw, Rule
+from ringmill.clean.references import unknown
+from ringmill.clean.texts import normalised
+from ringmill.config.models import Clean, Raw
+from ringmill.config.rules import NUMBERS, Rule
 from ringmill.errors import ConfigError
-
-NUMBERS = ("quantity", "unit_price")
 
 
 def violated(rule: Rule) -> Column:
@@ -32,6 +33,17 @@ def violated(rule: Rule) -> Column:
         return _true(~F.upper(value).isin(*_upper(rule.allowed)))
     if rule.forbidden:
         return _true(F.upper(value).isin(*_upper(rule.forbidden)))
+    if rule.text:
+        return value.isNotNull() & ~value.eqNullSafe(normalised(rule))
+    if rule.references is not None:
+        return unknown(rule)
+    if rule.has_length:
+        short = F.char_length(value) < rule.min_length if rule.min_length is not None else F.lit(False)
+        long = F.char_length(value) > rule.max_length if rule.max_length is not None else F.lit(False)
+        return _true(short | long)
+    if rule.outlier is not None:
+        bounds = F.col(f"_fit_{rule.name}")
+        return _true((value < bounds[0]) | (value > bounds[1]))
     below = value < rule.minimum if rule.minimum is not None else F.lit(False)
     above = value > rule.maximum if rule.maximum is not None else F.lit(False)
     return _true(below | above)
@@ -58,26 +70,38 @@ def with_cancellation(rows: DataFrame, clean: Clean) -> DataFrame:
     return rows.withColumn("is_cancellation", _true(F.expr(clean.cancellation)))
 
 
-def check_rules(rows: DataFrame, raw: Raw, clean: Clean) -> None:
-    """Resolve every expression against the typed columns; no job runs.
+def check_columns(raw: Raw, clean: Clean) -> None:
+    """Check what needs no frame.
 
     Raises:
-        ConfigError: an expression cannot be parsed, names a column that is not there or is no condition; a rule or the
-            key uses a column that raw.columns does not map; a bound is set on a column that is no number.
+        ConfigError: a rule or the key uses a column that raw.columns does not map; a bound is set on a column that is
+            no number.
     """
     for rule in clean.rules:
         _check_column(rule, raw)
-        if rule.violated_when is not None:
-            _check_condition(rows, f"clean.rules.{rule.name}.violated_when", rule.violated_when)
     if unmapped := [name for name in clean.key if name not in raw.columns]:
         raise ConfigError.bad_value("clean.key", "clean.key", _one_of(raw), ", ".join(unmapped))
+
+
+def check_conditions(rows: DataFrame, clean: Clean) -> None:
+    """Resolve every expression against the typed columns; no job runs.
+
+    Raises:
+        ConfigError: an expression cannot be parsed, names a column that is not there or is no condition.
+    """
+    for rule in clean.rules:
+        if rule.violated_when is not None:
+            _check_condition(rows, f"clean.rules.{rule.name}.violated_when", rule.violated_when)
 
 
 def _check_column(rule: Rule, raw: Raw) -> None:
     key = f"clean.rules.{rule.name}"
     if rule.column is not None and rule.column not in raw.columns and rule.column != "known_at":
         raise ConfigError.bad_value(key, f"{key}.column", _one_of(raw), rule.column)
-    if (rule.minimum is not None or rule.maximum is not None) and rule.column not in NUMBERS:
+    for name in rule.group:
+        if name not in raw.columns:
+            raise ConfigError.bad_value(key, f"{key}.group", _one_of(raw), name)
+    if rule.is_bound and rule.column not in NUMBERS:
         raise ConfigError.bad_value(key, f"{key}.column", f"a bound on one of {', '.join(NUMBERS)}", rule.column)
 
 

@@ -9,12 +9,11 @@ from ringmill.config.models import (
     Raw,
     Report,
     Rfm,
-    Rule,
     Score,
-    Section,
     Segment,
     Train,
 )
+from ringmill.config.rules import Rule, Section
 
 __all__ = [
     "Clean",

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from typing import Annotated, Literal
 from zoneinfo import available_timezones
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-Action = Literal["reject", "flag"]
-OrderColumn = Literal[
-    "line_id",
-    "order_id",
-    "product_id",
-    "description",
-    "quantity",
-    "unit_price",
-    "customer_id",
-    "country",
-    "ordered_at",
-    "known_at",
-]
+from ringmill.config.rules import OrderColumn, Rule, Section
 
 
 def _known_zone(name: str) -> str:
@@ -29,13 +18,16 @@ def _known_zone(name: str) -> str:
     return name
 
 
+_OFFSET = re.compile(r"[XxZOVz]")
+_QUOTED = re.compile(r"'[^']*'")
+
+
+def has_offset(form: str) -> bool:
+    """Whether a Java date format writes an offset or a zone, so that what it reads is an instant."""
+    return _OFFSET.search(_QUOTED.sub("", form)) is not None
+
+
 Zone = Annotated[str, AfterValidator(_known_zone)]
-
-
-class Section(BaseModel):
-    """A frozen section; an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Generate(Section):
@@ -48,13 +40,48 @@ class Generate(Section):
     defect_share: float = Field(0.01, ge=0, le=0.2, description="share of lines that each kind of defect touches")
 
 
+class NumberFormat(Section):
+    """How a column writes its numbers. What is not written so cannot be read; nothing is guessed.
+
+    Thousands separators may be left out, but where one stands, three digits follow each.
+    """
+
+    decimal: Literal[".", ","] = "."
+    thousands: Literal["", ",", ".", "'", " "] = Field("", description="a space means the no-break ones too")
+    currency: tuple[str, ...] = Field((), description="signs or codes that may stand before or behind the number")
+
+    @model_validator(mode="after")
+    def _apart(self) -> NumberFormat:
+        if self.decimal == self.thousands:
+            raise ValueError("a decimal sign that is not the thousands separator too")
+        if not all(sign.strip() for sign in self.currency):
+            raise ValueError("currency signs that are not empty")
+        return self
+
+
+class TimestampFormat(Section):
+    """A format of local times in a zone of its own."""
+
+    format: str
+    zone: Zone
+
+    @model_validator(mode="after")
+    def _is_local(self) -> TimestampFormat:
+        if has_offset(self.format):
+            raise ValueError(f"a zone for a format of local times; '{self.format}' has an offset of its own")
+        return self
+
+
 class Raw(Section):
     """Where raw orders come from, and what their columns are called there."""
 
     path: str
     format: Literal["auto", "csv", "jsonl", "parquet", "delta"] = "auto"
     columns: dict[OrderColumn, str] = Field(description="our name: the name in the files")
-    timestamp_formats: tuple[str, ...] = (
+    number_formats: dict[Literal["quantity", "unit_price"], NumberFormat] = Field(
+        default_factory=dict, description="by our name; default: digits with a decimal point"
+    )
+    timestamp_formats: tuple[str | TimestampFormat, ...] = (
         "yyyy-MM-dd HH:mm:ss",
         "yyyy-MM-dd'T'HH:mm:ss",
         "yyyy-MM-dd HH:mm",
@@ -68,40 +95,6 @@ class Raw(Section):
         needed = {"order_id", "product_id", "quantity", "unit_price", "customer_id", "ordered_at"}
         if absent := sorted(needed - set(self.columns)):
             raise ValueError(f"raw.columns with an entry for {', '.join(absent)}")
-        return self
-
-
-class Rule(Section):
-    """A rule over one row; the row carries `name` among its reasons or flags where the rule is violated.
-
-    Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
-    ignored), `pattern` (Java regular expression, whole value), or `violated_when`, an expression in Spark SQL over the
-    typed columns. All but `required` and `violated_when` hold for a null.
-    """
-
-    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
-    action: Action = "reject"
-    column: OrderColumn | None = None
-    required: bool = False
-    minimum: float | None = None
-    maximum: float | None = None
-    allowed: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-    pattern: str | None = None
-    violated_when: str | None = None
-
-    @model_validator(mode="after")
-    def _one_check(self) -> Rule:
-        checks = [
-            self.required,
-            self.minimum is not None or self.maximum is not None,
-            bool(self.allowed),
-            bool(self.forbidden),
-            self.pattern is not None,
-            self.violated_when is not None,
-        ]
-        if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
-            raise ValueError(f"rule '{self.name}' with a column and one check, or with violated_when alone")
         return self
 
 
@@ -121,6 +114,19 @@ class Clean(Section):
         description="share of lines that are torn, or hold text for a number or date, above which the batch is refused",
     )
     rules: tuple[Rule, ...] = ()
+    refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
+    fit_before: date | None = Field(
+        None, description="statistics see lines known before it alone; default: the first of features.train_cutoffs"
+    )
+
+    @model_validator(mode="after")
+    def _names_and_keys(self) -> Clean:
+        names = [rule.name for rule in self.rules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"rules with a name of their own each; there are two of {', '.join(twice)}")
+        if fixed := [rule.name for rule in self.rules if rule.action == "fix" and rule.column in self.key]:
+            raise ValueError(f"fixes of columns outside clean.key, unlike rule '{fixed[0]}': keys are compared as sent")
+        return self
 
 
 class Segment(Section):

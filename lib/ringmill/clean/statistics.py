@@ -1,0 +1,183 @@
+"""Statistics that rules need: fitted in one aggregate pass, kept as plain data, joined to rows as columns.
+
+A rule's statistic is of its column's values as they were read, before any fix and before duplicates are found; a value
+that is missing or cannot be read is not among them. A group is a combination of values of the rule's `group` columns,
+where null is a value like any other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from ringmill.config.models import Clean
+from ringmill.config.rules import Outlier, Rule
+from ringmill.errors import ConfigError
+
+# A group is a row in the ledger's detail and in a broadcast table: this many are some megabytes.
+MOST_GROUPS = 100_000
+TYPES = {"quantity": "bigint", "unit_price": "double"}
+
+
+def definition_of(rule: Rule, known_before: datetime | None) -> dict[str, Any]:
+    """What a fitted value depends on, as plain JSON values: another definition has to be fitted anew."""
+    until = known_before.isoformat() if known_before else None
+    statistic = rule.outlier.model_dump(mode="json") if rule.outlier else rule.fill
+    return {"column": rule.column, "statistic": statistic, "group": list(rule.group), "known_before": until}
+
+
+def to_fit(clean: Clean, kept: Mapping[str, Any], known_before: datetime | None) -> tuple[Rule, ...]:
+    """The rules whose statistics are not kept, or not for what the rule says now; all of them for `clean.refit`."""
+    return tuple(
+        rule
+        for rule in clean.rules
+        if rule.is_fitted
+        and (clean.refit or kept.get(rule.name, {}).get("definition") != definition_of(rule, known_before))
+    )
+
+
+def summarise_statistics(lines: DataFrame, rules: Sequence[Rule], known_before: datetime | None) -> DataFrame:
+    """One row per group of each set of group columns, and one for all lines; in one pass and at most one shuffle.
+
+    Columns out: `_set`, the place of the rule's group columns among those of all rules (0: all lines); `_group`, the
+    group's values as texts; one column per rule, null in the rows of other sets.
+    """
+    if known_before is not None:
+        lines = lines.where(F.col("known_at") < F.lit(known_before))
+    sets = _sets(rules)
+    places = {group: place for place, group in enumerate(sets)}
+    if len(sets) == 1:
+        group = F.array().cast("array<string>")
+        each = lines.select("*", F.lit(0).alias("_set"), group.alias("_group"))
+        return each.groupBy("_set", "_group").agg(*(_statistic(rule, F.col(str(rule.column))) for rule in rules))
+    # Each line once per set, so that one scan and one shuffle serve them all.
+    of = [F.struct(F.lit(place).alias("_set"), _group(group).alias("_group")) for group, place in places.items()]
+    needed = sorted({str(rule.column) for rule in rules})
+    each = lines.select(*needed, F.explode(F.array(*of)).alias("_of")).select(*needed, "_of.*")
+    return each.groupBy("_set", "_group").agg(
+        *(_statistic(rule, F.when(F.col("_set") == places[rule.group], F.col(str(rule.column)))) for rule in rules)
+    )
+
+
+def fitted_of(found: Sequence[Row], rules: Sequence[Rule], known_before: datetime | None) -> dict[str, Any]:
+    """Collected rows of `summarise_statistics` → by rule its definition and its groups' values, as plain JSON values.
+
+    Raises:
+        ConfigError: a rule has too many groups to keep.
+    """
+    sets = _sets(rules)
+    fitted = {}
+    for rule in rules:
+        of_rule = [row for row in found if row["_set"] == sets.index(rule.group)]
+        if len(of_rule) > MOST_GROUPS:
+            key = f"clean.rules.{rule.name}.group"
+            raise ConfigError.bad_value(key, key, f"at most {MOST_GROUPS:,} groups", f"{len(of_rule):,} groups")
+        groups = [[list(row["_group"]), _plain(rule, row[rule.name])] for row in of_rule]
+        fitted[rule.name] = {"definition": definition_of(rule, known_before), "groups": sorted(groups, key=repr)}
+    return fitted
+
+
+def with_statistics(rows: DataFrame, rules: Iterable[Rule], fitted: Mapping[str, Any]) -> DataFrame:
+    """Add `_fit_NAME` for each rule that needs a statistic; null where its group has none.
+
+    A statistic of all lines is a constant in the plan; all rules with the same group columns share one broadcast join.
+    """
+    needed = [rule for rule in rules if rule.is_fitted]
+    for group in _sets(needed):
+        of_group = [rule for rule in needed if rule.group == group]
+        values = {rule.name: _by_group(fitted[rule.name]["groups"]) for rule in of_group}
+        if not group:
+            rows = rows.withColumns(
+                {f"_fit_{rule.name}": _constant(rule, values[rule.name].get(())) for rule in of_group}
+            )
+            continue
+        keys = sorted({of for by_group in values.values() for of in by_group}, key=repr)
+        schema = ", ".join(["_group array<string>", *(f"_fit_{rule.name} {_type(rule)}" for rule in of_group)])
+        table = [(list(of), *(values[rule.name].get(of) for rule in of_group)) for of in keys]
+        kept = F.broadcast(rows.sparkSession.createDataFrame(table, schema))
+        rows = rows.withColumn("_group", _group(group)).join(kept, "_group", "left").drop("_group")
+    return rows
+
+
+def _sets(rules: Iterable[Rule]) -> list[tuple[Any, ...]]:
+    """The distinct sets of group columns; the first is the empty one, all lines."""
+    return list(dict.fromkeys([(), *(rule.group for rule in rules)]))
+
+
+def _group(columns: Sequence[str]) -> Column:
+    return F.array(*(F.col(name).cast("string") for name in columns)).cast("array<string>")
+
+
+def _type(rule: Rule) -> str:
+    if rule.outlier is not None:
+        return "array<double>"
+    return TYPES.get(str(rule.column), "string")
+
+
+def _by_group(groups: Sequence[Any]) -> dict[tuple[str | None, ...], Any]:
+    """By group its value; bounds of pieces as doubles too, as the column has them."""
+    return {tuple(of): list(map(float, value)) if isinstance(value, list) else value for of, value in groups}
+
+
+def _constant(rule: Rule, value: Any) -> Column:
+    column = F.array(*map(F.lit, value)) if isinstance(value, list) else F.lit(value)
+    return column.cast(_type(rule))
+
+
+def _statistic(rule: Rule, value: Column) -> Column:
+    """An aggregate; for an outlier the two figures that its bounds are made of.
+
+    Ties of the mode go to the lowest value. Quantiles are exact: prices and pieces repeat often, and Spark holds each
+    distinct value once.
+    """
+    if rule.outlier is not None:
+        return _of_bounds(rule.outlier, value).alias(rule.name)
+    match rule.fill:
+        case "mean":
+            aggregate = F.avg(value)
+        case "median":
+            aggregate = F.percentile(value, F.lit(0.5))
+        case _:
+            aggregate = F.mode(value, deterministic=True)
+    return aggregate.alias(rule.name)
+
+
+def _of_bounds(outlier: Outlier, value: Column) -> Column:
+    if outlier.by == "zscore":
+        return F.array(F.avg(value), F.stddev_pop(value))
+    return F.percentile(value, F.array(*(F.lit(share) for share in _shares(outlier))))
+
+
+def _shares(outlier: Outlier) -> tuple[float, float]:
+    return (0.25, 0.75) if outlier.by == "iqr" else (outlier.low, outlier.high)
+
+
+def _plain(rule: Rule, value: Any) -> Any:
+    """Whole pieces, halves up; prices to four decimals, as money is summed; an outlier's bounds, or None."""
+    if rule.outlier is not None:
+        return _bounds(rule, rule.outlier, value)
+    if value is None or isinstance(value, str):
+        return value
+    return math.floor(value + 0.5) if rule.column == "quantity" else round(value, 4)
+
+
+def _bounds(rule: Rule, outlier: Outlier, figures: Sequence[float | None] | None) -> list[float] | None:
+    one, other = figures or (None, None)
+    if one is None or other is None:
+        return None
+    spread = other if outlier.by == "zscore" else other - one
+    if spread <= 0:
+        return None
+    if outlier.by == "zscore":
+        reach = (3.0 if outlier.factor is None else outlier.factor) * spread
+        low, high = one - reach, one + reach
+    else:
+        reach = (1.5 if outlier.factor is None else outlier.factor) * spread if outlier.by == "iqr" else 0.0
+        low, high = one - reach, other + reach
+    # Between two whole numbers a bound would make each of them an outlier, or be no value to clip to.
+    return [math.floor(low), math.ceil(high)] if rule.column == "quantity" else [low, high]

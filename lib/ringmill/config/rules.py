@@ -1,0 +1,179 @@
+"""Cleaning rules as data: what a rule checks, what it does with a row that violates it, and what cannot go together."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Action = Literal["reject", "fix", "flag"]
+OrderColumn = Literal[
+    "line_id",
+    "order_id",
+    "product_id",
+    "description",
+    "quantity",
+    "unit_price",
+    "customer_id",
+    "country",
+    "ordered_at",
+    "known_at",
+]
+TextStep = Literal["whitespace", "nfc", "nfkc", "html", "lower", "upper", "punctuation", "stop_words"]
+NUMBERS = ("quantity", "unit_price")
+INSTANTS = ("ordered_at", "known_at")
+
+
+class Section(BaseModel):
+    """A frozen section; an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Outlier(Section):
+    """Bounds from a column's own values; what lies on a bound is inside.
+
+    `zscore`: mean ± `factor` population standard deviations (default 3). `iqr`: from the lower quartile −
+    `factor` × (upper − lower) to the upper quartile + as much (default 1.5). `percentile`: from the quantile `low` to
+    the quantile `high`. Quantiles are exact, interpolated linearly. Where the spread (deviation, distance of the
+    quartiles or quantiles) is 0, as for one row or none, there are no bounds: nothing is an outlier. Bounds in pieces
+    are rounded outward to whole ones.
+    """
+
+    by: Literal["zscore", "iqr", "percentile"]
+    factor: float | None = Field(None, gt=0)
+    low: float = Field(0.01, ge=0, le=1)
+    high: float = Field(0.99, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Outlier:
+        if self.by == "percentile" and self.factor is not None:
+            raise ValueError("an outlier by percentile with 'low' and 'high', without 'factor'")
+        if self.by != "percentile" and self.model_fields_set & {"low", "high"}:
+            raise ValueError(f"an outlier by {self.by} with 'factor', without 'low' and 'high'")
+        if self.low >= self.high:
+            raise ValueError("an outlier's 'low' below its 'high'")
+        return self
+
+
+class Reference(Section):
+    """Another table, whose `column` holds the values that may occur; read as raw input is."""
+
+    path: str
+    column: str
+    format: Literal["auto", "csv", "jsonl", "parquet", "delta"] = "auto"
+    delimiter: str = ","
+
+
+class Rule(Section):
+    """A rule over one row; the row carries `name` among its reasons or flags where the rule is violated.
+
+    Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
+    ignored), `pattern` (Java regular expression, whole value), `outlier` (bounds from the column's own values, or from
+    those of its `group`), `min_length`/`max_length` (characters, inclusive), `text` (the value is already what its
+    steps make of it), `references` (the value is in another table, case ignored), or `violated_when`, an expression in
+    Spark SQL over the typed columns. All but `required` and `violated_when` hold for a null.
+
+    Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
+    its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
+    set, pattern or length becomes `constant`, and a text what the steps of `text` make of it, in their order:
+    `whitespace` (one space for any run, none at the ends), `nfc` and `nfkc` (Unicode normal forms), `html` (entities),
+    `lower`, `upper`, `punctuation` (a space for each run), `stop_words` (those of the rule, whole words). Fixes come
+    before all other rules, in their order, and those judge the fixed values.
+    """
+
+    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    action: Action = "reject"
+    column: OrderColumn | None = None
+    required: bool = False
+    minimum: float | None = None
+    maximum: float | None = None
+    allowed: tuple[str, ...] = ()
+    forbidden: tuple[str, ...] = ()
+    pattern: str | None = None
+    outlier: Outlier | None = None
+    min_length: int | None = Field(None, ge=1)
+    max_length: int | None = Field(None, ge=0)
+    text: tuple[TextStep, ...] = ()
+    stop_words: tuple[str, ...] = ()
+    references: Reference | None = None
+    violated_when: str | None = None
+    constant: int | float | str | None = None
+    fill: Literal["mean", "median", "mode"] | None = Field(
+        None, description="fitted once per table and kept: 'mean' and 'median' of numbers, 'mode' of numbers and texts"
+    )
+    group: tuple[OrderColumn, ...] = Field((), description="columns whose values have a statistic each")
+
+    @property
+    def is_bound(self) -> bool:
+        return self.minimum is not None or self.maximum is not None
+
+    @property
+    def has_length(self) -> bool:
+        return self.min_length is not None or self.max_length is not None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether the rule needs a statistic of a batch's values."""
+        return self.fill is not None or self.outlier is not None
+
+    @model_validator(mode="after")
+    def _one_check(self) -> Rule:
+        checks = [
+            self.required,
+            self.is_bound,
+            bool(self.allowed),
+            bool(self.forbidden),
+            self.pattern is not None,
+            self.outlier is not None,
+            self.has_length,
+            bool(self.text),
+            self.references is not None,
+            self.violated_when is not None,
+        ]
+        if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
+            raise ValueError(f"rule '{self.name}' with a column and one check, or with violated_when alone")
+        if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
+            raise ValueError(f"rule '{self.name}' with a minimum that is at most its maximum")
+        return self
+
+    @model_validator(mode="after")
+    def _one_fix(self) -> Rule:
+        given = (self.constant is not None) + (self.fill is not None)
+        if self.action != "fix" and given:
+            raise ValueError(f"rule '{self.name}' with action: fix, which alone uses 'constant' and 'fill'")
+        if self.group and not self.is_fitted:
+            raise ValueError(f"rule '{self.name}' with a statistic for its group")
+        if (self.text or self.has_length or self.references is not None) and self.column in (*NUMBERS, *INSTANTS):
+            raise ValueError(f"rule '{self.name}': 'text', lengths and 'references' on a column of texts")
+        if ("stop_words" in self.text) != bool(self.stop_words):
+            raise ValueError(f"rule '{self.name}': the step 'stop_words' and a list of that name, or neither")
+        if self.outlier is not None and self.column not in NUMBERS:
+            raise ValueError(f"rule '{self.name}': 'outlier' on one of {', '.join(NUMBERS)}")
+        if self.column in self.group:
+            raise ValueError(f"rule '{self.name}' with a group of other columns than its own")
+        if self.action == "fix":
+            self._check_fix(given)
+        return self
+
+    def _check_fix(self, given: int) -> None:
+        if self.references is not None:
+            raise ValueError(f"rule '{self.name}': 'references' with action reject or flag")
+        if self.column is None or self.column in INSTANTS:
+            raise ValueError(f"rule '{self.name}': action 'fix' on a column of numbers or texts")
+        is_complete = self.is_bound or self.outlier is not None or bool(self.text)
+        if given != (0 if is_complete else 1):
+            needs = "nothing but its bounds or steps" if is_complete else "either 'constant' or 'fill'"
+            raise ValueError(f"rule '{self.name}': action 'fix' with {needs}")
+        if self.fill is not None and not self.required:
+            raise ValueError(f"rule '{self.name}': 'fill' with 'required: true'")
+        if self.fill in ("mean", "median") and self.column not in NUMBERS:
+            raise ValueError(f"rule '{self.name}': 'fill: {self.fill}' on one of {', '.join(NUMBERS)}")
+        if self.constant is not None:
+            self._check_constant(self.constant)
+
+    def _check_constant(self, constant: int | float | str) -> None:
+        kinds = {"quantity": (int,), "unit_price": (int, float)}.get(str(self.column), (str,))
+        if not isinstance(constant, kinds):
+            names = " or ".join({int: "a whole number", float: "a number", str: "a text"}[kind] for kind in kinds)
+            raise ValueError(f"rule '{self.name}': a constant that is {names}, as {self.column} is")
