@@ -70,11 +70,12 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
     # Workers import the same ringmill and the same packages as the driver.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName(name)
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:  # set by spark-submit, whose settings win
-        builder = builder.master(section.master)
+    submitted = _submitted()
+    builder = SparkSession.builder.appName(name).master(submitted.get("spark.master", section.master))
+    section = section.model_copy(update={"master": submitted.get("spark.master", section.master)})
     for key, value in settings(section, log=log).items():
-        builder = builder.config(key, value)
+        if key not in submitted:
+            builder = builder.config(key, value)
     # PySpark and py4j log every failed call before they raise it; the terminal gets the error that is made of it.
     logging.basicConfig(filename=log.with_name("driver.log"))
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
@@ -82,6 +83,16 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
     return spark
+
+
+def _submitted() -> dict[str, str]:
+    """What spark-submit was given; what a program sets would otherwise win over it. Empty where there was none."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()  # connects to the JVM that spark-submit started; SparkConf is blind before
+    return dict(SparkConf().getAll())
 
 
 @contextmanager
