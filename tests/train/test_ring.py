@@ -163,5 +163,5 @@ def test_ranks_without_a_row_of_some_split_keep_step_with_the_others(tmp_path: P
     spec = spec_of(write_table(tmp_path / "table", rows), tmp_path / "run", ranks=2, batch=2, epochs=2)
     manifest = run(spec).manifest
     assert manifest["plan"]["rows"] == {"train": 3, "validation": 1, "test": 0}
-    assert (manifest["plan"]["steps_per_epoch"], manifest["laws"]["4"]["rows_seen_per_epoch"]) == (2, 3)
+    assert (manifest["plan"]["steps_per_epoch"], manifest["laws"]["4"]["rows_seen_in_each_epoch"]) == (2, [3])
     assert (manifest["metrics"]["test"]["rows"], manifest["metrics"]["test"]["auc"]) == (0, None)

@@ -99,7 +99,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     if (planted := planted_list(config)) is not None:
         step.say("comparing with what was planted")
         detail["detection"] = _detected(run, written, planted)
-    summary = f"{counts['raw']:,} lines: " + ", ".join(f"{n:,} {status}" for status, n in statuses.items())
+    # One wrong date in the far future would move every default cutoff: the range is where a person sees it.
+    became = ", ".join(f"{n:,} {status}" for status, n in statuses.items())
+    summary = f"{counts['raw']:,} lines, {first[:10]} to {last[:10]}: {became}"
     return Result(
         outputs={CLEAN_ROWS.path: version},
         counts={**counts, "reasons": reasons, "flags": flags},
