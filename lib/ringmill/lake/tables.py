@@ -67,9 +67,9 @@ class Lake:
             writer.save(self.path(table.path))
         except DeltaConcurrentModificationException as error:
             raise RaceLost.on(table.path, str(error).splitlines()[0]) from error
-        return int(frame.sparkSession.conf.get("spark.databricks.delta.lastCommitVersionInSession") or -1)
+        # Without a default: a version that is not known must fail here, not be pinned by the stages that follow.
+        return int(str(frame.sparkSession.conf.get("spark.databricks.delta.lastCommitVersionInSession")))
 
-    def append_arrow(self, table: str, rows: pa.Table) -> int:
-        """Append a small Arrow table without a JVM; returns the version."""
+    def append_arrow(self, table: str, rows: pa.Table) -> None:
+        """Append a small Arrow table without a JVM."""
         write_deltalake(self.path(table), rows, mode="append")
-        return DeltaTable(self.path(table)).version()

@@ -24,6 +24,11 @@ def default_cutoff(run: Run) -> date:
         raise InputError.end_of_calendar(last) from error
 
 
+def no_customers(run: Run, cutoff: date, *, key: str) -> InputError:
+    """The error for a cutoff before which no sale had happened and was known."""
+    return InputError.no_customers(key, cutoff, run.ledger.resolve("clean").detail["last_known_at"])
+
+
 def check_cutoff(run: Run, cutoff: date, *, key: str, horizon_end: datetime | None = None) -> None:
     """Raises InputError for a cutoff with no event before it, or past the data's end, or with a horizon past it."""
     zone = run.config.zone

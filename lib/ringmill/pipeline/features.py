@@ -10,7 +10,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, Table, features_columns
 from ringmill.errors import InputError, LawError
-from ringmill.pipeline.cutoffs import check_cutoff
+from ringmill.pipeline.cutoffs import check_cutoff, no_customers
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import horizon
@@ -91,7 +91,7 @@ def with_x(customers: DataFrame) -> StructType:
 
 
 def _law_2(run: Run, customers: DataFrame) -> dict[str, Any]:
-    """Group split: no customer in two splits; and every instant seen, or labelled, lies in its window (one action)."""
+    """Group split: no customer in two splits; and every instant seen, or labelled, lies in its window (two actions)."""
     from pyspark.sql import functions as F
 
     per_customer = customers.groupBy("customer_id").agg(F.count_distinct("split").alias("splits"))
@@ -116,8 +116,7 @@ def _law_2(run: Run, customers: DataFrame) -> dict[str, Any]:
             "labels": " to ".join(str(label) for label in labels) or "none",
         }
     if missing := {cutoff for cutoff in windows if str(cutoff) not in proof}:
-        known = run.ledger.resolve("clean").detail["last_known_at"]
-        raise InputError.no_customers("features.train_cutoffs", min(missing), known)
+        raise no_customers(run, min(missing), key="features.train_cutoffs")
     return proof
 
 

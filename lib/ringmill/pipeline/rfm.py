@@ -10,8 +10,8 @@ from typing import Any
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, RFM_CUSTOMERS
-from ringmill.errors import InputError, LawError
-from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff
+from ringmill.errors import LawError
+from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
@@ -42,7 +42,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     customers.unpersist()
     written = run.lake.read_arrow(RFM_CUSTOMERS.path, version, ["customer_id", "last_ordered_at", "spend_total"])
     if not written.num_rows:
-        raise InputError.no_customers("rfm.cutoff", cutoff, run.ledger.resolve("clean").detail["last_known_at"])
+        raise no_customers(run, cutoff, key="rfm.cutoff")
     law_2 = _law_2(written["last_ordered_at"].to_pylist(), cutoff, run.config.zone)
     return Result(
         outputs={RFM_CUSTOMERS.path: version},

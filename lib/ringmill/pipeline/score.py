@@ -9,8 +9,8 @@ from typing import Any
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, SCORES
-from ringmill.errors import InputError, LawError
-from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff
+from ringmill.errors import LawError
+from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 
@@ -47,7 +47,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
     expected = customers.count()
     if not expected:
-        raise InputError.no_customers("score.cutoff", cutoff, run.ledger.resolve("clean").detail["last_known_at"])
+        raise no_customers(run, cutoff, key="score.cutoff")
     step.say(f"scoring {expected:,} customers")
     model = Path(run.lake.path(inputs["model"]))
     # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.
