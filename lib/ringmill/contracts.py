@@ -80,6 +80,28 @@ CLEAN_ROWS = Table(
     ),
 )
 
+CLEAN_CANCELLATIONS = Table(
+    path="clean/cancellations",
+    grain="one row per link from a cancellation line to an order line, and one per cancellation line for pieces "
+    "that no earlier order of the customer and product accounts for",
+    columns=(
+        Column("customer_id", "string", "who bought and cancelled"),
+        Column("product_id", "string", "what was bought and cancelled"),
+        Column("cancellation_id", "string", "order_id of the cancellation line"),
+        Column("cancelled_at", "timestamp", "when the cancellation happened", unit="UTC instant"),
+        Column("order_id", "string", "the order that the pieces were bought in; null: none is known", nullable=True),
+        Column("ordered_at", "timestamp", "when the pieces were ordered", nullable=True, unit="UTC instant"),
+        Column("order_price", "double", "unit_price of the order line", nullable=True, unit="currency"),
+        Column("pieces", "bigint", "pieces of the order line that the cancellation takes back; above 0", unit="pieces"),
+        Column(
+            "known_at",
+            "timestamp",
+            "when both lines were known: the link is seen as of a cutoff where it and cancelled_at lie before",
+            unit="UTC instant",
+        ),
+    ),
+)
+
 RFM_CUSTOMERS = Table(
     path="rfm/customers",
     grain="one row per customer with at least one sales line before the cutoff",
