@@ -116,6 +116,48 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def no_file_fit(cls, path: str, first: str) -> InputError:
+        return cls(
+            "No file of the raw input can be read.",
+            where=path,
+            expected="at least one file that is whole and of the stated format",
+            received=f"none; the first: {first}",
+            todo="check the export that wrote them; raw.bad_files says what happens to files that cannot be read",
+        )
+
+    @classmethod
+    def changed_files(cls, path: str, names: Iterable[str]) -> InputError:
+        return cls(
+            "Files that were taken before have other contents now.",
+            where=path,
+            expected="files that stay as they are once they were taken",
+            received=", ".join(sorted(names)),
+            todo="bring back their contents and send corrections as new files, set raw.changed_files: ignore to keep "
+            "the rows as they are, or clean everything again in a new warehouse",
+        )
+
+    @classmethod
+    def files_gone(cls, path: str, names: Iterable[str], why: str) -> InputError:
+        absent = sorted(names)
+        return cls(
+            f"{len(absent):,} files that were taken before are needed again, because {why}.",
+            where=path,
+            expected="all files since the first batch: their rows have to be cleaned anew",
+            received=f"{absent[0]} is not there" + (f", and {len(absent) - 1:,} more" if absent[1:] else ""),
+            todo="bring the files back, or undo the change",
+        )
+
+    @classmethod
+    def drifted(cls, where: str, what: str, policy: str) -> InputError:
+        return cls(
+            "The columns of the raw input have changed.",
+            where=where,
+            expected=f"the columns of the batches before ({policy}: fail)",
+            received=what,
+            todo=f"correct the export, or map the columns; {policy} says what happens when columns change",
+        )
+
+    @classmethod
     def nothing_left(cls, table: str, received: str) -> InputError:
         return cls(
             "No customer is left after cleaning.",

@@ -26,7 +26,8 @@ from ringmill.clean import (
 from ringmill.config import Clean, Config, load
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.generate.shop import orders_path, write_shop
-from ringmill.lake.raw import find_source, read_raw
+from ringmill.lake.files import find_source
+from ringmill.lake.raw import read_raw
 from ringmill.pipeline.stage import Run
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "default.yaml"

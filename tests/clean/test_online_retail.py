@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from ringmill.clean import check_nothing_lost, clean_rows, with_line_count
 from ringmill.config import load
-from ringmill.lake.raw import find_source, read_raw
+from ringmill.lake.files import find_source
+from ringmill.lake.raw import read_raw
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -25,7 +25,8 @@ from ringmill.generate.defects import KINDS, NONE, choose_kinds, swap_day_and_mo
 from ringmill.generate.lines import DAY, blocks_of, draw_lines
 from ringmill.generate.shop import make_block
 from ringmill.generate.text import HEADER, csv_lines, planted_lines
-from ringmill.lake.raw import find_source, fingerprint, read_raw
+from ringmill.lake.files import find_source, fingerprint
+from ringmill.lake.raw import read_raw
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -72,6 +72,18 @@ class TimestampFormat(Section):
         return self
 
 
+class Drift(Section):
+    """What happens when the files' columns change; a change is always reported, with the file's name."""
+
+    new: Literal["ignore", "add", "fail"] = Field(
+        "ignore", description="a column that is not mapped and was not there before; 'add' keeps its values in 'others'"
+    )
+    missing: Literal["fail", "ignore"] = Field(
+        "fail", description="a mapped column; 'ignore' reads it as missing values"
+    )
+    changed: Literal["ignore", "fail"] = Field("ignore", description="another type than before, where files have types")
+
+
 class Raw(Section):
     """Where raw orders come from, and what their columns are called there."""
 
@@ -89,9 +101,21 @@ class Raw(Section):
     )
     delimiter: str = Field(",", min_length=1, max_length=1)
     batch: str | None = Field(None, description="name of this batch; by default a hash of its files")
+    batches: Literal["whole", "files"] = Field(
+        "whole", description="'files': each file is a batch, and only files that were not taken before are cleaned"
+    )
+    changed_files: Literal["fail", "ignore"] = Field(
+        "fail", description="a file that was taken and has other bytes now; 'ignore' reports it and keeps its old rows"
+    )
+    bad_files: Literal["fail", "quarantine"] = Field(
+        "fail", description="a file that cannot be read: stop, or name it, leave it out and go on with the rest"
+    )
+    drift: Drift = Drift()
 
     @model_validator(mode="after")
     def _needs(self) -> Raw:
+        if self.batches == "files" and (self.batch is not None or self.format == "delta"):
+            raise ValueError("raw.batches: files with files, and without raw.batch: each file is named after itself")
         needed = {"order_id", "product_id", "quantity", "unit_price", "customer_id", "ordered_at"}
         if absent := sorted(needed - set(self.columns)):
             raise ValueError(f"raw.columns with an entry for {', '.join(absent)}")

@@ -6,23 +6,20 @@ begin with '_' or '.' are not data, as for Spark.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
-import io
-import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from itertools import islice
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyarrow import fs
 
 from ringmill.config.models import Raw
 from ringmill.errors import InputError
+from ringmill.lake.look import RawFile, look
 
 SUFFIXES = {
     ".csv": "csv",
@@ -34,7 +31,7 @@ SUFFIXES = {
 FORMATS = ("csv", "jsonl", "parquet", "delta")
 # Names that the reader adds itself.
 ADDED = ("source_file", "_torn", "_repaired")
-JSON_LINES_LOOKED_AT = 1_000
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,23 +44,21 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class RawFile:
-    """One file: where it is, its name below the path that was asked for, its size and its columns in order.
+class Refused:
+    """A file that cannot be read, and why."""
 
-    `schema` tells Parquet files of the same columns but other types apart; `nanos` names columns of nanoseconds.
-    """
-
-    path: str
     name: str
     bytes: int
-    columns: tuple[str, ...]
-    schema: str = ""
-    nanos: tuple[str, ...] = ()
+    reason: str
 
 
 @dataclass(frozen=True)
 class Source:
-    """Raw input that was found and can be read: its format, its files or the Delta version, and all its columns."""
+    """Raw input that was found and can be read: its format, its files or the Delta version, and all its columns.
+
+    `base` is the folder below which the files' names begin. `refused` holds the files that are passed over, where
+    raw.bad_files allows it.
+    """
 
     path: str
     format: str
@@ -71,10 +66,24 @@ class Source:
     files: tuple[RawFile, ...]
     columns: tuple[str, ...]
     version: int | None = None
+    base: str = ""
+    refused: tuple[Refused, ...] = ()
+
+    def only(self, names: Collection[str]) -> Source:
+        """The same source with these of its files; its columns stay those of all."""
+        return replace(self, files=tuple(file for file in self.files if file.name in names))
+
+    def without(self, name: str, reason: str) -> Source:
+        """The same source with one of its files refused."""
+        (file,) = (file for file in self.files if file.name == name)
+        refused = (*self.refused, Refused(name, file.bytes, reason))
+        return replace(self.only({each.name for each in self.files} - {name}), refused=refused)
 
 
 def find_source(raw: Raw) -> Source:
     """Look for the input and check what can be checked before Spark starts.
+
+    A file that cannot be read is refused where raw.bad_files is 'quarantine', and its neighbours are taken.
 
     Raises:
         InputError: nothing is there, no rows are in it, its format is unknown or not what the files hold, or a mapped
@@ -86,21 +95,47 @@ def find_source(raw: Raw) -> Source:
     base, found = _list(system, path)
     if not found:
         raise InputError.no_file(raw.path)
-    form = raw.format if raw.format != "auto" else _format_of(found)
-    looked = [_look(system, info, _name_below(info.path, base), form, raw.delimiter) for info in found]
-    files = tuple(file for file, _ in looked)
-    if not any(rows for _, rows in looked):
-        raise InputError.empty(raw.path)
-    for file in files:
-        if file.columns:
-            _check_columns(file.path, file.columns, raw)
-    columns = tuple(dict.fromkeys(name for file in files for name in file.columns))
+    form = raw.format if raw.format != "auto" else _format_of(found, raw)
+    files, refused, rows = [], [], False
+    for info in found:
+        name = _name_below(info.path, base)
+        try:
+            file, has_rows = _looked_at(system, info, name, form, raw)
+        except InputError as error:
+            if raw.bad_files == "fail":
+                raise
+            refused.append(Refused(name, info.size, f"{error.what} {error.received}"))
+            continue
+        files.append(file)
+        rows |= has_rows
+    if not rows:
+        raise InputError.no_file_fit(raw.path, refused[0].reason) if refused else InputError.empty(raw.path)
+    absent = raw.columns.values() if raw.drift.missing == "ignore" else ()
+    columns = tuple(dict.fromkeys([*(name for file in files for name in file.columns), *absent]))
     _check_distinct(raw.path, columns)
-    return Source(raw.path, form, raw.delimiter, files, columns)
+    return Source(raw.path, form, raw.delimiter, tuple(files), columns, base=base, refused=tuple(refused))
 
 
-def fingerprint(source: Source) -> tuple[Entry, ...]:
-    """What the input holds, as law 3 compares it: SHA-256 of each file's bytes; for Delta the table's version."""
+def _looked_at(system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, raw: Raw) -> tuple[RawFile, bool]:
+    if raw.bad_files == "quarantine":
+        if info.size == 0:
+            raise InputError.empty(info.path)
+        if raw.format == "auto" and SUFFIXES.get(_suffix(info.path)) != form:
+            raise InputError.unreadable(info.path, f"its name says that it is no {form}")
+    file, has_rows = look(system, info, name, form, raw.delimiter)
+    if file.columns and raw.drift.missing == "fail":
+        _check_columns(file.path, file.columns, raw)
+    return file, has_rows
+
+
+def fingerprint(source: Source, known: Mapping[str, Entry] | None = None) -> tuple[Entry, ...]:
+    """What the input holds, as law 3 compares it: SHA-256 of each file's bytes; for Delta the table's version.
+
+    `known` holds entries of files that are known not to have changed since.
+
+    Raises:
+        InputError: a gzip file ends too early or is none.
+    """
     if source.version is not None:
         from deltalake import DeltaTable
 
@@ -109,7 +144,10 @@ def fingerprint(source: Source) -> tuple[Entry, ...]:
         identity = "\n".join([str(table.metadata().id), str(source.version), *sorted(table.file_uris())])
         return (Entry(f"version {source.version}", 0, hashlib.sha256(identity.encode()).hexdigest()),)
     system, _ = open_path(source.path)
-    return tuple(Entry(file.name, file.bytes, _sha256(system, file.path)) for file in source.files)
+    kept = known or {}
+    return tuple(
+        kept.get(file.name) or Entry(file.name, file.bytes, _sha256(system, file.path)) for file in source.files
+    )
 
 
 def batch_of(raw: Raw, entries: tuple[Entry, ...]) -> str:
@@ -174,80 +212,23 @@ def _suffix(path: str) -> str:
     return Path(path.lower().removesuffix(".gz")).suffix
 
 
-def _format_of(found: list[fs.FileInfo]) -> str:
-    """The one format that the suffixes of all files say; a file of another kind is named, never skipped."""
-    formats: dict[str, str] = {}
-    for info in found:
-        if _suffix(info.path) not in SUFFIXES:
-            raise InputError.unknown_format(info.path, FORMATS)
-        formats.setdefault(SUFFIXES[_suffix(info.path)], info.path)
+def _format_of(found: list[fs.FileInfo], raw: Raw) -> str:
+    """The one format that the suffixes of all files say; a file of another kind is named, never skipped in silence.
+
+    Where bad files are put aside, the commonest of the formats.
+    """
+    named = [(SUFFIXES.get(_suffix(info.path)), info.path) for info in found]
+    formats = {form: path for form, path in reversed(named) if form}
+    strangers = [path for form, path in named if form is None]
+    if raw.bad_files == "quarantine" and formats:
+        counted = Counter(form for form, _ in named if form)
+        return str(min(counted, key=lambda form: (-counted[form], form)))
+    if strangers:
+        raise InputError.unknown_format(strangers[0], FORMATS)
     if len(formats) > 1:
-        paths = " and ".join(formats.values())
+        paths = " and ".join(sorted(formats.values()))
         raise InputError.unreadable(str(Path(found[0].path).parent), f"files of several formats: {paths}")
     return next(iter(formats))
-
-
-def _look(system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, delimiter: str) -> tuple[RawFile, bool]:
-    """A file with its columns, and whether it holds rows."""
-    look = {"parquet": _look_at_parquet, "jsonl": _look_at_json}.get(form)
-    try:
-        if look:
-            return look(system, info, name)
-        return _look_at_csv(system, info, name, delimiter)
-    except (pa.ArrowInvalid, OSError, EOFError, csv.Error) as error:
-        raise InputError.unreadable(info.path, " ".join(str(error).split())) from error
-
-
-def _look_at_parquet(system: fs.FileSystem, info: fs.FileInfo, name: str) -> tuple[RawFile, bool]:
-    with system.open_input_file(info.path) as stream:
-        footer = pq.ParquetFile(stream)
-        schema, rows = footer.schema_arrow, footer.metadata.num_rows
-    nanos = tuple(field.name for field in schema if pa.types.is_timestamp(field.type) and field.type.unit == "ns")
-    text = schema.remove_metadata().to_string()
-    return RawFile(info.path, name, info.size, tuple(schema.names), text, nanos), rows > 0
-
-
-def _look_at_json(system: fs.FileSystem, info: fs.FileInfo, name: str) -> tuple[RawFile, bool]:
-    keys = _json_keys(info.path, list(islice(_lines(system, info.path), JSON_LINES_LOOKED_AT)))
-    return RawFile(info.path, name, info.size, keys), bool(keys)
-
-
-def _look_at_csv(system: fs.FileSystem, info: fs.FileInfo, name: str, delimiter: str) -> tuple[RawFile, bool]:
-    first = list(islice(_lines(system, info.path), 2))
-    header = next(csv.reader(first[:1], delimiter=delimiter), [])
-    columns = tuple(column or f"_c{index}" for index, column in enumerate(header))
-    return RawFile(info.path, name, info.size, columns), len(first) > 1
-
-
-def _lines(system: fs.FileSystem, path: str) -> Iterator[str]:
-    """Lines that are not blank, as UTF-8 where they are and as Windows-1252 otherwise."""
-    with system.open_input_stream(path, compression=None) as stream:
-        plain = gzip.GzipFile(fileobj=stream) if path.lower().endswith(".gz") else stream
-        for line in io.BufferedReader(plain):
-            if text := _decoded(line).strip("\r\n"):
-                yield text
-
-
-def _decoded(line: bytes) -> str:
-    try:
-        return line.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return line.decode("cp1252", errors="replace")
-
-
-def _json_keys(path: str, lines: list[str]) -> tuple[str, ...]:
-    """The keys of the first thousand objects, in the order of their first appearance; torn lines are passed over."""
-    keys: dict[str, None] = {}
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(row, dict):
-            keys.update(dict.fromkeys(row))
-    if lines and not keys:
-        raise InputError.unreadable(path, f"no line is a JSON object; the first begins {lines[0][:40]!r}")
-    return tuple(keys)
 
 
 def _check_columns(where: str, columns: tuple[str, ...], raw: Raw) -> None:
@@ -281,8 +262,20 @@ def _delta(raw: Raw) -> Source:
 
 
 def _sha256(system: fs.FileSystem, path: str) -> str:
+    if path.lower().endswith(".gz"):
+        _check_gzip(system, path)
     hasher = hashlib.sha256()
     with system.open_input_stream(path, compression=None) as stream:
-        while block := stream.read(1 << 20):
+        while block := stream.read(BLOCK):
             hasher.update(block)
     return hasher.hexdigest()
+
+
+def _check_gzip(system: fs.FileSystem, path: str) -> None:
+    """Unpack it once: its sums stand at its end, and a file that was cut off begins like a whole one."""
+    try:
+        with system.open_input_stream(path, compression=None) as stream, gzip.GzipFile(fileobj=stream) as plain:
+            while plain.read(BLOCK):
+                pass
+    except (OSError, EOFError) as error:
+        raise InputError.unreadable(path, str(error)) from error

@@ -11,12 +11,11 @@ from urllib.parse import quote
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
-from ringmill.lake.files import Entry, RawFile, Source, batch_of, find_source, fingerprint
+from ringmill.lake.files import Source
+from ringmill.lake.look import RawFile
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-
-__all__ = ["Entry", "RawFile", "Source", "batch_of", "find_source", "fingerprint", "read_raw"]
 
 # Integers up to here are exact in a double.
 EXACT_INTEGERS = 2**53
@@ -40,7 +39,7 @@ def read_raw(spark: SparkSession, source: Source) -> DataFrame:
     groups = defaultdict(list)
     for file in source.files:
         if file.columns:
-            groups[file.columns, file.schema].append(file)
+            groups[file.columns, file.types].append(file)
     read = {"csv": _read_csv, "jsonl": _read_json, "parquet": _read_parquet}[source.format]
     frames = [read(spark, source, files) for files in groups.values()]
     return reduce(lambda left, right: left.unionByName(right), frames)
@@ -129,16 +128,25 @@ def _shaped(
 ) -> DataFrame:
     """All columns of the source in its order; those that this file lacks are null."""
     missing = F.lit(None).cast("string")
-    file_name = F.col("_metadata.file_name")
-    if any(quote(file.name) != file.name for file in source.files):
-        # Spark gives the name as in a URI, where a plus sign is a plus sign.
-        file_name = F.url_decode(F.replace(file_name, F.lit("+"), F.lit("%2B")))
     return lines.select(
         *(texts.get(name, missing).alias(name) for name in source.columns),
-        file_name.alias("source_file"),
+        _file_name(source).alias("source_file"),
         (missing if torn is None else torn).alias("_torn"),
         (F.lit(False) if repaired is None else repaired).alias("_repaired"),
     )
+
+
+def _file_name(source: Source) -> Column:
+    """The file's name below the folder that was asked for."""
+    path = F.col("_metadata.file_path")
+    if not source.files:
+        return F.col("_metadata.file_name")
+    if any(quote(file.path) != file.path for file in source.files):
+        # Spark gives the path as in a URI, where a plus sign is a plus sign.
+        path = F.url_decode(F.replace(path, F.lit("+"), F.lit("%2B")))
+    scheme = source.path.partition("://")[0]
+    scheme = "file:" if scheme in (source.path, "file") else scheme + "://"  # as Hadoop writes them
+    return F.substr(path, F.lit(len(scheme) + len(source.base.rstrip("/")) + 2))
 
 
 def _strings(names: tuple[str, ...]) -> StructType:

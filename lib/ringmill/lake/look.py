@@ -1,0 +1,111 @@
+"""One raw file on the driver: its columns, and whether it holds rows; no JVM is started here."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from ringmill.errors import InputError
+
+JSON_LINES_LOOKED_AT = 1_000
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """One file: where it is, its name below the path that was asked for, its size and its columns in order.
+
+    `types` holds the columns' types where the format has any (Parquet), by place; `nanos` names columns of nanoseconds.
+    """
+
+    path: str
+    name: str
+    bytes: int
+    columns: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    nanos: tuple[str, ...] = ()
+    modified: int = 0
+
+
+def look(system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, delimiter: str) -> tuple[RawFile, bool]:
+    """A file with its columns, and whether it holds rows.
+
+    Raises:
+        InputError: it is not what `form` says.
+    """
+    try:
+        match form:
+            case "parquet":
+                return _look_at_parquet(system, info, name)
+            case "jsonl":
+                return _look_at_json(system, info, name)
+            case _:
+                return _look_at_csv(system, info, name, delimiter)
+    except (pa.ArrowInvalid, OSError, EOFError, csv.Error) as error:
+        raise InputError.unreadable(info.path, " ".join(str(error).split())) from error
+
+
+def _look_at_parquet(system: fs.FileSystem, info: fs.FileInfo, name: str) -> tuple[RawFile, bool]:
+    with system.open_input_file(info.path) as stream:
+        footer = pq.ParquetFile(stream)
+        schema, rows = footer.schema_arrow, footer.metadata.num_rows
+    nanos = tuple(field.name for field in schema if pa.types.is_timestamp(field.type) and field.type.unit == "ns")
+    types = tuple(str(field.type) for field in schema)
+    return _file(info, name, tuple(schema.names), types, nanos), rows > 0
+
+
+def _look_at_json(system: fs.FileSystem, info: fs.FileInfo, name: str) -> tuple[RawFile, bool]:
+    keys = _json_keys(info.path, list(islice(_lines(system, info.path), JSON_LINES_LOOKED_AT)))
+    return _file(info, name, keys), bool(keys)
+
+
+def _look_at_csv(system: fs.FileSystem, info: fs.FileInfo, name: str, delimiter: str) -> tuple[RawFile, bool]:
+    first = list(islice(_lines(system, info.path), 2))
+    header = next(csv.reader(first[:1], delimiter=delimiter), [])
+    columns = tuple(column or f"_c{index}" for index, column in enumerate(header))
+    return _file(info, name, columns), len(first) > 1
+
+
+def _file(
+    info: fs.FileInfo, name: str, columns: tuple[str, ...], types: tuple[str, ...] = (), nanos: tuple[str, ...] = ()
+) -> RawFile:
+    return RawFile(info.path, name, info.size, columns, types, nanos, modified=info.mtime_ns or 0)
+
+
+def _lines(system: fs.FileSystem, path: str) -> Iterator[str]:
+    """Lines that are not blank, as UTF-8 where they are and as Windows-1252 otherwise."""
+    with system.open_input_stream(path, compression=None) as stream:
+        plain = gzip.GzipFile(fileobj=stream) if path.lower().endswith(".gz") else stream
+        for line in io.BufferedReader(plain):
+            if text := _decoded(line).strip("\r\n"):
+                yield text
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return line.decode("cp1252", errors="replace")
+
+
+def _json_keys(path: str, lines: list[str]) -> tuple[str, ...]:
+    """The keys of the first thousand objects, in the order of their first appearance; torn lines are passed over."""
+    keys: dict[str, None] = {}
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(row, dict):
+            keys.update(dict.fromkeys(row))
+    if lines and not keys:
+        raise InputError.unreadable(path, f"no line is a JSON object; the first begins {lines[0][:40]!r}")
+    return tuple(keys)
