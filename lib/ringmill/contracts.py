@@ -71,11 +71,30 @@ CLEAN_ROWS = Table(
         Column(
             "raw",
             "map<string,string>",
-            "the values as they came, by their names in the file; null on clean rows of which no value was fixed",
+            "the values as they came, by their names in the file, without missing ones; null on rows whose own values "
+            "gave no reason and were not fixed",
             nullable=True,
         ),
-        Column("source_file", "string", "file the row came from"),
+        Column(
+            "others",
+            "map<string,string>",
+            "values of columns that are not mapped, where raw.drift.new is 'add'; else null",
+            nullable=True,
+        ),
+        Column("source_file", "string", "file the row came from, named from the folder that was read"),
         Column("source_batch", "string", "batch the row came in"),
+        Column(
+            "status_batch",
+            "string",
+            "batch that decided the status: the row's own, or that of the line that replaced it or of which it is a "
+            "copy",
+        ),
+        Column(
+            "identity",
+            "struct<line_a:bigint,line_b:bigint,number:int,gather:bigint,key:bigint,written:bigint,complete:int>",
+            "hashes by which a later batch finds copies and keys; null where raw.batches is 'whole'",
+            nullable=True,
+        ),
         Column("status", "string", "clean, rejected, duplicate or superseded"),
     ),
 )

@@ -1,24 +1,27 @@
-"""Raw lines → the rows of `clean/rows`: the order in which law 1 decides a row's status stands here."""
+"""Raw lines → the rows of `clean/rows`: what a row's own values say stands here, what other rows say in `settle`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.clean.duplicates import REASONS, STATUS, with_copy_number, with_key_rank
 from ringmill.clean.fixes import fixing, with_fixes
+from ringmill.clean.identity import identity
 from ringmill.clean.parse import NEEDED, named, trimmed, typed
 from ringmill.clean.references import with_references
 from ringmill.clean.rules import check_columns, check_conditions, is_product, violated, with_cancellation
+from ringmill.clean.settle import STORED, settle_rows
 from ringmill.clean.statistics import with_statistics
 from ringmill.config.models import Clean, Raw
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError
 
 ADDED = ("source_file", "_torn", "_repaired")
+TEXTS_BY_NAME = "map<string,string>"
 
 
 def clean_rows(
@@ -27,36 +30,53 @@ def clean_rows(
     raw: Raw,
     clean: Clean,
     zone: str,
-    batch: str,
+    batch: str | None,
     fitted: Mapping[str, Any] | None = None,
     tables: Mapping[str, DataFrame] | None = None,
 ) -> DataFrame:
     """One raw line → one row of `contracts.CLEAN_ROWS`; no line is added and none is lost (law 1).
 
+    The arguments are those of `judge_lines`; how the status is decided, `settle_rows` says.
+    """
+    judged = judge_lines(raw_lines, raw=raw, clean=clean, zone=zone, batch=batch, fitted=fitted, tables=tables)
+    rows = settle_rows(judged, clean)
+    if raw.batches == "whole":
+        # No later batch will be compared with these.
+        rows = rows.withColumn("identity", F.lit(None).cast(rows.schema["identity"].dataType))
+    return rows.select(*CLEAN_ROWS.names)
+
+
+def judge_lines(
+    raw_lines: DataFrame,
+    *,
+    raw: Raw,
+    clean: Clean,
+    zone: str,
+    batch: str | None,
+    fitted: Mapping[str, Any] | None = None,
+    tables: Mapping[str, DataFrame] | None = None,
+) -> DataFrame:
+    """One raw line → one row with the reasons and flags that its own values give: what `settle_rows` takes.
+
     `raw_lines` holds the source's columns as strings, `source_file`, `_torn` (the text of a line that could not be
-    parsed) and, optionally, `_repaired`. A row's status is decided in this order: unreadable (rejected), exact
-    duplicate, rejected by rules, key duplicate or superseded, clean. `fitted` holds what `statistics.fitted_of` gave
-    for the rules that need a statistic, `tables` by referential rule the table that it refers to, as texts.
+    parsed) and, optionally, `_repaired`. `batch` is the name of the batch, or None where each file is one. `fitted`
+    holds what `statistics.fitted_of` gave for the rules that need a statistic, `tables` by referential rule the table
+    that it refers to, as texts.
 
     Raises:
         InputError: a column of raw.columns is not there.
         ConfigError: a rule cannot be used; the message names it.
     """
     cells, texts = _cells_and_texts(raw_lines, raw)
-    key_values = typed(texts, raw=raw, zone=zone)
-    key = {f"_key_{name}": _comparable(name, key_values[name]) for name in clean.key}
-    gathered = with_copy_number(_unnamed(raw_lines, cells), [*cells.values(), "_torn"], key=key)
-    values = _with_values(gathered, texts, raw, zone)
     check_columns(raw, clean)
+    lines = _with_identity(_unnamed(raw_lines, cells), cells, texts, raw, clean, zone)
+    values = _with_values(lines, texts, raw, zone)
     fixed = with_fixes(with_statistics(values, clean.rules, fitted or {}), clean.rules)
     derived = {"line_total": F.col("quantity") * F.col("unit_price"), "is_product": is_product(clean)}
     referred = with_references(fixed.withColumns(derived), clean.rules, tables or {})
     rows = with_cancellation(referred, clean)
     check_conditions(rows, clean)
-    judged = _with_reasons(rows, raw, clean)
-    written = [cells[raw.columns[name]] for name in clean.key]
-    ranked = with_key_rank(judged, key=list(key), as_written=written, keep=clean.keep)
-    return _assemble_rows(ranked, cells, clean, batch)
+    return _shaped(_with_reasons(rows, raw, clean), cells, raw, clean, batch)
 
 
 def read_values(raw_lines: DataFrame, *, raw: Raw, zone: str) -> DataFrame:
@@ -114,32 +134,42 @@ def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, zone: 
     return rows if "known_at" in texts else rows.withColumn("known_at", F.col("ordered_at"))
 
 
+def _with_identity(
+    lines: DataFrame, cells: Mapping[str, str], texts: Mapping[str, Column], raw: Raw, clean: Clean, zone: str
+) -> DataFrame:
+    values = typed(texts, raw=raw, zone=zone)
+    compared = identity(
+        {name: F.col(cell) for name, cell in cells.items()} | {"_torn": F.col("_torn")},
+        key={name: _comparable(name, values[name]) for name in clean.key},
+        written={name: F.col(cells[raw.columns[name]]) for name in clean.key},
+    )
+    return lines.withColumn("identity", compared)
+
+
 def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
-    """Add `_unreadable`, `_reasons`, `flags` and `_candidate`: clean so far, with a key."""
+    """Add `reasons`, `flags`, and `status`: 'rejected' for a line that could not be read, else null."""
     torn = F.col("_torn").isNotNull()
     unreadable = {"torn_line": torn} | {f"unreadable_{name}": F.col(f"_unreadable_{name}") for name in NEEDED}
     lacking = {f"missing_{name}": F.col(name).isNull() & ~F.col(f"_unreadable_{name}") for name in NEEDED}
     if "known_at" not in raw.columns:
         del lacking["missing_known_at"]
-    rejecting = lacking | {rule.name: violated(rule) for rule in clean.rules if rule.action == "reject"}
+    rules = [rule for rule in clean.rules if not rule.unique]
+    rejecting = lacking | {rule.name: violated(rule) for rule in rules if rule.action == "reject"}
     flagging = {
         rule.name: F.col(f"_fixed_{rule.name}") if rule.action == "fix" else violated(rule)
-        for rule in clean.rules
+        for rule in rules
         if rule.action != "reject"
     }
-    rows = rows.withColumns(
+    # Nothing can be said of the values of a line that could not be parsed.
+    reasons = unreadable | {name: ~torn & broken for name, broken in rejecting.items()}
+    unread = reduce(lambda one, other: one | other, unreadable.values())
+    return rows.withColumns(
         {
-            "_unreadable": named(unreadable),
-            # Nothing can be said of the values of a line that could not be parsed.
-            "_broken": named({name: ~torn & broken for name, broken in rejecting.items()}),
+            "reasons": named(reasons),
             "flags": named({name: ~torn & broken for name, broken in (flagging | _own_flags(clean)).items()}),
+            "status": F.when(unread, F.lit("rejected")),
         }
     )
-    keyed = [F.col(f"_key_{name}").isNotNull() for name in clean.key]
-    candidate = (F.col("_copy") == 1) & (F.size("_unreadable") == 0) & (F.size("_broken") == 0)
-    for known in keyed:
-        candidate = candidate & known
-    return rows.withColumn("_candidate", candidate)
 
 
 def _own_flags(clean: Clean) -> dict[str, Column]:
@@ -151,34 +181,40 @@ def _own_flags(clean: Clean) -> dict[str, Column]:
     return flags
 
 
-def _assemble_rows(ranked: DataFrame, cells: dict[str, str], clean: Clean, batch: str) -> DataFrame:
-    """Decide the status, in law 1's order, and shape the contract's columns."""
-    by_key, by_similar_key = REASONS[clean.keep]
-    outcomes = [
-        (F.size("_unreadable") > 0, "rejected", F.concat("_unreadable", "_broken")),
-        (F.col("_copy") > 1, "duplicate", F.array(F.lit("exact_duplicate"))),
-        (F.size("_broken") > 0, "rejected", F.col("_broken")),
-        (
-            F.coalesce(F.col("_rank") > 1, F.lit(False)),
-            STATUS[clean.keep],
-            F.array(F.when(F.col("_similar"), F.lit(by_similar_key)).otherwise(F.lit(by_key))),
-        ),
-    ]
-    status, reasons = F.lit("clean"), F.array().cast("array<string>")
-    for holds, name, why in reversed(outcomes):
-        status = F.when(holds, F.lit(name)).otherwise(status)
-        reasons = F.when(holds, why).otherwise(reasons)
-    decided = ranked.withColumns({"status": status, "reasons": reasons, "source_batch": F.lit(batch)})
-    decided = decided.withColumn("superseded_at", F.when(F.col("status") == "superseded", F.col("_superseded_at")))
-    return decided.withColumn("raw", _raw_map(cells, clean)).select(*CLEAN_ROWS.names)
+def _shaped(rows: DataFrame, cells: Mapping[str, str], raw: Raw, clean: Clean, batch: str | None) -> DataFrame:
+    """The contract's columns, before other rows are looked at."""
+    mapped = set(raw.columns.values())
+    unmapped = {name: cell for name, cell in cells.items() if name not in mapped}
+    nothing = F.lit(None)
+    added = {
+        "source_batch": F.col("source_file") if batch is None else F.lit(batch),
+        "status_batch": nothing.cast("string"),
+        "superseded_at": nothing.cast("timestamp"),
+        "raw": _raw_map(cells, clean),
+        "others": _texts_by_name(unmapped) if raw.drift.new == "add" else nothing.cast(TEXTS_BY_NAME),
+        "_stored": nothing.cast(STORED),
+    }
+    return rows.withColumns(added).select(*CLEAN_ROWS.names, "_stored")
 
 
-def _raw_map(cells: dict[str, str], clean: Clean) -> Column:
-    """The values as they came, by their names in the file; the whole text under `_torn` for a torn line."""
-    pairs = [part for name, cell in cells.items() for part in (F.lit(name), F.col(cell))]
+def _raw_map(cells: Mapping[str, str], clean: Clean) -> Column:
+    """The values as they came, by their names in the file; the whole text under `_torn` for a torn line.
+
+    Kept where the row's own values give a reason or were fixed: that does not depend on other rows.
+    """
     torn = F.create_map(F.lit("_torn"), F.col("_torn"))
-    values = F.when(F.col("_torn").isNotNull(), torn).otherwise(F.create_map(*pairs))
-    kept = F.col("status") != "clean"
+    values = F.when(F.col("_torn").isNotNull(), torn).otherwise(_texts_by_name(cells))
+    kept = F.size("reasons") > 0
     for rule in fixing(clean.rules):
         kept = kept | F.col(f"_fixed_{rule.name}")
     return F.when(kept, values)
+
+
+def _texts_by_name(cells: Mapping[str, str]) -> Column:
+    """The cells that are not null: which others there are depends on the files that are read together."""
+    nothing = F.create_map().cast(TEXTS_BY_NAME)
+    each = (
+        F.when(F.col(cell).isNull(), nothing).otherwise(F.create_map(F.lit(name), F.col(cell)))
+        for name, cell in cells.items()
+    )
+    return F.map_concat(nothing, *each)

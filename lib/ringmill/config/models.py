@@ -129,7 +129,9 @@ class Clean(Section):
     non_products: tuple[str, ...] = Field((), description="codes (case ignored) that are no products: flagged")
     non_product_pattern: str | None = None
     key: tuple[OrderColumn, ...] = Field((), description="columns that identify a line; empty: no key is known")
-    keep: Literal["first", "last"] = Field("last", description="by known_at: which line of a key stays")
+    keep: Literal["first", "last", "most_complete"] = Field(
+        "last", description="which line of a key stays, by known time; of equally complete ones the first"
+    )
     late_after_days: float | None = Field(None, description="flag a row known this long after its event")
     unreadable_at_most: float = Field(
         0.05,

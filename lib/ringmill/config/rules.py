@@ -71,8 +71,9 @@ class Rule(Section):
     Exactly one check: `required` (not null), `minimum`/`maximum` (inclusive), `allowed`/`forbidden` (sets, case
     ignored), `pattern` (Java regular expression, whole value), `outlier` (bounds from the column's own values, or from
     those of its `group`), `min_length`/`max_length` (characters, inclusive), `text` (the value is already what its
-    steps make of it), `references` (the value is in another table, case ignored), or `violated_when`, an expression in
-    Spark SQL over the typed columns. All but `required` and `violated_when` hold for a null.
+    steps make of it), `references` (the value is in another table, case ignored), `unique` (no other row that stays has
+    the same values in these columns; every row that shares them violates the rule), or `violated_when`, an expression
+    in Spark SQL over the typed columns. All but `required` and `violated_when` hold for a null.
 
     Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
     its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
@@ -97,6 +98,7 @@ class Rule(Section):
     text: tuple[TextStep, ...] = ()
     stop_words: tuple[str, ...] = ()
     references: Reference | None = None
+    unique: tuple[OrderColumn, ...] = ()
     violated_when: str | None = None
     constant: int | float | str | None = None
     fill: Literal["mean", "median", "mode"] | None = Field(
@@ -129,10 +131,12 @@ class Rule(Section):
             self.has_length,
             bool(self.text),
             self.references is not None,
+            bool(self.unique),
             self.violated_when is not None,
         ]
-        if sum(checks) != 1 or (self.violated_when is None) != (self.column is not None):
-            raise ValueError(f"rule '{self.name}' with a column and one check, or with violated_when alone")
+        by_row = self.violated_when is not None or bool(self.unique)
+        if sum(checks) != 1 or by_row == (self.column is not None):
+            raise ValueError(f"rule '{self.name}' with a column and one check, or with violated_when or unique alone")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"rule '{self.name}' with a minimum that is at most its maximum")
         return self
@@ -157,8 +161,8 @@ class Rule(Section):
         return self
 
     def _check_fix(self, given: int) -> None:
-        if self.references is not None:
-            raise ValueError(f"rule '{self.name}': 'references' with action reject or flag")
+        if self.references is not None or self.unique:
+            raise ValueError(f"rule '{self.name}': 'references' and 'unique' with action reject or flag")
         if self.column is None or self.column in INSTANTS:
             raise ValueError(f"rule '{self.name}': action 'fix' on a column of numbers or texts")
         is_complete = self.is_bound or self.outlier is not None or bool(self.text)

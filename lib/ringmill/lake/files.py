@@ -217,7 +217,7 @@ def _format_of(found: list[fs.FileInfo], raw: Raw) -> str:
 
     Where bad files are put aside, the commonest of the formats.
     """
-    named = [(SUFFIXES.get(_suffix(info.path)), info.path) for info in found]
+    named: list[tuple[str | None, str]] = [(SUFFIXES.get(_suffix(info.path)), info.path) for info in found]
     formats = {form: path for form, path in reversed(named) if form}
     strangers = [path for form, path in named if form is None]
     if raw.bad_files == "quarantine" and formats:
