@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ringmill.contracts import STATUSES
@@ -12,18 +12,22 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Observation
 
 LAW = "Law 1 (nothing is lost)"
+# Each costs an expression on every line; of more files than these at once the sum is compared.
+MOST_FILES_APART = 100
 
 
-def with_line_count(raw_lines: DataFrame) -> tuple[DataFrame, Observation]:
+def with_line_count(raw_lines: DataFrame, files: Sequence[str] = ()) -> tuple[DataFrame, Observation]:
     """The same lines, and an observation whose `get["lines"]` is their count once the frame has been written.
 
     It is counted where the lines are read, in the pass that writes them: before anything can drop or multiply a line.
+    With `files`, at most MOST_FILES_APART names of `source_file`, `get` also has the lines of each, by its place.
     """
     from pyspark.sql import Observation
     from pyspark.sql import functions as F
 
     seen = Observation("raw_lines")
-    return raw_lines.observe(seen, F.count(F.lit(1)).alias("lines")), seen
+    apart = [F.count_if(F.col("source_file") == name).alias(str(place)) for place, name in enumerate(files)]
+    return raw_lines.observe(seen, F.count(F.lit(1)).alias("lines"), *apart), seen
 
 
 def check_nothing_lost(raw_lines: int, written: Mapping[str, int], *, where: str) -> dict[str, int]:
@@ -39,3 +43,19 @@ def check_nothing_lost(raw_lines: int, written: Mapping[str, int], *, where: str
         parts = " + ".join(f"{rows:,} {status}" for status, rows in counts.items())
         raise LawError.broken(LAW, where, f"{raw_lines:,} rows", f"{sum(counts.values()):,} = {parts}")
     return {"raw": raw_lines} | counts
+
+
+def check_batches(
+    lines: Mapping[str, int], written: Mapping[str, Mapping[str, int]], *, where: str
+) -> dict[str, dict[str, int]]:
+    """The same for each batch, at a version that holds several: `lines` by batch, `written` by batch and status.
+
+    Raises:
+        LawError: a batch's counts do not add up, or rows of a batch are there that was never read.
+    """
+    if unknown := set(written) - set(lines):
+        raise LawError.broken(LAW, where, "rows of batches that were read", f"rows of {', '.join(sorted(unknown))}")
+    return {
+        batch: check_nothing_lost(count, written.get(batch, {}), where=f"{where}, batch {batch}")
+        for batch, count in lines.items()
+    }

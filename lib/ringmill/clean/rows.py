@@ -193,8 +193,9 @@ def _shaped(rows: DataFrame, cells: Mapping[str, str], raw: Raw, clean: Clean, b
         "raw": _raw_map(cells, clean),
         "others": _texts_by_name(unmapped) if raw.drift.new == "add" else nothing.cast(TEXTS_BY_NAME),
         "_stored": nothing.cast(STORED),
+        "_shares": nothing.cast("array<string>"),
     }
-    return rows.withColumns(added).select(*CLEAN_ROWS.names, "_stored")
+    return rows.withColumns(added).select(*CLEAN_ROWS.names, "_stored", "_shares")
 
 
 def _raw_map(cells: Mapping[str, str], clean: Clean) -> Column:

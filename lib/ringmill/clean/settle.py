@@ -33,7 +33,8 @@ def settle_rows(judged: DataFrame, clean: Clean) -> DataFrame:
     must be unique is not, clean. `_changed` is true for new rows, and where the outcome is no longer the stored one.
 
     All rows that share a copy or a key with a new one have to be there; for those that are there only because they
-    share a value that must be unique, the stored copies and keys hold.
+    share a value that must be unique, the stored copies and keys hold. `_shares` names the unique rules of which all
+    rows with a stored row's values are there; of other rules the stored outcome holds.
     """
     unique = [rule for rule in clean.rules if rule.unique]
     together = gathered(judged).withColumn("_new", F.col("_stored").isNull())
@@ -110,7 +111,9 @@ def _with_unique(rows: DataFrame, rule: Rule) -> DataFrame:
     rows = rows.withColumns({"_judged": judged, "_group": group})
     same = Window.partitionBy("_group", "_judged", *(F.when(F.col("_judged"), value) for value in values))
     shared = F.col("_judged") & (F.count(F.lit(1)).over(same) > 1)
-    rows = rows.withColumn("_shared", shared)
+    stored = F.array_contains(F.concat("_stored.reasons", "_stored.flags"), rule.name)
+    known = F.col("_new") | F.array_contains("_shares", rule.name)
+    rows = rows.withColumn("_shared", F.when(known, shared).otherwise(stored))
     marked = F.array_append("flags" if rule.action == "flag" else "reasons", F.lit(rule.name))
     if rule.action == "flag":
         return rows.withColumn("flags", F.when(F.col("_shared"), marked).otherwise(F.col("flags")))

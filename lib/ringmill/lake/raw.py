@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from functools import reduce
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -73,6 +73,16 @@ def _read_csv(spark: SparkSession, source: Source, files: list[RawFile]) -> Data
     texts = {name: decoded(cell) for name, cell in cells.items()}
     repaired = reduce(lambda one, other: one | other, map(needs_repair, cells.values()))
     return _shaped(lines, texts, source, torn=decoded(F.col("_torn")), repaired=repaired)
+
+
+def unreadable_file(error: Exception, source: Source) -> tuple[str, str] | None:
+    """The name of the file of `source` that Spark could not read to its end, and why; None where that is not it."""
+    if "FAILED_READ_FILE" not in str(error):
+        return None
+    text = unquote(str(error))
+    broken = next((file.name for file in source.files if file.path in text), None)
+    causes = [line.partition("Caused by: ")[2] for line in text.splitlines() if line.startswith("Caused by: ")]
+    return None if broken is None else (broken, causes[-1] if causes else "it is damaged")
 
 
 def decoded(latin_1: Column) -> Column:

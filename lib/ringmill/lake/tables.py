@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,24 +54,61 @@ class Lake:
             InputError: the frame lacks a column of the contract.
             RaceLost: another writer committed meanwhile.
         """
-        from delta.exceptions import DeltaConcurrentModificationException
-
-        if missing := set(table.names) - set(frame.columns):
-            raise InputError.missing_columns(table.path, missing, frame.columns)
-        shaped = frame.selectExpr(
-            *(f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`" for column in table.columns)
-        )
-        writer = shaped.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        writer = _shaped(frame, table).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
         writer = writer.option("userMetadata", run_id)
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
-        try:
+        with _race_named(table.path):
             writer.save(self.path(table.path))
-        except DeltaConcurrentModificationException as error:
-            raise RaceLost.on(table.path, str(error).splitlines()[0]) from error
-        # Without a default: a version that is not known must fail here, not be pinned by the stages that follow.
-        return int(str(frame.sparkSession.conf.get("spark.databricks.delta.lastCommitVersionInSession")))
+        return _last_version(frame.sparkSession)
+
+    def merge(self, frame: DataFrame, table: Table, *, on: Sequence[str], base: int, run_id: str) -> int:
+        """Update the rows of version `base` that equal `frame`'s in the columns `on` (null equals null), insert the
+        others; one commit; returns its version.
+
+        What lies above `base` was never published, and is undone first. Done twice, the second time changes nothing.
+
+        Raises:
+            InputError: the frame lacks a column of the contract.
+            RaceLost: another writer committed meanwhile.
+        """
+        from delta.tables import DeltaTable as SparkTable
+
+        spark, path = frame.sparkSession, self.path(table.path)
+        into = SparkTable.forPath(spark, path)
+        same = " AND ".join(f"published.{name} <=> changed.{name}" for name in on)
+        spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
+        try:
+            with _race_named(table.path):
+                if DeltaTable(path).version() != base:
+                    into.restoreToVersion(base)
+                merging = into.alias("published").merge(_shaped(frame, table).alias("changed"), same)
+                merging.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+        finally:
+            spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
+        return _last_version(spark)
 
     def append_arrow(self, table: str, rows: pa.Table) -> None:
         """Append a small Arrow table without a JVM."""
         write_deltalake(self.path(table), rows, mode="append")
+
+
+def _shaped(frame: DataFrame, table: Table) -> DataFrame:
+    if missing := set(table.names) - set(frame.columns):
+        raise InputError.missing_columns(table.path, missing, frame.columns)
+    return frame.selectExpr(*(f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`" for column in table.columns))
+
+
+@contextmanager
+def _race_named(table: str) -> Iterator[None]:
+    from delta.exceptions import DeltaConcurrentModificationException
+
+    try:
+        yield
+    except DeltaConcurrentModificationException as error:
+        raise RaceLost.on(table, str(error).splitlines()[0]) from error
+
+
+def _last_version(spark: SparkSession) -> int:
+    # Without a default: a version that is not known must fail here, not be pinned by the stages that follow.
+    return int(str(spark.conf.get("spark.databricks.delta.lastCommitVersionInSession")))

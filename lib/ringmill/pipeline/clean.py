@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_ROWS
+from ringmill.contracts import CLEAN_ROWS, STATUSES
 from ringmill.errors import InputError
-from ringmill.lake.files import Entry, Source, batch_of, find_source, fingerprint
+from ringmill.lake.drift import told
+from ringmill.lake.files import Source, batch_of, find_source, fingerprint
+from ringmill.lake.key import code_hash, digest
+from ringmill.lake.ledger import Entry as LedgerEntry
+from ringmill.pipeline.batches import law_1, write_batches
 from ringmill.pipeline.generate import planted_list
+from ringmill.pipeline.intake import Intake, take_in
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
@@ -23,8 +28,9 @@ if TYPE_CHECKING:
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    # Where the input lies is no part of the key: what it holds is, by its hashes.
-    raw = {name: value for name, value in dump(config.raw).items() if name != "path"}
+    # Where the input lies is no part of the key: what it holds is, by its hashes. So is what was passed over.
+    unkeyed = ("path", "changed_files", "bad_files")
+    raw = {name: value for name, value in dump(config.raw).items() if name not in unkeyed}
     return {"raw": raw, "clean": {**dump(config.clean), "fit_before": str(_fit_before(config))}, "zone": config.zone}
 
 
@@ -40,8 +46,20 @@ def _fit_before(config: Config) -> date | None:
 
 def _inputs(run: Run) -> Mapping[str, Any]:
     sources = {f"reference {name}": source for name, source in _references(run.config).items()}
-    everything = {"raw": find_source(run.config.raw), **sources}
-    return {name: [asdict(entry) for entry in fingerprint(source)] for name, source in everything.items()}
+    others = {name: [asdict(entry) for entry in fingerprint(source)] for name, source in sources.items()}
+    last = run.ledger.published(CLEAN.name)
+    intake = take_in(run.config, last, base=_base(run.config, others, last))
+    run.kept[CLEAN.name] = intake
+    return intake.inputs | others
+
+
+def _base(config: Config, others: Mapping[str, Any], last: LedgerEntry | None) -> LedgerEntry | None:
+    """The published run whose table new files can be added to: by the same rules, code and referred tables."""
+    if config.raw.batches == "whole" or last is None:
+        return None
+    before = {name: value for name, value in last.inputs.items() if name.startswith("reference ")}
+    now = (others, _configuration(config), code_hash(*CLEAN.modules))
+    return last if digest(now) == digest((before, last.configuration, last.code)) else None
 
 
 def _references(config: Config) -> dict[str, Source]:
@@ -56,41 +74,65 @@ def _references(config: Config) -> dict[str, Source]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
 
-    from ringmill.clean.failures import blamed, check_patterns
-    from ringmill.clean.law import check_nothing_lost, with_line_count
+    from ringmill.clean.failures import blamed
+    from ringmill.lake.raw import unreadable_file
+
+    raw = run.config.raw
+    intake: Intake = run.kept.pop(CLEAN.name)
+    for each in intake.drift:
+        step.say(f"columns changed in {told(each)}")
+    for name in intake.changed:
+        step.say(f"{name} has other contents than when it was taken: passed over")
+    while True:
+        for refused in intake.source.refused:
+            step.say(f"left out {refused.name}: {refused.reason}")
+        try:
+            return _cleaned(run, intake, step)
+        except (PySparkException, Py4JJavaError) as error:
+            if isinstance(error, PySparkException) and (named := blamed(error, run.config.clean)) is not None:
+                raise named from error
+            if (broken := unreadable_file(error, intake.to_read)) is None:
+                raise
+            # Some damage shows only when all of a file is read.
+            if raw.bad_files == "fail":
+                raise InputError.unreadable(*broken) from error
+            intake = intake.without(*broken)
+
+
+def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
+    from ringmill.clean.failures import check_patterns
     from ringmill.clean.quality import summarise_quality
-    from ringmill.clean.rows import clean_rows
     from ringmill.lake.raw import read_raw
 
-    config = run.config
-    source = find_source(config.raw)
-    batch = batch_of(config.raw, tuple(Entry(**entry) for entry in inputs["raw"]))
-    step.say(f"reading {len(source.files) or 1} {source.format} input(s) of batch {batch}")
-    raw_lines = read_raw(run.spark, source)
+    config, base = run.config, intake.base
+    by_file = config.raw.batches == "files"
+    batch = None if by_file else batch_of(config.raw, intake.entries)
     check_patterns(run.spark, config.raw, config.clean)
-    fitted = _fitted(run, raw_lines, step)
-    lines, seen = with_line_count(raw_lines)
-    tables = {name: read_raw(run.spark, other) for name, other in _references(config).items()}
-    rows = clean_rows(
-        lines, raw=config.raw, clean=config.clean, zone=config.zone, batch=batch, fitted=fitted, tables=tables
-    )
-    try:
-        version = run.lake.write(rows, CLEAN_ROWS, run_id=run.run_id)
-    except PySparkException as error:
-        if (named := blamed(error, config.clean)) is not None:
-            raise named from error
-        raise
+    if base is not None and not intake.new:
+        version, seen = base.outputs[CLEAN_ROWS.path], dict[str, int]()
+        fitted = base.detail["fitted"]
+    else:
+        source = intake.to_read
+        of = f"batch {batch}" if batch else f"{len(intake.new):,} new batch(es)"
+        step.say(f"reading {len(source.files) or 1} {source.format} input(s) of {of}")
+        raw_lines = read_raw(run.spark, source)
+        fitted = _fitted(run, raw_lines, step)
+        tables = {name: read_raw(run.spark, other) for name, other in _references(config).items()}
+        version, seen = write_batches(run, raw_lines, source, batch=batch, fitted=fitted, tables=tables, base=base)
     step.say("counting what was written")
     written = run.lake.read(run.spark, CLEAN_ROWS.path, version)
     quality = [row.asDict() for row in summarise_quality(written).collect()]
-    statuses = _totals(quality, "status")
-    counts = check_nothing_lost(seen.get["lines"], statuses, where=f"{CLEAN_ROWS.path} version {version}")
+    proof = law_1(seen, quality, base, where=f"{CLEAN_ROWS.path} version {version}")
+    counts = {name: count for name, count in proof.items() if name != "batches"}
     reasons, flags = _totals(quality, "reason"), _totals(quality, "flag")
-    first, last, known = _checked_range(written, counts["raw"], reasons, config.clean.unreadable_at_most)
+    first, last, known = _checked_range(written, seen, reasons, config.clean.unreadable_at_most)
     detail: dict[str, Any] = {
+        **intake.detail,
         "batch": batch,
+        "new_batches": sorted(seen),
         "first_event_at": first,
         "last_event_at": last,
         "last_known_at": known,
@@ -100,13 +142,13 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         step.say("comparing with what was planted")
         detail["detection"] = _detected(run, written, planted)
     # One wrong date in the far future would move every default cutoff: the range is where a person sees it.
-    became = ", ".join(f"{n:,} {status}" for status, n in statuses.items())
+    became = ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status])
     summary = f"{counts['raw']:,} lines, {first[:10]} to {last[:10]}: {became}"
     return Result(
         outputs={CLEAN_ROWS.path: version},
         counts={**counts, "reasons": reasons, "flags": flags},
         summary=summary,
-        laws={"law 1": {"batch": batch, **counts}},
+        laws={"law 1": proof},
         detail=detail,
     )
 
@@ -139,27 +181,32 @@ def _totals(quality: list[dict[str, Any]], kind: str) -> dict[str, int]:
 
 
 def _checked_range(
-    rows: DataFrame, raw_lines: int, reasons: Mapping[str, int], unreadable_at_most: float
+    rows: DataFrame, new: Mapping[str, int], reasons: Mapping[str, int], unreadable_at_most: float
 ) -> tuple[str, str, str]:
     """The instants of the first and last clean line of a known customer, and the last at which one became known.
+
+    `new` holds the lines of the batches that came now: only of them too many may be unreadable.
 
     Raises:
         InputError: too many lines could not be read, or no sale of a known customer is left.
     """
     from pyspark.sql import functions as F
 
+    from ringmill.clean.settle import UNREADABLE
     from ringmill.columns import is_customer_line, is_sale
 
-    unread = F.exists("reasons", lambda name: (name == "torn_line") | name.startswith("unreadable_"))
+    unread = F.arrays_overlap("reasons", F.array(*map(F.lit, UNREADABLE)))
     ordered, known = (
         F.when(is_customer_line(), F.col(name)).cast("timestamp_ntz").cast("string")
         for name in ("ordered_at", "known_at")
     )
     sale = is_customer_line() & is_sale()
-    totals = [F.min(ordered), F.max(ordered), F.max(known), F.count_if(sale), F.count_if(unread)]
+    came = F.col("source_batch").isin(list(new))
+    totals = [F.min(ordered), F.max(ordered), F.max(known), F.count_if(sale), F.count_if(unread & came)]
     first, last, last_known, sales, unreadable = rows.agg(*totals).collect()[0]
+    raw_lines = sum(new.values())
     if unreadable > unreadable_at_most * raw_lines:
-        raise _unreadable(rows.where(unread), unreadable, raw_lines, unreadable_at_most)
+        raise _unreadable(rows.where(unread & came), unreadable, raw_lines, unreadable_at_most)
     if not sales:
         most = ", ".join(f"{name}: {n:,}" for name, n in list(reasons.items())[:5])
         raise InputError.nothing_left(CLEAN_ROWS.path, most or "no reasons: the lines are cancellations")

@@ -29,12 +29,13 @@ if TYPE_CHECKING:
 class Run:
     """One run of a command: its configuration, warehouse, and a Spark session that starts when a stage asks for it.
 
-    A session that is handed in is used and left running.
+    A session that is handed in is used and left running. `kept` holds what a stage's inputs found for its body.
     """
 
     config: Config
     progress: Progress = field(default_factory=Progress)
     session: SparkSession | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
     run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
 
     def __post_init__(self) -> None:

@@ -1,0 +1,128 @@
+"""What clean takes: the raw input as it lies there, less what was taken before where each file is a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from ringmill.config.models import Config
+from ringmill.errors import InputError
+from ringmill.lake.drift import check_drift, drift_of, known_columns
+from ringmill.lake.files import Entry, Source, find_source, fingerprint
+from ringmill.lake.ledger import Entry as LedgerEntry
+
+
+@dataclass(frozen=True)
+class Intake:
+    """The files to clean now, and what is known of all that were ever taken.
+
+    `source` holds the files that are there and can be read, `new` the names of those to clean, `entries` all that the
+    table will stand for, `base` the published run to whose table they are added (None: it is made anew), `changed`
+    files whose new contents are passed over, `drift` how columns changed, `columns` what the next run compares with.
+    """
+
+    source: Source
+    entries: tuple[Entry, ...]
+    new: tuple[str, ...]
+    base: LedgerEntry | None = None
+    changed: tuple[str, ...] = ()
+    drift: tuple[Mapping[str, Any], ...] = ()
+    columns: Mapping[str, str] | None = None
+
+    def without(self, name: str, reason: str) -> Intake:
+        """The same, with one file refused that turned out to be broken when it was read."""
+        entries = tuple(entry for entry in self.entries if entry.name != name)
+        new = tuple(each for each in self.new if each != name)
+        return replace(self, source=self.source.without(name, reason), entries=entries, new=new)
+
+    @property
+    def to_read(self) -> Source:
+        return self.source.only(self.new) if self.source.files else self.source
+
+    @property
+    def inputs(self) -> dict[str, list[dict[str, Any]]]:
+        """What law 3 compares."""
+        return {
+            "raw": [asdict(entry) for entry in self.entries],
+            "quarantined": [asdict(refused) for refused in self.source.refused],
+        }
+
+    @property
+    def detail(self) -> dict[str, Any]:
+        """What the next run needs to know, and a person wants to."""
+        return {
+            "columns": self.columns,
+            "modified": {file.name: file.modified for file in self.source.files},
+            "quarantined": [asdict(refused) for refused in self.source.refused],
+            "changed_files": list(self.changed),
+            "drift": list(self.drift),
+        }
+
+
+def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | None) -> Intake:
+    """Look at the raw input; `last` is the stage's last published run, and `base` the same if it can be added to.
+
+    Raises:
+        InputError: as `find_source`; files that were taken have changed, or are gone and needed; columns have changed,
+            and the policy says to stop.
+    """
+    raw = config.raw
+    taken = _taken(last) if raw.batches == "files" else {}
+    source = find_source(raw)
+    modified = last.detail.get("modified", {}) if last else {}
+    # A file of the same size and time of modification is the same file; hashing all of a year takes minutes.
+    same = {
+        file.name: taken[file.name]
+        for file in source.files
+        if file.name in taken
+        and (file.bytes, file.modified) == (taken[file.name].bytes, modified.get(file.name))
+        and file.modified
+    }
+    source, entries = _hashed(source, same, quarantine=raw.bad_files == "quarantine")
+    there = {entry.name: entry for entry in entries}
+    changed = tuple(name for name, entry in there.items() if taken.get(name, entry) != entry)
+    if changed and raw.changed_files == "fail":
+        raise InputError.changed_files(raw.path, changed)
+    if base is None:
+        if gone := set(taken) - set(there):
+            raise InputError.files_gone(raw.path, gone, "the rules, the code or a referred table have changed")
+        taken, changed = {}, ()
+    columns = last.detail.get("columns") if last else None
+    new = tuple(name for name in there if name not in taken)
+    arrived = source.only(new) if source.files else source
+    drift = drift_of(arrived, columns)
+    check_drift(drift, raw)
+    return Intake(
+        source=source,
+        entries=tuple(sorted((there | taken).values(), key=lambda entry: entry.name)),
+        new=new,
+        base=base,
+        changed=changed,
+        drift=tuple(drift),
+        columns=known_columns(arrived, columns),
+    )
+
+
+def _taken(last: LedgerEntry | None) -> dict[str, Entry]:
+    """By name the files that the published table stands for; none where it was not made file by file."""
+    if last is None or last.configuration.get("raw", {}).get("batches") != "files":
+        return {}
+    refused = {each["name"] for each in last.detail.get("quarantined", ())}
+    return {each["name"]: Entry(**each) for each in last.inputs["raw"] if each["name"] not in refused}
+
+
+def _hashed(source: Source, same: Mapping[str, Entry], *, quarantine: bool) -> tuple[Source, tuple[Entry, ...]]:
+    if not source.files:
+        return source, fingerprint(source)
+    entries: list[Entry] = []
+    for file in source.files:
+        try:
+            entries += fingerprint(source.only({file.name}), same)
+        except InputError as error:
+            if not quarantine:
+                raise
+            source = source.without(file.name, error.received)
+    if not entries:
+        raise InputError.no_file_fit(source.path, source.refused[0].reason)
+    return source, tuple(entries)
