@@ -99,6 +99,13 @@ CLEAN_CANCELLATIONS = Table(
             "when both lines were known: the link is seen as of a cutoff where it and cancelled_at lie before",
             unit="UTC instant",
         ),
+        Column(
+            "superseded_at",
+            "timestamp",
+            "when a later version of one of the two lines became known, which ended the link; null while it stands",
+            nullable=True,
+            unit="UTC instant",
+        ),
     ),
 )
 

@@ -114,6 +114,11 @@ class Clean(Section):
         description="share of lines that are torn, or hold text for a number or date, above which the batch is refused",
     )
     rules: tuple[Rule, ...] = ()
+    match_cancellations: bool = Field(
+        True,
+        description="link each cancellation to the orders whose pieces it takes back (clean/cancellations); one more "
+        "pass over the written rows, about half of what cleaning them costs where cancellations are 2 % of the lines",
+    )
     refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
     fit_before: date | None = Field(
         None, description="statistics see lines known before it alone; default: the first of features.train_cutoffs"
