@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,13 @@ CLEAN_ROWS = Table(
         Column("status", "string", "clean, rejected, duplicate or superseded"),
     ),
 )
+
+
+def clean_rows_table(extras: Mapping[str, str]) -> Table:
+    """`CLEAN_ROWS` with the columns of raw.extras behind its own; `extras` holds the type of each."""
+    more = (Column(name, kind, "extra column of the configuration", nullable=True) for name, kind in extras.items())
+    return replace(CLEAN_ROWS, columns=(*CLEAN_ROWS.columns, *more))
+
 
 CLEAN_CANCELLATIONS = Table(
     path="clean/cancellations",

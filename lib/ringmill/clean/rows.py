@@ -11,9 +11,11 @@ from pyspark.sql import functions as F
 from ringmill.clean.duplicates import REASONS, STATUS, with_copy_number, with_key_rank
 from ringmill.clean.fixes import fixing, with_fixes
 from ringmill.clean.parse import NEEDED, named, trimmed, typed
+from ringmill.clean.personal import with_protected
 from ringmill.clean.references import with_references
-from ringmill.clean.rules import check_columns, check_conditions, is_product, violated, with_cancellation
+from ringmill.clean.rules import check_conditions, is_product, violated, with_cancellation
 from ringmill.clean.statistics import with_statistics
+from ringmill.config.columns import check_columns
 from ringmill.config.models import Clean, Raw
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError
@@ -30,13 +32,16 @@ def clean_rows(
     batch: str,
     fitted: Mapping[str, Any] | None = None,
     tables: Mapping[str, DataFrame] | None = None,
+    key_fingerprint: str | None = None,
 ) -> DataFrame:
-    """One raw line → one row of `contracts.CLEAN_ROWS`; no line is added and none is lost (law 1).
+    """One raw line → one row of `contracts.CLEAN_ROWS` with the columns of raw.extras behind its own; no line is added
+    and none is lost (law 1).
 
     `raw_lines` holds the source's columns as strings, `source_file`, `_torn` (the text of a line that could not be
     parsed) and, optionally, `_repaired`. A row's status is decided in this order: unreadable (rejected), exact
     duplicate, rejected by rules, key duplicate or superseded, clean. `fitted` holds what `statistics.fitted_of` gave
-    for the rules that need a statistic, `tables` by referential rule the table that it refers to, as texts.
+    for the rules that need a statistic, `tables` by referential rule the table that it refers to, as texts;
+    `key_fingerprint` tells workers which key personal hashes are made with.
 
     Raises:
         InputError: a column of raw.columns is not there.
@@ -56,7 +61,13 @@ def clean_rows(
     judged = _with_reasons(rows, raw, clean)
     written = [cells[raw.columns[name]] for name in clean.key]
     ranked = with_key_rank(judged, key=list(key), as_written=written, keep=clean.keep)
-    return _assemble_rows(ranked, cells, clean, batch)
+    decided = _with_status(ranked, clean, batch)
+    keeps_raw = _keeps_raw(clean)
+    protected = with_protected(
+        decided, raw=raw, clean=clean, cells=cells, zone=zone, keeps_raw=keeps_raw, fingerprint=key_fingerprint
+    )
+    shown = protected.withColumn("raw", F.when(keeps_raw, _raw_map(cells)))
+    return shown.select(*CLEAN_ROWS.names, *raw.extras)
 
 
 def read_values(raw_lines: DataFrame, *, raw: Raw, zone: str) -> DataFrame:
@@ -72,11 +83,11 @@ def read_values(raw_lines: DataFrame, *, raw: Raw, zone: str) -> DataFrame:
 
 def _cells_and_texts(raw_lines: DataFrame, raw: Raw) -> tuple[dict[str, str], dict[str, Column]]:
     """The source's columns → our names for their cells; our columns → their trimmed texts."""
-    if missing := set(raw.columns.values()) - set(raw_lines.columns):
+    if missing := set(raw.mapped.values()) - set(raw_lines.columns):
         raise InputError.missing_columns("raw lines", missing, raw_lines.columns)
     names = [name for name in raw_lines.columns if name not in ADDED]
     cells = {name: f"_cell{index}" for index, name in enumerate(names)}
-    return cells, {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.columns.items()}
+    return cells, {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.mapped.items()}
 
 
 def _unnamed(raw_lines: DataFrame, cells: dict[str, str]) -> DataFrame:
@@ -108,7 +119,7 @@ def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, zone: 
     rows = rows.withColumns(typed(staged, raw=raw, zone=zone))
     unread = {
         f"_unreadable_{name}": staged[name].isNotNull() & F.col(name).isNull() if name in staged else F.lit(False)
-        for name in NEEDED
+        for name in (*NEEDED, *raw.extras)
     }
     rows = rows.withColumns(unread)
     return rows if "known_at" in texts else rows.withColumn("known_at", F.col("ordered_at"))
@@ -117,7 +128,9 @@ def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, zone: 
 def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
     """Add `_unreadable`, `_reasons`, `flags` and `_candidate`: clean so far, with a key."""
     torn = F.col("_torn").isNotNull()
-    unreadable = {"torn_line": torn} | {f"unreadable_{name}": F.col(f"_unreadable_{name}") for name in NEEDED}
+    unread = {name: F.col(f"_unreadable_{name}") for name in (*NEEDED, *raw.extras)}
+    tolerated = {name for name, extra in raw.extras.items() if extra.unreadable == "flag"}
+    unreadable = {"torn_line": torn} | {f"unreadable_{name}": unread[name] for name in unread if name not in tolerated}
     lacking = {f"missing_{name}": F.col(name).isNull() & ~F.col(f"_unreadable_{name}") for name in NEEDED}
     if "known_at" not in raw.columns:
         del lacking["missing_known_at"]
@@ -127,12 +140,13 @@ def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
         for rule in clean.rules
         if rule.action != "reject"
     }
+    own = {f"unreadable_{name}": unread[name] for name in unread if name in tolerated} | _own_flags(clean)
     rows = rows.withColumns(
         {
             "_unreadable": named(unreadable),
             # Nothing can be said of the values of a line that could not be parsed.
             "_broken": named({name: ~torn & broken for name, broken in rejecting.items()}),
-            "flags": named({name: ~torn & broken for name, broken in (flagging | _own_flags(clean)).items()}),
+            "flags": named({name: ~torn & broken for name, broken in (flagging | own).items()}),
         }
     )
     keyed = [F.col(f"_key_{name}").isNotNull() for name in clean.key]
@@ -151,8 +165,8 @@ def _own_flags(clean: Clean) -> dict[str, Column]:
     return flags
 
 
-def _assemble_rows(ranked: DataFrame, cells: dict[str, str], clean: Clean, batch: str) -> DataFrame:
-    """Decide the status, in law 1's order, and shape the contract's columns."""
+def _with_status(ranked: DataFrame, clean: Clean, batch: str) -> DataFrame:
+    """Decide the status, in law 1's order, with its reasons, its batch and when a later version became known."""
     by_key, by_similar_key = REASONS[clean.keep]
     outcomes = [
         (F.size("_unreadable") > 0, "rejected", F.concat("_unreadable", "_broken")),
@@ -169,16 +183,19 @@ def _assemble_rows(ranked: DataFrame, cells: dict[str, str], clean: Clean, batch
         status = F.when(holds, F.lit(name)).otherwise(status)
         reasons = F.when(holds, why).otherwise(reasons)
     decided = ranked.withColumns({"status": status, "reasons": reasons, "source_batch": F.lit(batch)})
-    decided = decided.withColumn("superseded_at", F.when(F.col("status") == "superseded", F.col("_superseded_at")))
-    return decided.withColumn("raw", _raw_map(cells, clean)).select(*CLEAN_ROWS.names)
+    return decided.withColumn("superseded_at", F.when(F.col("status") == "superseded", F.col("_superseded_at")))
 
 
-def _raw_map(cells: dict[str, str], clean: Clean) -> Column:
-    """The values as they came, by their names in the file; the whole text under `_torn` for a torn line."""
-    pairs = [part for name, cell in cells.items() for part in (F.lit(name), F.col(cell))]
-    torn = F.create_map(F.lit("_torn"), F.col("_torn"))
-    values = F.when(F.col("_torn").isNotNull(), torn).otherwise(F.create_map(*pairs))
+def _keeps_raw(clean: Clean) -> Column:
+    """True on rows of which `raw` is kept: those that are not clean, and those of which a value was fixed."""
     kept = F.col("status") != "clean"
     for rule in fixing(clean.rules):
         kept = kept | F.col(f"_fixed_{rule.name}")
-    return F.when(kept, values)
+    return kept
+
+
+def _raw_map(cells: dict[str, str]) -> Column:
+    """The values as they came, by their names in the file; the whole text under `_torn` for a torn line."""
+    pairs = [part for name, cell in cells.items() for part in (F.lit(name), F.col(cell))]
+    torn = F.create_map(F.lit("_torn"), F.col("_torn"))
+    return F.when(F.col("_torn").isNotNull(), torn).otherwise(F.create_map(*pairs))

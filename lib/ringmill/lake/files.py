@@ -251,7 +251,7 @@ def _json_keys(path: str, lines: list[str]) -> tuple[str, ...]:
 
 
 def _check_columns(where: str, columns: tuple[str, ...], raw: Raw) -> None:
-    if missing := set(raw.columns.values()) - set(columns):
+    if missing := set(raw.mapped.values()) - set(columns):
         raise InputError.missing_columns(where, missing, columns)
 
 

@@ -8,9 +8,10 @@ from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ringmill.config.columns import types_of
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_ROWS
+from ringmill.contracts import CLEAN_ROWS, clean_rows_table
 from ringmill.errors import InputError
 from ringmill.lake.files import Entry, Source, batch_of, find_source, fingerprint
 from ringmill.pipeline.generate import planted_list
@@ -25,7 +26,24 @@ if TYPE_CHECKING:
 def _configuration(config: Config) -> Mapping[str, Any]:
     # Where the input lies is no part of the key: what it holds is, by its hashes.
     raw = {name: value for name, value in dump(config.raw).items() if name != "path"}
-    return {"raw": raw, "clean": {**dump(config.clean), "fit_before": str(_fit_before(config))}, "zone": config.zone}
+    clean = {**dump(config.clean), "fit_before": str(_fit_before(config))}
+    # Another key gives other hashes: it is another configuration, told by what does not give the key away.
+    if (fingerprint := _key_fingerprint(config)) is not None:
+        clean["personal_key_fingerprint"] = fingerprint
+    return {"raw": raw, "clean": clean, "zone": config.zone}
+
+
+def _key_fingerprint(config: Config) -> str | None:
+    """The fingerprint of the key of personal hashes; None where there is none.
+
+    Raises:
+        ConfigError: the key cannot be read, or is too short.
+    """
+    if (place := config.clean.personal_key) is None:
+        return None
+    from ringmill.clean.keyed import fingerprint_of, read_key
+
+    return fingerprint_of(read_key(place))
 
 
 def _fit_before(config: Config) -> date | None:
@@ -50,7 +68,8 @@ def _references(config: Config) -> dict[str, Source]:
     for rule in config.clean.rules:
         if (other := rule.references) is not None:
             columns = {rule.column: other.column}
-            asked = {"path": other.path, "format": other.format, "delimiter": other.delimiter, "columns": columns}
+            asked: dict[str, Any] = {"path": other.path, "format": other.format, "delimiter": other.delimiter}
+            asked |= {"columns": columns, "extras": {}}
             found[rule.name] = find_source(config.raw.model_copy(update=asked))
     return found
 
@@ -74,10 +93,18 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     lines, seen = with_line_count(raw_lines)
     tables = {name: read_raw(run.spark, other) for name, other in _references(config).items()}
     rows = clean_rows(
-        lines, raw=config.raw, clean=config.clean, zone=config.zone, batch=batch, fitted=fitted, tables=tables
+        lines,
+        raw=config.raw,
+        clean=config.clean,
+        zone=config.zone,
+        batch=batch,
+        fitted=fitted,
+        tables=tables,
+        key_fingerprint=_key_fingerprint(config),
     )
     try:
-        version = run.lake.write(rows, CLEAN_ROWS, run_id=run.run_id)
+        table = clean_rows_table({name: extra.type for name, extra in config.raw.extras.items()})
+        version = run.lake.write(rows, table, run_id=run.run_id)
     except PySparkException as error:
         if (named := blamed(error, config.clean)) is not None:
             raise named from error
@@ -126,7 +153,8 @@ def _fitted(run: Run, raw_lines: DataFrame, step: Step) -> Mapping[str, Any]:
     if rules:
         step.say(f"fitting statistics of {len(rules)} rule(s) on lines known before {day}")
         values = read_values(raw_lines, raw=config.raw, zone=config.zone)
-        new = fitted_of(summarise_statistics(values, rules, known_before).collect(), rules, known_before)
+        found = summarise_statistics(values, rules, known_before).collect()
+        new = fitted_of(found, rules, known_before, types=types_of(config.raw))
     return {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
 
 
