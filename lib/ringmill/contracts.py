@@ -104,7 +104,8 @@ CLEAN_CANCELLATIONS = Table(
         Column(
             "known_at",
             "timestamp",
-            "when both lines were known: the link is seen as of a cutoff where it and cancelled_at lie before",
+            "when both lines, and that the pieces are free, were known: the link is seen as of a cutoff where it and "
+            "cancelled_at lie before, and superseded_at does not; without an order, when the cancellation was known",
             unit="UTC instant",
         ),
         Column(

@@ -60,6 +60,11 @@ def test_an_order_after_the_cancellation_is_none_of_its_and_what_nothing_account
     assert pairs() == []
 
 
+def test_of_two_cancellations_known_at_once_the_one_that_happened_first_chooses_first() -> None:
+    lines = [order("1", 2, 1), cancelled("C", 2, 5, known=9), cancelled("D", 2, 4, known=9)]
+    assert pairs(*lines) == [("D", "1", 2, 9), ("C", None, 2, 9)]
+
+
 def test_law_2_an_order_that_is_known_later_is_linked_when_it_is_known() -> None:
     late = order("1", 2, 1, known=8)
     assert pairs(late, cancelled("C", 2, 5)) == [("C", "1", 2, 8)]
