@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,13 @@ CLEAN_ROWS = Table(
     ),
 )
 
+
+def clean_rows_table(extras: Mapping[str, str]) -> Table:
+    """`CLEAN_ROWS` with the columns of raw.extras behind its own; `extras` holds the type of each."""
+    more = (Column(name, kind, "extra column of the configuration", nullable=True) for name, kind in extras.items())
+    return replace(CLEAN_ROWS, columns=(*CLEAN_ROWS.columns, *more))
+
+
 CLEAN_CANCELLATIONS = Table(
     path="clean/cancellations",
     grain="one row per link from a cancellation line to an order line, and one per cancellation line for pieces "
@@ -115,7 +123,15 @@ CLEAN_CANCELLATIONS = Table(
         Column(
             "known_at",
             "timestamp",
-            "when both lines were known: the link is seen as of a cutoff where it and cancelled_at lie before",
+            "when both lines, and that the pieces are free, were known: the link is seen as of a cutoff where it and "
+            "cancelled_at lie before, and superseded_at does not; without an order, when the cancellation was known",
+            unit="UTC instant",
+        ),
+        Column(
+            "superseded_at",
+            "timestamp",
+            "when a later version of one of the two lines became known, which ended the link; null while it stands",
+            nullable=True,
             unit="UTC instant",
         ),
     ),

@@ -49,6 +49,18 @@ class ConfigError(RingmillError):
         )
 
     @classmethod
+    def unknown_column(cls, key: str, name: str, known: Iterable[str]) -> ConfigError:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        return cls(
+            f"'{key}' names a column that the configuration does not map.",
+            where=key,
+            expected=f"one of the columns in raw.columns and raw.extras: {', '.join(names)}",
+            received=name,
+            todo=f"did you mean '{near[0]}'?" if near else "correct the name, or map the column",
+        )
+
+    @classmethod
     def bad_value(cls, path: str, key: str, expected: str, received: object) -> ConfigError:
         return cls(
             f"The value of '{key}' cannot be used.",

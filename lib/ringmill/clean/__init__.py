@@ -1,5 +1,6 @@
 """Raw lines → typed rows, each with one status and all its reasons."""
 
+from ringmill.clean.cancellations import link_cancellations
 from ringmill.clean.law import check_nothing_lost, with_line_count
 from ringmill.clean.quality import summarise_quality
 from ringmill.clean.rows import clean_rows, read_values
@@ -9,6 +10,7 @@ __all__ = [
     "check_nothing_lost",
     "clean_rows",
     "fitted_of",
+    "link_cancellations",
     "read_values",
     "summarise_quality",
     "summarise_statistics",

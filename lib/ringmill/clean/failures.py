@@ -34,9 +34,13 @@ def _patterns(raw: Raw, clean: Clean) -> Iterator[tuple[str, str, Column]]:
             yield f"clean.rules.{rule.name}.pattern", rule.pattern, F.lit("").rlike(f"^(?:{rule.pattern})$")
     if (codes := clean.non_product_pattern) is not None:
         yield "clean.non_product_pattern", codes, F.lit("").rlike(f"^(?:{codes})$")
-    for form in raw.timestamp_formats:
-        letters = form if isinstance(form, str) else form.format
-        yield "raw.timestamp_formats", letters, F.try_to_timestamp(F.lit("?"), F.lit(letters))
+    formats = {"raw.timestamp_formats": raw.timestamp_formats} | {
+        f"raw.extras.{name}.formats": extra.formats for name, extra in raw.extras.items()
+    }
+    for key, forms in formats.items():
+        for form in forms:
+            letters = form if isinstance(form, str) else form.format
+            yield key, letters, F.try_to_timestamp(F.lit("?"), F.lit(letters))
 
 
 def _problem(spark: SparkSession, columns: list[Column]) -> str | None:
@@ -48,7 +52,11 @@ def _problem(spark: SparkSession, columns: list[Column]) -> str | None:
 
 
 def blamed(error: PySparkException, clean: Clean) -> ConfigError | None:
-    """The error of the condition that Spark could not evaluate on some row; None where it is none of them."""
+    """The error of the condition that Spark could not evaluate on some row; None where it is none of them.
+
+    Spark's sentence may show the value, so it is left out where values are personal.
+    """
+    problem = str(error.getCondition()) if clean.personal else first_line(error)
     conditions = {"clean.cancellation": clean.cancellation} | {
         f"clean.rules.{rule.name}.violated_when": rule.violated_when for rule in clean.rules if rule.violated_when
     }
@@ -56,7 +64,7 @@ def blamed(error: PySparkException, clean: Clean) -> ConfigError | None:
         for key, text in conditions.items():
             if fragment in text:
                 expected = "a condition that can be evaluated on every row (try_divide, try_cast … give null instead)"
-                return ConfigError.bad_value(key, key, expected, f"{text} ({first_line(error)})")
+                return ConfigError.bad_value(key, key, expected, f"{text} ({problem})")
     return None
 
 

@@ -9,7 +9,9 @@ from functools import reduce
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from ringmill.config.models import NumberFormat, Raw, TimestampFormat, has_offset
+from ringmill.config.extras import Extra
+from ringmill.config.formats import NumberFormat, TimestampFormat, has_offset
+from ringmill.config.models import Raw
 from ringmill.config.rules import NUMBERS
 
 Formats = tuple[str | TimestampFormat, ...]
@@ -102,7 +104,31 @@ def typed(texts: Mapping[str, Column], *, raw: Raw, zone: str) -> dict[str, Colu
     for name in ("ordered_at", "known_at"):
         text = texts.get(name)
         columns[name] = missing.cast("timestamp") if text is None else read_instant(text, raw.timestamp_formats, zone)
-    return columns
+    extras = {name: read_extra(texts[name], extra, raw=raw, zone=zone) for name, extra in raw.extras.items()}
+    return columns | extras
+
+
+def read_extra(text: Column, extra: Extra, *, raw: Raw, zone: str) -> Column:
+    """A trimmed text as a value of the extra's type; null where it cannot be read."""
+    match extra.type:
+        case "boolean":
+            word = F.upper(text)
+            truth = F.when(word.isin(*_upper(extra.true)), F.lit(True))
+            return truth.when(word.isin(*_upper(extra.false)), F.lit(False))
+        case "bigint" | "double":
+            number = text if extra.number is None else plain_number(text, extra.number)
+            return read_quantity(number) if extra.type == "bigint" else read_price(number)
+        case "timestamp":
+            return read_instant(text, extra.formats or raw.timestamp_formats, zone)
+        case "date":
+            days = (F.try_to_timestamp(text, F.lit(form)) for form in extra.formats or ("yyyy-MM-dd",))
+            return F.coalesce(*days).cast("date")
+        case _:
+            return text
+
+
+def _upper(words: tuple[str, ...]) -> list[str]:
+    return [word.strip().upper() for word in words]
 
 
 def named(conditions: Mapping[str, Column]) -> Column:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
@@ -12,10 +12,12 @@ from pyspark.sql import functions as F
 from ringmill.clean.fixes import fixing, with_fixes
 from ringmill.clean.identity import identity
 from ringmill.clean.parse import NEEDED, named, trimmed, typed
+from ringmill.clean.personal import keyed_hash, with_protected
 from ringmill.clean.references import with_references
-from ringmill.clean.rules import check_columns, check_conditions, is_product, violated, with_cancellation
+from ringmill.clean.rules import check_conditions, is_product, violated, with_cancellation
 from ringmill.clean.settle import STORED, settle_rows
 from ringmill.clean.statistics import with_statistics
+from ringmill.config.columns import check_columns
 from ringmill.config.models import Clean, Raw
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError
@@ -33,17 +35,28 @@ def clean_rows(
     batch: str | None,
     fitted: Mapping[str, Any] | None = None,
     tables: Mapping[str, DataFrame] | None = None,
+    key_fingerprint: str | None = None,
 ) -> DataFrame:
-    """One raw line → one row of `contracts.CLEAN_ROWS`; no line is added and none is lost (law 1).
+    """One raw line → one row of `contracts.CLEAN_ROWS` with the columns of raw.extras behind its own; no line is added
+    and none is lost (law 1).
 
     The arguments are those of `judge_lines`; how the status is decided, `settle_rows` says.
     """
-    judged = judge_lines(raw_lines, raw=raw, clean=clean, zone=zone, batch=batch, fitted=fitted, tables=tables)
+    judged = judge_lines(
+        raw_lines,
+        raw=raw,
+        clean=clean,
+        zone=zone,
+        batch=batch,
+        fitted=fitted,
+        tables=tables,
+        key_fingerprint=key_fingerprint,
+    )
     rows = settle_rows(judged, clean)
     if raw.batches == "whole":
         # No later batch will be compared with these.
         rows = rows.withColumn("identity", F.lit(None).cast(rows.schema["identity"].dataType))
-    return rows.select(*CLEAN_ROWS.names)
+    return rows.select(*CLEAN_ROWS.names, *raw.extras)
 
 
 def judge_lines(
@@ -55,13 +68,14 @@ def judge_lines(
     batch: str | None,
     fitted: Mapping[str, Any] | None = None,
     tables: Mapping[str, DataFrame] | None = None,
+    key_fingerprint: str | None = None,
 ) -> DataFrame:
     """One raw line → one row with the reasons and flags that its own values give: what `settle_rows` takes.
 
     `raw_lines` holds the source's columns as strings, `source_file`, `_torn` (the text of a line that could not be
     parsed) and, optionally, `_repaired`. `batch` is the name of the batch, or None where each file is one. `fitted`
     holds what `statistics.fitted_of` gave for the rules that need a statistic, `tables` by referential rule the table
-    that it refers to, as texts.
+    that it refers to, as texts; `key_fingerprint` tells workers which key personal hashes are made with.
 
     Raises:
         InputError: a column of raw.columns is not there.
@@ -69,14 +83,20 @@ def judge_lines(
     """
     cells, texts = _cells_and_texts(raw_lines, raw)
     check_columns(raw, clean)
-    lines = _with_identity(_unnamed(raw_lines, cells), cells, texts, raw, clean, zone)
+    hashed = keyed_hash(clean.personal_key, key_fingerprint)
+    lines = _with_identity(_unnamed(raw_lines, cells), cells, texts, raw, clean, zone, hashed)
     values = _with_values(lines, texts, raw, zone)
     fixed = with_fixes(with_statistics(values, clean.rules, fitted or {}), clean.rules)
     derived = {"line_total": F.col("quantity") * F.col("unit_price"), "is_product": is_product(clean)}
     referred = with_references(fixed.withColumns(derived), clean.rules, tables or {})
     rows = with_cancellation(referred, clean)
     check_conditions(rows, clean)
-    return _shaped(_with_reasons(rows, raw, clean), cells, raw, clean, batch)
+    judged = _with_reasons(rows, raw, clean)
+    keeps_raw = _keeps_raw(clean)
+    protected = with_protected(
+        judged, raw=raw, clean=clean, cells=cells, zone=zone, keeps_raw=keeps_raw, fingerprint=key_fingerprint
+    )
+    return _shaped(protected, cells, raw, clean, batch)
 
 
 def read_values(raw_lines: DataFrame, *, raw: Raw, zone: str) -> DataFrame:
@@ -92,11 +112,11 @@ def read_values(raw_lines: DataFrame, *, raw: Raw, zone: str) -> DataFrame:
 
 def _cells_and_texts(raw_lines: DataFrame, raw: Raw) -> tuple[dict[str, str], dict[str, Column]]:
     """The source's columns → our names for their cells; our columns → their trimmed texts."""
-    if missing := set(raw.columns.values()) - set(raw_lines.columns):
+    if missing := set(raw.mapped.values()) - set(raw_lines.columns):
         raise InputError.missing_columns("raw lines", missing, raw_lines.columns)
     names = [name for name in raw_lines.columns if name not in ADDED]
     cells = {name: f"_cell{index}" for index, name in enumerate(names)}
-    return cells, {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.columns.items()}
+    return cells, {ours: trimmed(F.col(cells[theirs])) for ours, theirs in raw.mapped.items()}
 
 
 def _unnamed(raw_lines: DataFrame, cells: dict[str, str]) -> DataFrame:
@@ -128,28 +148,44 @@ def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, zone: 
     rows = rows.withColumns(typed(staged, raw=raw, zone=zone))
     unread = {
         f"_unreadable_{name}": staged[name].isNotNull() & F.col(name).isNull() if name in staged else F.lit(False)
-        for name in NEEDED
+        for name in (*NEEDED, *raw.extras)
     }
     rows = rows.withColumns(unread)
     return rows if "known_at" in texts else rows.withColumn("known_at", F.col("ordered_at"))
 
 
 def _with_identity(
-    lines: DataFrame, cells: Mapping[str, str], texts: Mapping[str, Column], raw: Raw, clean: Clean, zone: str
+    lines: DataFrame,
+    cells: Mapping[str, str],
+    texts: Mapping[str, Column],
+    raw: Raw,
+    clean: Clean,
+    zone: str,
+    hashed: Callable[[Column], Column],
 ) -> DataFrame:
+    """Add `identity`. Where it is kept in the table, a hash that gives personal values away to who tries them all is
+    made of their keyed hashes."""
+    personal = {each.column for each in clean.personal} if raw.batches == "files" else set[str]()
+    hidden = {raw.mapped[name] for name in personal}
     values = typed(texts, raw=raw, zone=zone)
-    compared = identity(
-        {name: F.col(cell) for name, cell in cells.items()} | {"_torn": F.col("_torn")},
-        key={name: _comparable(name, values[name]) for name in clean.key},
-        written={name: F.col(cells[raw.columns[name]]) for name in clean.key},
+    compared = {name: _comparable(name, values[name]) for name in clean.key}
+    all_cells = {name: F.col(cell) for name, cell in cells.items()}
+    shown = {name: hashed(cell) if name in hidden else cell for name, cell in all_cells.items()}
+    torn = hashed(F.col("_torn")) if personal else F.col("_torn")
+    compared_by = identity(
+        shown | {"_torn": torn},
+        key={name: hashed(value) if name in personal else value for name, value in compared.items()},
+        written={name: shown[raw.columns[name]] for name in clean.key},
     )
-    return lines.withColumn("identity", compared)
+    return lines.withColumn("identity", compared_by)
 
 
 def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
     """Add `reasons`, `flags`, and `status`: 'rejected' for a line that could not be read, else null."""
     torn = F.col("_torn").isNotNull()
-    unreadable = {"torn_line": torn} | {f"unreadable_{name}": F.col(f"_unreadable_{name}") for name in NEEDED}
+    unread = {name: F.col(f"_unreadable_{name}") for name in (*NEEDED, *raw.extras)}
+    tolerated = {name for name, extra in raw.extras.items() if extra.unreadable == "flag"}
+    unreadable = {"torn_line": torn} | {f"unreadable_{name}": unread[name] for name in unread if name not in tolerated}
     lacking = {f"missing_{name}": F.col(name).isNull() & ~F.col(f"_unreadable_{name}") for name in NEEDED}
     if "known_at" not in raw.columns:
         del lacking["missing_known_at"]
@@ -160,14 +196,15 @@ def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
         for rule in rules
         if rule.action != "reject"
     }
+    own = {f"unreadable_{name}": unread[name] for name in unread if name in tolerated} | _own_flags(clean)
     # Nothing can be said of the values of a line that could not be parsed.
     reasons = unreadable | {name: ~torn & broken for name, broken in rejecting.items()}
-    unread = reduce(lambda one, other: one | other, unreadable.values())
+    refused = reduce(lambda one, other: one | other, unreadable.values())
     return rows.withColumns(
         {
             "reasons": named(reasons),
-            "flags": named({name: ~torn & broken for name, broken in (flagging | _own_flags(clean)).items()}),
-            "status": F.when(unread, F.lit("rejected")),
+            "flags": named({name: ~torn & broken for name, broken in (flagging | own).items()}),
+            "status": F.when(refused, F.lit("rejected")),
         }
     )
 
@@ -183,32 +220,33 @@ def _own_flags(clean: Clean) -> dict[str, Column]:
 
 def _shaped(rows: DataFrame, cells: Mapping[str, str], raw: Raw, clean: Clean, batch: str | None) -> DataFrame:
     """The contract's columns, before other rows are looked at."""
-    mapped = set(raw.columns.values())
+    mapped = set(raw.mapped.values())
     unmapped = {name: cell for name, cell in cells.items() if name not in mapped}
     nothing = F.lit(None)
     added = {
         "source_batch": F.col("source_file") if batch is None else F.lit(batch),
         "status_batch": nothing.cast("string"),
         "superseded_at": nothing.cast("timestamp"),
-        "raw": _raw_map(cells, clean),
+        "raw": F.when(_keeps_raw(clean), _raw_map(cells)),
         "others": _texts_by_name(unmapped) if raw.drift.new == "add" else nothing.cast(TEXTS_BY_NAME),
         "_stored": nothing.cast(STORED),
         "_shares": nothing.cast("array<string>"),
     }
-    return rows.withColumns(added).select(*CLEAN_ROWS.names, "_stored", "_shares")
+    return rows.withColumns(added).select(*CLEAN_ROWS.names, *raw.extras, "_stored", "_shares")
 
 
-def _raw_map(cells: Mapping[str, str], clean: Clean) -> Column:
-    """The values as they came, by their names in the file; the whole text under `_torn` for a torn line.
-
-    Kept where the row's own values give a reason or were fixed: that does not depend on other rows.
-    """
-    torn = F.create_map(F.lit("_torn"), F.col("_torn"))
-    values = F.when(F.col("_torn").isNotNull(), torn).otherwise(_texts_by_name(cells))
+def _keeps_raw(clean: Clean) -> Column:
+    """True where the row's own values give a reason or were fixed: that does not depend on other rows."""
     kept = F.size("reasons") > 0
     for rule in fixing(clean.rules):
         kept = kept | F.col(f"_fixed_{rule.name}")
-    return F.when(kept, values)
+    return kept
+
+
+def _raw_map(cells: Mapping[str, str]) -> Column:
+    """The values as they came, by their names in the file; the whole text under `_torn` for a torn line."""
+    torn = F.create_map(F.lit("_torn"), F.col("_torn"))
+    return F.when(F.col("_torn").isNotNull(), torn).otherwise(_texts_by_name(cells))
 
 
 def _texts_by_name(cells: Mapping[str, str]) -> Column:

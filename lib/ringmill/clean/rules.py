@@ -9,11 +9,11 @@ from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.clean.parse import NEEDED
+from ringmill.clean.parse import TEXTS
 from ringmill.clean.references import unknown
 from ringmill.clean.texts import normalised
-from ringmill.config.models import Clean, Raw
-from ringmill.config.rules import NUMBERS, Rule
+from ringmill.config.models import Clean
+from ringmill.config.rules import Rule
 from ringmill.errors import ConfigError
 
 
@@ -26,7 +26,7 @@ def violated(rule: Rule) -> Column:
         return _true(F.expr(rule.violated_when))
     value = F.col(str(rule.column))
     if rule.required:
-        return value.isNull() & ~F.col(f"_unreadable_{rule.column}") if rule.column in NEEDED else value.isNull()
+        return value.isNull() if rule.column in TEXTS else value.isNull() & ~F.col(f"_unreadable_{rule.column}")
     if rule.pattern is not None:
         return _true(~value.rlike(f"^(?:{rule.pattern})$"))
     if rule.allowed:
@@ -70,19 +70,6 @@ def with_cancellation(rows: DataFrame, clean: Clean) -> DataFrame:
     return rows.withColumn("is_cancellation", _true(F.expr(clean.cancellation)))
 
 
-def check_columns(raw: Raw, clean: Clean) -> None:
-    """Check what needs no frame.
-
-    Raises:
-        ConfigError: a rule or the key uses a column that raw.columns does not map; a bound is set on a column that is
-            no number.
-    """
-    for rule in clean.rules:
-        _check_column(rule, raw)
-    if unmapped := [name for name in clean.key if name not in raw.columns]:
-        raise ConfigError.bad_value("clean.key", "clean.key", _one_of(raw), ", ".join(unmapped))
-
-
 def check_conditions(rows: DataFrame, clean: Clean) -> None:
     """Resolve every expression against the typed columns; no job runs.
 
@@ -92,17 +79,6 @@ def check_conditions(rows: DataFrame, clean: Clean) -> None:
     for rule in clean.rules:
         if rule.violated_when is not None:
             _check_condition(rows, f"clean.rules.{rule.name}.violated_when", rule.violated_when)
-
-
-def _check_column(rule: Rule, raw: Raw) -> None:
-    key = f"clean.rules.{rule.name}"
-    if rule.column is not None and rule.column not in raw.columns and rule.column != "known_at":
-        raise ConfigError.bad_value(key, f"{key}.column", _one_of(raw), rule.column)
-    for name in rule.group:
-        if name not in raw.columns:
-            raise ConfigError.bad_value(key, f"{key}.group", _one_of(raw), name)
-    if rule.is_bound and rule.column not in NUMBERS:
-        raise ConfigError.bad_value(key, f"{key}.column", f"a bound on one of {', '.join(NUMBERS)}", rule.column)
 
 
 def _check_condition(rows: DataFrame, key: str, text: str) -> None:
@@ -118,10 +94,6 @@ def _check_condition(rows: DataFrame, key: str, text: str) -> None:
 
 def _condition(rows: DataFrame) -> str:
     return "a condition in Spark SQL over " + ", ".join(name for name in rows.columns if not name.startswith("_"))
-
-
-def _one_of(raw: Raw) -> str:
-    return "one of the columns in raw.columns: " + ", ".join(sorted(raw.columns))
 
 
 def _true(condition: Column) -> Column:

@@ -13,14 +13,11 @@ from ringmill.clean.duplicates import (
     with_standing,
     without_standing,
 )
-from ringmill.clean.parse import NEEDED
 from ringmill.config.models import Clean
 from ringmill.config.rules import Rule
 
 OUTCOME = ("status", "reasons", "flags", "superseded_at", "status_batch")
 STORED = "struct<status:string,reasons:array<string>,flags:array<string>,superseded_at:timestamp,status_batch:string>"
-# Reasons for which nothing can be said of a line; decided before copies are.
-UNREADABLE = ("torn_line", *(f"unreadable_{name}" for name in NEEDED))
 
 
 def settle_rows(judged: DataFrame, clean: Clean) -> DataFrame:
@@ -55,6 +52,11 @@ def settle_rows(judged: DataFrame, clean: Clean) -> DataFrame:
     return settled.withColumn("_changed", F.col("_new") | ~outcome().eqNullSafe(F.col("_stored")))
 
 
+def is_unreadable() -> Column:
+    """Whether a row has a reason for which nothing can be said of its line; it is decided before copies are."""
+    return F.exists("reasons", lambda name: (name == "torn_line") | name.startswith("unreadable_"))
+
+
 def outcome() -> Column:
     """What other rows can change of a row."""
     return F.struct(*OUTCOME)
@@ -67,8 +69,7 @@ def unsettled(stored: DataFrame, clean: Clean) -> DataFrame:
     own = F.array_except("reasons", names)
     kept = F.array_except("flags", F.array(*map(F.lit, unique)).cast("array<string>"))
     rows = stored.withColumn("_stored", outcome()).withColumns({"reasons": own, "flags": kept})
-    unread = F.arrays_overlap("reasons", F.array(*map(F.lit, UNREADABLE)))
-    return rows.withColumn("status", F.when(unread, F.lit("rejected")))
+    return rows.withColumn("status", F.when(is_unreadable(), F.lit("rejected")))
 
 
 def _stored_before(name: str, unique: list[Rule]) -> Column:

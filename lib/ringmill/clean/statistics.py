@@ -16,12 +16,11 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from ringmill.config.models import Clean
-from ringmill.config.rules import Outlier, Rule
+from ringmill.config.rules import OWN_TYPES, Outlier, Rule
 from ringmill.errors import ConfigError
 
 # A group is a row in the ledger's detail and in a broadcast table: this many are some megabytes.
 MOST_GROUPS = 100_000
-TYPES = {"quantity": "bigint", "unit_price": "double"}
 
 
 def definition_of(rule: Rule, known_before: datetime | None) -> dict[str, Any]:
@@ -64,8 +63,16 @@ def summarise_statistics(lines: DataFrame, rules: Sequence[Rule], known_before: 
     )
 
 
-def fitted_of(found: Sequence[Row], rules: Sequence[Rule], known_before: datetime | None) -> dict[str, Any]:
+def fitted_of(
+    found: Sequence[Row],
+    rules: Sequence[Rule],
+    known_before: datetime | None,
+    *,
+    types: Mapping[str, str] = OWN_TYPES,
+) -> dict[str, Any]:
     """Collected rows of `summarise_statistics` → by rule its definition and its groups' values, as plain JSON values.
+
+    `types` holds the columns' types, of which extras have their own.
 
     Raises:
         ConfigError: a rule has too many groups to keep.
@@ -77,7 +84,7 @@ def fitted_of(found: Sequence[Row], rules: Sequence[Rule], known_before: datetim
         if len(of_rule) > MOST_GROUPS:
             key = f"clean.rules.{rule.name}.group"
             raise ConfigError.bad_value(key, key, f"at most {MOST_GROUPS:,} groups", f"{len(of_rule):,} groups")
-        groups = [[list(row["_group"]), _plain(rule, row[rule.name])] for row in of_rule]
+        groups = [[list(row["_group"]), _plain(rule, row[rule.name], types[str(rule.column)])] for row in of_rule]
         fitted[rule.name] = {"definition": definition_of(rule, known_before), "groups": sorted(groups, key=repr)}
     return fitted
 
@@ -88,16 +95,17 @@ def with_statistics(rows: DataFrame, rules: Iterable[Rule], fitted: Mapping[str,
     A statistic of all lines is a constant in the plan; all rules with the same group columns share one broadcast join.
     """
     needed = [rule for rule in rules if rule.is_fitted]
+    kinds = dict(rows.dtypes)
     for group in _sets(needed):
         of_group = [rule for rule in needed if rule.group == group]
         values = {rule.name: _by_group(fitted[rule.name]["groups"]) for rule in of_group}
         if not group:
             rows = rows.withColumns(
-                {f"_fit_{rule.name}": _constant(rule, values[rule.name].get(())) for rule in of_group}
+                {f"_fit_{rule.name}": _constant(values[rule.name].get(()), _type(rule, kinds)) for rule in of_group}
             )
             continue
         keys = sorted({of for by_group in values.values() for of in by_group}, key=repr)
-        schema = ", ".join(["_group array<string>", *(f"_fit_{rule.name} {_type(rule)}" for rule in of_group)])
+        schema = ", ".join(["_group array<string>", *(f"_fit_{rule.name} {_type(rule, kinds)}" for rule in of_group)])
         table = [(list(of), *(values[rule.name].get(of) for rule in of_group)) for of in keys]
         kept = F.broadcast(rows.sparkSession.createDataFrame(table, schema))
         rows = rows.withColumn("_group", _group(group)).join(kept, "_group", "left").drop("_group")
@@ -113,10 +121,8 @@ def _group(columns: Sequence[str]) -> Column:
     return F.array(*(F.col(name).cast("string") for name in columns)).cast("array<string>")
 
 
-def _type(rule: Rule) -> str:
-    if rule.outlier is not None:
-        return "array<double>"
-    return TYPES.get(str(rule.column), "string")
+def _type(rule: Rule, kinds: Mapping[str, str]) -> str:
+    return "array<double>" if rule.outlier is not None else kinds[str(rule.column)]
 
 
 def _by_group(groups: Sequence[Any]) -> dict[tuple[str | None, ...], Any]:
@@ -124,9 +130,9 @@ def _by_group(groups: Sequence[Any]) -> dict[tuple[str | None, ...], Any]:
     return {tuple(of): list(map(float, value)) if isinstance(value, list) else value for of, value in groups}
 
 
-def _constant(rule: Rule, value: Any) -> Column:
+def _constant(value: Any, kind: str) -> Column:
     column = F.array(*map(F.lit, value)) if isinstance(value, list) else F.lit(value)
-    return column.cast(_type(rule))
+    return column.cast(kind)
 
 
 def _statistic(rule: Rule, value: Column) -> Column:
@@ -157,16 +163,20 @@ def _shares(outlier: Outlier) -> tuple[float, float]:
     return (0.25, 0.75) if outlier.by == "iqr" else (outlier.low, outlier.high)
 
 
-def _plain(rule: Rule, value: Any) -> Any:
-    """Whole pieces, halves up; prices to four decimals, as money is summed; an outlier's bounds, or None."""
+def _plain(rule: Rule, value: Any, kind: str) -> Any:
+    """Whole numbers where the column has them, halves up; prices to four decimals, as money is summed; others to the
+    twelve digits that do not depend on the order of summing; an outlier's bounds, or None.
+    """
     if rule.outlier is not None:
-        return _bounds(rule, rule.outlier, value)
+        return _bounds(rule.outlier, value, kind)
     if value is None or isinstance(value, str):
         return value
-    return math.floor(value + 0.5) if rule.column == "quantity" else round(value, 4)
+    if kind == "bigint":
+        return math.floor(value + 0.5)
+    return round(value, 4) if rule.column == "unit_price" else float(f"{value:.12g}")
 
 
-def _bounds(rule: Rule, outlier: Outlier, figures: Sequence[float | None] | None) -> list[float] | None:
+def _bounds(outlier: Outlier, figures: Sequence[float | None] | None, kind: str) -> list[float] | None:
     one, other = figures or (None, None)
     if one is None or other is None:
         return None
@@ -180,4 +190,4 @@ def _bounds(rule: Rule, outlier: Outlier, figures: Sequence[float | None] | None
         reach = (1.5 if outlier.factor is None else outlier.factor) * spread if outlier.by == "iqr" else 0.0
         low, high = one - reach, other + reach
     # Between two whole numbers a bound would make each of them an outlier, or be no value to clip to.
-    return [math.floor(low), math.ceil(high)] if rule.column == "quantity" else [low, high]
+    return [math.floor(low), math.ceil(high)] if kind == "bigint" else [low, high]

@@ -75,7 +75,8 @@ def _fill_in_warehouse(tree: dict[str, Any]) -> None:
 
 
 def _named(path: str, error: ValidationError) -> ConfigError:
-    first = error.errors()[0]
+    # A key that is misspelt is missing too: its wrong name says more.
+    first = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
     steps = [step for step in first["loc"] if step != "[key]"]
     key = ".".join(str(step) for step in steps)
     if first["type"] == "extra_forbidden":
@@ -90,7 +91,7 @@ def _keys_at(steps: Iterable[str | int]) -> list[str]:
     """The names a section may hold, found by walking the models along `steps`."""
     model: type[BaseModel] = Config
     for step in steps:
-        if isinstance(step, int):
+        if step not in model.model_fields:  # a place in a list, or a name that the file chose
             continue
         model = _section_in(model.model_fields[step].annotation) or model
     return list(model.model_fields)

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import date
-from typing import Annotated, Literal
-from zoneinfo import available_timezones
+from typing import Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from ringmill.config.rules import OrderColumn, Rule, Section
-
-
-def _known_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError("an IANA time zone such as Europe/London")
-    return name
-
-
-_OFFSET = re.compile(r"[XxZOVz]")
-_QUOTED = re.compile(r"'[^']*'")
-
-
-def has_offset(form: str) -> bool:
-    """Whether a Java date format writes an offset or a zone, so that what it reads is an instant."""
-    return _OFFSET.search(_QUOTED.sub("", form)) is not None
-
-
-Zone = Annotated[str, AfterValidator(_known_zone)]
+from ringmill.config.columns import check_columns
+from ringmill.config.extras import Extra
+from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
+from ringmill.config.personal import Personal, PersonalKey
+from ringmill.config.rules import NAME, OrderColumn, Rule, Section
+from ringmill.contracts import CLEAN_ROWS
 
 
 class Generate(Section):
@@ -38,38 +24,6 @@ class Generate(Section):
     days: int = Field(540, ge=1)
     start: date = date(2024, 1, 1)
     defect_share: float = Field(0.01, ge=0, le=0.2, description="share of lines that each kind of defect touches")
-
-
-class NumberFormat(Section):
-    """How a column writes its numbers. What is not written so cannot be read; nothing is guessed.
-
-    Thousands separators may be left out, but where one stands, three digits follow each.
-    """
-
-    decimal: Literal[".", ","] = "."
-    thousands: Literal["", ",", ".", "'", " "] = Field("", description="a space means the no-break ones too")
-    currency: tuple[str, ...] = Field((), description="signs or codes that may stand before or behind the number")
-
-    @model_validator(mode="after")
-    def _apart(self) -> NumberFormat:
-        if self.decimal == self.thousands:
-            raise ValueError("a decimal sign that is not the thousands separator too")
-        if not all(sign.strip() for sign in self.currency):
-            raise ValueError("currency signs that are not empty")
-        return self
-
-
-class TimestampFormat(Section):
-    """A format of local times in a zone of its own."""
-
-    format: str
-    zone: Zone
-
-    @model_validator(mode="after")
-    def _is_local(self) -> TimestampFormat:
-        if has_offset(self.format):
-            raise ValueError(f"a zone for a format of local times; '{self.format}' has an offset of its own")
-        return self
 
 
 class Drift(Section):
@@ -92,6 +46,9 @@ class Raw(Section):
     columns: dict[OrderColumn, str] = Field(description="our name: the name in the files")
     number_formats: dict[Literal["quantity", "unit_price"], NumberFormat] = Field(
         default_factory=dict, description="by our name; default: digits with a decimal point"
+    )
+    extras: dict[str, Extra] = Field(
+        default_factory=dict, description="columns beyond ours, by the names that clean/rows and rules give them"
     )
     timestamp_formats: tuple[str | TimestampFormat, ...] = (
         "yyyy-MM-dd HH:mm:ss",
@@ -119,7 +76,17 @@ class Raw(Section):
         needed = {"order_id", "product_id", "quantity", "unit_price", "customer_id", "ordered_at"}
         if absent := sorted(needed - set(self.columns)):
             raise ValueError(f"raw.columns with an entry for {', '.join(absent)}")
+        if taken := sorted(name for name in self.extras if name in CLEAN_ROWS.names):
+            raise ValueError(f"raw.extras with names that clean/rows has not, unlike {', '.join(taken)}")
+        if bad := [name for name in self.extras if not re.fullmatch(NAME, name)]:
+            raise ValueError(f"raw.extras with names of lower-case letters, digits and _, unlike {bad[0]!r}")
         return self
+
+    @property
+    def mapped(self) -> dict[str, str]:
+        """Our name: the name in the files; extras too."""
+        own: dict[str, str] = {str(name): column for name, column in self.columns.items()}
+        return own | {name: extra.column for name, extra in self.extras.items()}
 
 
 class Clean(Section):
@@ -140,6 +107,13 @@ class Clean(Section):
         description="share of lines that are torn, or hold text for a number or date, above which the batch is refused",
     )
     rules: tuple[Rule, ...] = ()
+    match_cancellations: bool = Field(
+        True,
+        description="link each cancellation to the orders whose pieces it takes back (clean/cancellations); one more "
+        "pass over the written rows, about half of what cleaning them costs where cancellations are 2 % of the lines",
+    )
+    personal: tuple[Personal, ...] = Field((), description="columns with personal data, and what becomes of them")
+    personal_key: PersonalKey | None = Field(None, description="where the key of hashes lies")
     refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
     fit_before: date | None = Field(
         None, description="statistics see lines known before it alone; default: the first of features.train_cutoffs"
@@ -256,3 +230,8 @@ class Config(Section):
     score: Score = Score()
     report: Report = Report()
     spark: SparkSection = SparkSection()
+
+    @model_validator(mode="after")
+    def _columns_are_there(self) -> Config:
+        check_columns(self.raw, self.clean)
+        return self

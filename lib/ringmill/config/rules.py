@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,8 +20,33 @@ OrderColumn = Literal[
     "known_at",
 ]
 TextStep = Literal["whitespace", "nfc", "nfkc", "html", "lower", "upper", "punctuation", "stop_words"]
+NAME = "^[a-z][a-z0-9_]*$"
 NUMBERS = ("quantity", "unit_price")
 INSTANTS = ("ordered_at", "known_at")
+NUMBER_TYPES = ("bigint", "double")
+INSTANT_TYPES = ("timestamp", "date")
+OWN_TYPES = (
+    dict.fromkeys(get_args(OrderColumn), "string")
+    | {"quantity": "bigint", "unit_price": "double"}
+    | dict.fromkeys(INSTANTS, "timestamp")
+)
+# By type of a column what a constant for it is, and how it is called.
+CONSTANTS: dict[str, tuple[tuple[type, ...], str]] = {
+    "bigint": ((int,), "a whole number"),
+    "double": ((int, float), "a number"),
+    "string": ((str,), "a text"),
+    "boolean": ((bool,), "true or false"),
+}
+
+# Reasons that cleaning gives without a rule.
+RESERVED = (
+    "torn_line",
+    "exact_duplicate",
+    "key_duplicate",
+    "similar_key_duplicate",
+    "superseded_by_key",
+    "superseded_by_similar_key",
+)
 
 
 class Section(BaseModel):
@@ -79,13 +104,14 @@ class Rule(Section):
     its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
     set, pattern or length becomes `constant`, and a text what the steps of `text` make of it, in their order:
     `whitespace` (one space for any run, none at the ends), `nfc` and `nfkc` (Unicode normal forms), `html` (entities),
-    `lower`, `upper`, `punctuation` (a space for each run), `stop_words` (those of the rule, whole words). Fixes come
-    before all other rules, in their order, and those judge the fixed values.
+    `lower`, `upper`, `punctuation` (a space for each run), `stop_words` (those of the rule, whole words). `fill:
+    forward` takes the value of the line of the `group` that became known last before it, if one has a value. Fixes come
+    before all other rules, in their order (forward fills after the others), and those judge the fixed values.
     """
 
-    name: str = Field(pattern="^[a-z][a-z0-9_]*$")
+    name: str = Field(pattern=NAME)
     action: Action = "reject"
-    column: OrderColumn | None = None
+    column: str | None = Field(None, description="one of ours that is mapped, or one of raw.extras")
     required: bool = False
     minimum: float | None = None
     maximum: float | None = None
@@ -98,13 +124,15 @@ class Rule(Section):
     text: tuple[TextStep, ...] = ()
     stop_words: tuple[str, ...] = ()
     references: Reference | None = None
-    unique: tuple[OrderColumn, ...] = ()
+    unique: tuple[str, ...] = ()
     violated_when: str | None = None
-    constant: int | float | str | None = None
-    fill: Literal["mean", "median", "mode"] | None = Field(
-        None, description="fitted once per table and kept: 'mean' and 'median' of numbers, 'mode' of numbers and texts"
+    constant: bool | int | float | str | None = None
+    fill: Literal["mean", "median", "mode", "forward"] | None = Field(
+        None,
+        description="'mean' and 'median' of numbers, 'mode' of numbers and texts: fitted once per table and kept; "
+        "'forward': the last value before it in its group",
     )
-    group: tuple[OrderColumn, ...] = Field((), description="columns whose values have a statistic each")
+    group: tuple[str, ...] = Field((), description="columns whose values have a statistic, or a last value, each")
 
     @property
     def is_bound(self) -> bool:
@@ -117,7 +145,21 @@ class Rule(Section):
     @property
     def is_fitted(self) -> bool:
         """Whether the rule needs a statistic of a batch's values."""
-        return self.fill is not None or self.outlier is not None
+        return self.fill in ("mean", "median", "mode") or self.outlier is not None
+
+    @property
+    def is_order_free(self) -> bool:
+        """Whether what a rule makes of a row is the same whichever batch the row and others came in.
+
+        A forward fill takes its value from other rows: one that arrives later, with an earlier known time, changes it.
+        """
+        return self.fill != "forward"
+
+    @model_validator(mode="after")
+    def _name_of_its_own(self) -> Rule:
+        if self.name in RESERVED or self.name.startswith("unreadable_"):
+            raise ValueError(f"rules with names that are no reasons of Ringmill's own, unlike '{self.name}'")
+        return self
 
     @model_validator(mode="after")
     def _one_check(self) -> Rule:
@@ -146,24 +188,25 @@ class Rule(Section):
         given = (self.constant is not None) + (self.fill is not None)
         if self.action != "fix" and given:
             raise ValueError(f"rule '{self.name}' with action: fix, which alone uses 'constant' and 'fill'")
-        if self.group and not self.is_fitted:
+        if self.group and not self.is_fitted and self.fill != "forward":
             raise ValueError(f"rule '{self.name}' with a statistic for its group")
-        if (self.text or self.has_length or self.references is not None) and self.column in (*NUMBERS, *INSTANTS):
-            raise ValueError(f"rule '{self.name}': 'text', lengths and 'references' on a column of texts")
+        if self.fill == "forward" and not self.group:
+            raise ValueError(f"rule '{self.name}': 'fill: forward' with the 'group' whose last value is taken")
         if ("stop_words" in self.text) != bool(self.stop_words):
             raise ValueError(f"rule '{self.name}': the step 'stop_words' and a list of that name, or neither")
-        if self.outlier is not None and self.column not in NUMBERS:
-            raise ValueError(f"rule '{self.name}': 'outlier' on one of {', '.join(NUMBERS)}")
         if self.column in self.group:
             raise ValueError(f"rule '{self.name}' with a group of other columns than its own")
         if self.action == "fix":
             self._check_fix(given)
+        # The types of other columns stand in raw.extras: the whole configuration checks those.
+        if self.column in OWN_TYPES:
+            check_type(self, OWN_TYPES[str(self.column)])
         return self
 
     def _check_fix(self, given: int) -> None:
         if self.references is not None or self.unique:
             raise ValueError(f"rule '{self.name}': 'references' and 'unique' with action reject or flag")
-        if self.column is None or self.column in INSTANTS:
+        if self.column is None:
             raise ValueError(f"rule '{self.name}': action 'fix' on a column of numbers or texts")
         is_complete = self.is_bound or self.outlier is not None or bool(self.text)
         if given != (0 if is_complete else 1):
@@ -171,13 +214,33 @@ class Rule(Section):
             raise ValueError(f"rule '{self.name}': action 'fix' with {needs}")
         if self.fill is not None and not self.required:
             raise ValueError(f"rule '{self.name}': 'fill' with 'required: true'")
-        if self.fill in ("mean", "median") and self.column not in NUMBERS:
-            raise ValueError(f"rule '{self.name}': 'fill: {self.fill}' on one of {', '.join(NUMBERS)}")
-        if self.constant is not None:
-            self._check_constant(self.constant)
 
-    def _check_constant(self, constant: int | float | str) -> None:
-        kinds = {"quantity": (int,), "unit_price": (int, float)}.get(str(self.column), (str,))
-        if not isinstance(constant, kinds):
-            names = " or ".join({int: "a whole number", float: "a number", str: "a text"}[kind] for kind in kinds)
-            raise ValueError(f"rule '{self.name}': a constant that is {names}, as {self.column} is")
+
+def check_type(rule: Rule, kind: str) -> None:
+    """Check that the rule fits the type of its column.
+
+    Raises:
+        ValueError: it does not; the text says what would.
+    """
+    name, is_number = f"rule '{rule.name}'", kind in NUMBER_TYPES
+    if (rule.text or rule.has_length or rule.references is not None) and kind != "string":
+        raise ValueError(f"{name}: 'text', lengths and 'references' on a column of texts")
+    if (
+        (rule.pattern is not None or rule.allowed or rule.forbidden)
+        and kind != "string"
+        and rule.column not in OWN_TYPES
+    ):
+        raise ValueError(f"{name}: 'pattern', 'allowed' and 'forbidden' on a column of texts")
+    if rule.outlier is not None and not is_number:
+        raise ValueError(f"{name}: 'outlier' on one of {', '.join(NUMBERS)} or an extra that is a number")
+    if rule.action == "fix" and kind in INSTANT_TYPES:
+        raise ValueError(f"{name}: action 'fix' on a column of numbers or texts, or of truth values")
+    if rule.fill in ("mean", "median") and not is_number:
+        raise ValueError(f"{name}: 'fill: {rule.fill}' on one of {', '.join(NUMBERS)} or an extra that is a number")
+    if rule.fill == "mode" and kind == "boolean":
+        raise ValueError(f"{name}: 'fill: mode' on a column of numbers or texts")
+    if rule.constant is not None:
+        kinds, called = CONSTANTS[kind]
+        is_truth = isinstance(rule.constant, bool)
+        if not isinstance(rule.constant, kinds) or (is_truth and kind != "boolean"):
+            raise ValueError(f"{name}: a constant that is {called}, as {rule.column} is")

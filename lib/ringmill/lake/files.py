@@ -232,7 +232,7 @@ def _format_of(found: list[fs.FileInfo], raw: Raw) -> str:
 
 
 def _check_columns(where: str, columns: tuple[str, ...], raw: Raw) -> None:
-    if missing := set(raw.columns.values()) - set(columns):
+    if missing := set(raw.mapped.values()) - set(columns):
         raise InputError.missing_columns(where, missing, columns)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ringmill.clean.law import MOST_FILES_APART, check_batches, with_line_count
-from ringmill.contracts import CLEAN_ROWS, STATUSES
+from ringmill.contracts import CLEAN_ROWS, STATUSES, clean_rows_table
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.stage import Run
 
@@ -25,6 +25,7 @@ def write_batches(
     batch: str | None,
     fitted: Mapping[str, Any],
     tables: Mapping[str, DataFrame],
+    key_fingerprint: str | None,
     base: Entry | None,
 ) -> tuple[int, dict[str, int]]:
     """Clean `raw_lines` into one commit; returns its version and the lines that were read, by batch.
@@ -41,22 +42,22 @@ def write_batches(
     names = [file.name for file in source.files] if batch is None else []
     apart = names if len(names) <= MOST_FILES_APART else []
     lines, seen = with_line_count(raw_lines, apart)
+    table = clean_rows_table({name: extra.type for name, extra in config.raw.extras.items()})
     settings: dict[str, Any] = {"raw": config.raw, "clean": config.clean, "zone": config.zone, "batch": batch}
+    settings |= {"fitted": fitted, "tables": tables, "key_fingerprint": key_fingerprint}
     if base is None:
-        rows = clean_rows(lines, **settings, fitted=fitted, tables=tables)
-        version = run.lake.write(rows, CLEAN_ROWS, run_id=run.run_id)
+        rows = clean_rows(lines, **settings)
+        version = run.lake.write(rows, table, run_id=run.run_id)
     else:
         at = base.outputs[CLEAN_ROWS.path]
         published = run.lake.read(spark, CLEAN_ROWS.path, at)
         # Read once: the rows are needed to find what they touch, and to be written.
-        judged = judge_lines(lines, **settings, fitted=fitted, tables=tables).persist()
+        judged = judge_lines(lines, **settings).persist()
         try:
             judged.count()
             touched = touched_rows(published, judged, config.clean)
             settled = settle_rows(judged.unionByName(touched), config.clean)
-            version = run.lake.merge(
-                settled.where("_changed"), CLEAN_ROWS, on=IDENTIFIED_BY, base=at, run_id=run.run_id
-            )
+            version = run.lake.merge(settled.where("_changed"), table, on=IDENTIFIED_BY, base=at, run_id=run.run_id)
         finally:
             judged.unpersist()
     found = seen.get

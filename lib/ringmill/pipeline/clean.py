@@ -8,9 +8,10 @@ from dataclasses import asdict
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from ringmill.config.columns import types_of
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_ROWS, STATUSES
+from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, STATUSES
 from ringmill.errors import InputError
 from ringmill.lake.drift import told
 from ringmill.lake.files import Source, batch_of, find_source, fingerprint
@@ -31,7 +32,24 @@ def _configuration(config: Config) -> Mapping[str, Any]:
     # Where the input lies is no part of the key: what it holds is, by its hashes. So is what was passed over.
     unkeyed = ("path", "changed_files", "bad_files")
     raw = {name: value for name, value in dump(config.raw).items() if name not in unkeyed}
-    return {"raw": raw, "clean": {**dump(config.clean), "fit_before": str(_fit_before(config))}, "zone": config.zone}
+    clean = {**dump(config.clean), "fit_before": str(_fit_before(config))}
+    # Another key gives other hashes: it is another configuration, told by what does not give the key away.
+    if (fingerprint := _key_fingerprint(config)) is not None:
+        clean["personal_key_fingerprint"] = fingerprint
+    return {"raw": raw, "clean": clean, "zone": config.zone}
+
+
+def _key_fingerprint(config: Config) -> str | None:
+    """The fingerprint of the key of personal hashes; None where there is none.
+
+    Raises:
+        ConfigError: the key cannot be read, or is too short.
+    """
+    if (place := config.clean.personal_key) is None:
+        return None
+    from ringmill.clean.keyed import fingerprint_of, read_key
+
+    return fingerprint_of(read_key(place))
 
 
 def _fit_before(config: Config) -> date | None:
@@ -68,7 +86,8 @@ def _references(config: Config) -> dict[str, Source]:
     for rule in config.clean.rules:
         if (other := rule.references) is not None:
             columns = {rule.column: other.column}
-            asked = {"path": other.path, "format": other.format, "delimiter": other.delimiter, "columns": columns}
+            asked: dict[str, Any] = {"path": other.path, "format": other.format, "delimiter": other.delimiter}
+            asked |= {"columns": columns, "extras": {}}
             found[rule.name] = find_source(config.raw.model_copy(update=asked))
     return found
 
@@ -103,6 +122,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 
 def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
+    from ringmill.clean.cancellations import link_cancellations
     from ringmill.clean.failures import check_patterns
     from ringmill.clean.quality import summarise_quality
     from ringmill.lake.raw import read_raw
@@ -121,7 +141,16 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
         raw_lines = read_raw(run.spark, source)
         fitted = _fitted(run, raw_lines, step)
         tables = {name: read_raw(run.spark, other) for name, other in _references(config).items()}
-        version, seen = write_batches(run, raw_lines, source, batch=batch, fitted=fitted, tables=tables, base=base)
+        version, seen = write_batches(
+            run,
+            raw_lines,
+            source,
+            batch=batch,
+            fitted=fitted,
+            tables=tables,
+            key_fingerprint=_key_fingerprint(config),
+            base=base,
+        )
     step.say("counting what was written")
     written = run.lake.read(run.spark, CLEAN_ROWS.path, version)
     quality = [row.asDict() for row in summarise_quality(written).collect()]
@@ -138,6 +167,12 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
         "last_known_at": known,
         "fitted": fitted,
     }
+    outputs = {CLEAN_ROWS.path: version}
+    if config.clean.match_cancellations:
+        step.say("linking cancellations to their orders")
+        outputs[CLEAN_CANCELLATIONS.path] = run.lake.write(
+            link_cancellations(written), CLEAN_CANCELLATIONS, run_id=run.run_id
+        )
     if (planted := planted_list(config)) is not None:
         step.say("comparing with what was planted")
         detail["detection"] = _detected(run, written, planted)
@@ -145,7 +180,7 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
     became = ", ".join(f"{counts[status]:,} {status}" for status in STATUSES if counts[status])
     summary = f"{counts['raw']:,} lines, {first[:10]} to {last[:10]}: {became}"
     return Result(
-        outputs={CLEAN_ROWS.path: version},
+        outputs=outputs,
         counts={**counts, "reasons": reasons, "flags": flags},
         summary=summary,
         laws={"law 1": proof},
@@ -168,7 +203,8 @@ def _fitted(run: Run, raw_lines: DataFrame, step: Step) -> Mapping[str, Any]:
     if rules:
         step.say(f"fitting statistics of {len(rules)} rule(s) on lines known before {day}")
         values = read_values(raw_lines, raw=config.raw, zone=config.zone)
-        new = fitted_of(summarise_statistics(values, rules, known_before).collect(), rules, known_before)
+        found = summarise_statistics(values, rules, known_before).collect()
+        new = fitted_of(found, rules, known_before, types=types_of(config.raw))
     return {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
 
 
@@ -192,10 +228,10 @@ def _checked_range(
     """
     from pyspark.sql import functions as F
 
-    from ringmill.clean.settle import UNREADABLE
+    from ringmill.clean.settle import is_unreadable
     from ringmill.columns import is_customer_line, is_sale
 
-    unread = F.arrays_overlap("reasons", F.array(*map(F.lit, UNREADABLE)))
+    unread = is_unreadable()
     ordered, known = (
         F.when(is_customer_line(), F.col(name)).cast("timestamp_ntz").cast("string")
         for name in ("ordered_at", "known_at")
