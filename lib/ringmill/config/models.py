@@ -9,6 +9,7 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
+from ringmill.config.gates import Gate
 from ringmill.config.rules import OrderColumn, Rule, Section
 
 
@@ -114,6 +115,7 @@ class Clean(Section):
         description="share of lines that are torn, or hold text for a number or date, above which the batch is refused",
     )
     rules: tuple[Rule, ...] = ()
+    gates: tuple[Gate, ...] = Field((), description="bounds on a batch's figures; a broken one stops publication")
     refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
     fit_before: date | None = Field(
         None, description="statistics see lines known before it alone; default: the first of features.train_cutoffs"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS
-from ringmill.errors import InputError
 from ringmill.lake.files import Entry, Source, batch_of, find_source, fingerprint
 from ringmill.pipeline.generate import planted_list
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.quality import checked_range, keep_quality, measure, totals
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
 
@@ -60,7 +59,6 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
     from ringmill.clean.failures import blamed, check_patterns
     from ringmill.clean.law import check_nothing_lost, with_line_count
-    from ringmill.clean.quality import summarise_quality
     from ringmill.clean.rows import clean_rows
     from ringmill.lake.raw import read_raw
 
@@ -82,19 +80,20 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         if (named := blamed(error, config.clean)) is not None:
             raise named from error
         raise
-    step.say("counting what was written")
+    step.say("measuring what was written")
     written = run.lake.read(run.spark, CLEAN_ROWS.path, version)
-    quality = [row.asDict() for row in summarise_quality(written).collect()]
-    statuses = _totals(quality, "status")
+    batches = measure(written)
+    statuses, reasons, flags = (totals(batches, kind) for kind in ("statuses", "reasons", "flags"))
     counts = check_nothing_lost(seen.get["lines"], statuses, where=f"{CLEAN_ROWS.path} version {version}")
-    reasons, flags = _totals(quality, "reason"), _totals(quality, "flag")
-    first, last, known = _checked_range(written, counts["raw"], reasons, config.clean.unreadable_at_most)
+    first, last, known = checked_range(written, batches, config.clean.unreadable_at_most)
+    kept = keep_quality(run, written, batches)
     detail: dict[str, Any] = {
         "batch": batch,
         "first_event_at": first,
         "last_event_at": last,
         "last_known_at": known,
         "fitted": fitted,
+        "gates": kept.gates,
     }
     if (planted := planted_list(config)) is not None:
         step.say("comparing with what was planted")
@@ -103,7 +102,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     became = ", ".join(f"{n:,} {status}" for status, n in statuses.items())
     summary = f"{counts['raw']:,} lines, {first[:10]} to {last[:10]}: {became}"
     return Result(
-        outputs={CLEAN_ROWS.path: version},
+        outputs={CLEAN_ROWS.path: version, **kept.outputs},
         counts={**counts, "reasons": reasons, "flags": flags},
         summary=summary,
         laws={"law 1": {"batch": batch, **counts}},
@@ -128,48 +127,6 @@ def _fitted(run: Run, raw_lines: DataFrame, step: Step) -> Mapping[str, Any]:
         values = read_values(raw_lines, raw=config.raw, zone=config.zone)
         new = fitted_of(summarise_statistics(values, rules, known_before).collect(), rules, known_before)
     return {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
-
-
-def _totals(quality: list[dict[str, Any]], kind: str) -> dict[str, int]:
-    totals = Counter[str]()
-    for row in quality:
-        if row["kind"] == kind:
-            totals[row["name"]] += row["rows"]
-    return dict(totals.most_common())
-
-
-def _checked_range(
-    rows: DataFrame, raw_lines: int, reasons: Mapping[str, int], unreadable_at_most: float
-) -> tuple[str, str, str]:
-    """The instants of the first and last clean line of a known customer, and the last at which one became known.
-
-    Raises:
-        InputError: too many lines could not be read, or no sale of a known customer is left.
-    """
-    from pyspark.sql import functions as F
-
-    from ringmill.columns import is_customer_line, is_sale
-
-    unread = F.exists("reasons", lambda name: (name == "torn_line") | name.startswith("unreadable_"))
-    ordered, known = (
-        F.when(is_customer_line(), F.col(name)).cast("timestamp_ntz").cast("string")
-        for name in ("ordered_at", "known_at")
-    )
-    sale = is_customer_line() & is_sale()
-    totals = [F.min(ordered), F.max(ordered), F.max(known), F.count_if(sale), F.count_if(unread)]
-    first, last, last_known, sales, unreadable = rows.agg(*totals).collect()[0]
-    if unreadable > unreadable_at_most * raw_lines:
-        raise _unreadable(rows.where(unread), unreadable, raw_lines, unreadable_at_most)
-    if not sales:
-        most = ", ".join(f"{name}: {n:,}" for name, n in list(reasons.items())[:5])
-        raise InputError.nothing_left(CLEAN_ROWS.path, most or "no reasons: the lines are cancellations")
-    return f"{first}+00:00", f"{last}+00:00", f"{last_known}+00:00"
-
-
-def _unreadable(lines: DataFrame, count: int, raw_lines: int, at_most: float) -> InputError:
-    row = lines.select("source_file", "reasons", "raw").orderBy("source_file").head(1)[0]
-    example = f"{', '.join(row['reasons'])} in {dict(row['raw'])}"
-    return InputError.unreadable_lines(row["source_file"], count, raw_lines, at_most, example)
 
 
 def _detected(run: Run, rows: DataFrame, planted: str) -> list[dict[str, Any]]:
