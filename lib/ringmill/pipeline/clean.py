@@ -93,6 +93,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         "last_event_at": last,
         "last_known_at": known,
         "fitted": fitted,
+        "batches": [of.batch for of in batches],
         "gates": kept.gates,
     }
     if (planted := planted_list(config)) is not None:

@@ -13,9 +13,10 @@ from ringmill.contracts import CLEAN_ROWS, QUALITY_RULES, QUALITY_RUNS
 from ringmill.errors import InputError, LawError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
     from ringmill.clean.quality import Quality
+    from ringmill.lake.ledger import Entry
     from ringmill.pipeline.stage import Run
 
 # What gates and trends ask of earlier batches: no sketch is read for them.
@@ -100,6 +101,39 @@ def keep_quality(run: Run, rows: DataFrame, batches: Sequence[Quality], *, perso
         QUALITY_RULES.path: run.lake.replace_arrow(QUALITY_RULES, rules, key="source_batch", run_id=run.run_id),
     }
     return Kept(outputs, [verdict.plain() for verdict in verdicts])
+
+
+def quality_rows(run: Run, entry: Entry) -> tuple[list[str], list[dict[str, Any]]]:
+    """Of a published run of clean: its batches in the order of their known times, and their rows of quality/rules."""
+    batches = entry.detail["batches"]
+    rules = run.lake.read_arrow(QUALITY_RULES.path, entry.outputs[QUALITY_RULES.path]).to_pylist()
+    runs = run.lake.read_arrow(QUALITY_RUNS.path, entry.outputs[QUALITY_RUNS.path], _HISTORY).to_pylist()
+    order = [of.batch for of in Figures.of_rows(runs, rules) if of.batch in batches]
+    place = {batch: number for number, batch in enumerate(order)}
+    return order, sorted(
+        (row for row in rules if row["source_batch"] in place), key=lambda row: place[row["source_batch"]]
+    )
+
+
+def profile_of(run: Run, entry: Entry) -> list[dict[str, Any]]:
+    """One row per column over all batches of a published run of clean; several are merged from their states."""
+    version, batches = entry.outputs[QUALITY_RUNS.path], entry.detail["batches"]
+    if len(batches) == 1:
+        names = [column.name for column in QUALITY_RUNS.columns if column.type != "binary"]
+        found = run.lake.read_arrow(QUALITY_RUNS.path, version, names).to_pylist()
+        return sorted((row for row in found if row["source_batch"] in batches), key=lambda row: str(row["name"]))
+    from ringmill.clean.profile import merge_profiles, with_metrics
+
+    states = run.lake.read(run.spark, QUALITY_RUNS.path, version).where(_among("source_batch", batches))
+    return [
+        row.asDict(recursive=True) for row in with_metrics(merge_profiles(states)).orderBy("name", "kind").collect()
+    ]
+
+
+def _among(name: str, values: Sequence[str]) -> Column:
+    from pyspark.sql import functions as F
+
+    return F.col(name).isin(*values)
 
 
 def _judged(run: Run, figures: Sequence[Figures]) -> list[Verdict]:
