@@ -116,7 +116,8 @@ def _tried(quality: Quality, name: str, action: str) -> int:
 def _as_it_came(name: str, raw: Raw) -> Column:
     typed = F.col(f"`{name}`").cast("string")
     theirs = raw.columns.get(name)  # type: ignore[call-overload]
-    return typed if theirs is None else F.coalesce(F.col("raw")[theirs], typed)
+    # A value that was missing and then filled in shows as missing: the raw cell counts wherever it is kept.
+    return typed if theirs is None else F.when(F.col("raw").isNotNull(), F.col("raw")[theirs]).otherwise(typed)
 
 
 def _texts(examples: Iterable[Any], columns: Sequence[str], personal: Collection[str]) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import RFM_CUSTOMERS, SCORES
+from ringmill.contracts import QUALITY_RUNS, RFM_CUSTOMERS, SCORES
 from ringmill.doctor import versions
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
@@ -46,7 +46,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     parts = [sections.intake(entries["clean"].counts)]
     if "detection" in entries["clean"].detail:
         parts.append(sections.detection(entries["clean"].detail["detection"]))
-    parts.append(_quality(run, entries["clean"]))
+    if QUALITY_RUNS.path in entries["clean"].outputs:  # an earlier release published none
+        parts.append(_quality(run, entries["clean"]))
     parts.append(sections.segments(customers, entries["rfm"].detail["cutoff"]))
     parts += _model_sections(run, entries)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))

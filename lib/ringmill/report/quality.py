@@ -17,6 +17,7 @@ from ringmill.report.sections import share, whole
 Rows = Sequence[Mapping[str, Any]]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 WIDTH, HEIGHT = 96, 24
+SHORT = 24
 
 
 def quality(columns: Rows, rules: Rows, gates: Rows, batches: Sequence[str]) -> Section:
@@ -24,7 +25,8 @@ def quality(columns: Rows, rules: Rows, gates: Rows, batches: Sequence[str]) -> 
     of_what = f"batch {batches[0]}" if len(batches) == 1 else f"{len(batches)} batches, merged from their states"
     words = (
         f"All lines that could be parsed of {of_what}, whatever became of them. Texts are measured by their length; "
-        "the histogram runs from the 1 % to the 99 % quantile, its outer bars hold what lies beyond."
+        "the histogram runs from the 1 % to the 99 % quantile, its outer bars hold what lies beyond. "
+        f"{_bounds(columns)}"
     )
     blocks = [Block(words, "Columns", _columns(columns))]
     blocks.append(Block("Examples are the lines with the lowest hashes.", "Rules", _rules(rules)))
@@ -53,17 +55,16 @@ def histogram(shares: Sequence[float] | None) -> str:
 
 
 def _columns(columns: Rows) -> Grid:
-    numbers = ("missing", "distinct", "min", "median", "max", "mean", "deviation")
+    numbers = ("missing", "distinct", "min", "median", "max", "mean ± deviation")
     rows = [
         [
             f"{row['name']} ({'length' if row['kind'] == 'text' else row['kind']})",
             share(row["missing"], row["rows"]),
-            _distinct(row),
+            whole(row["distinct"]),
             _value(row, row["minimum"]),
             _value(row, row["quantiles"][3] if row["quantiles"] else None),
             _value(row, row["maximum"]),
-            _value(row, row["mean"]),
-            _value(row, row["deviation"]),
+            "–" if row["mean"] is None else f"{_value(row, row['mean'])} ± {_value(row, row['deviation'])}",
             histogram(row["shares"]),
             _top(row),
         ]
@@ -72,25 +73,31 @@ def _columns(columns: Rows) -> Grid:
     return Grid(("column", *numbers, "spread", "most frequent"), rows, numbers)
 
 
-def _distinct(row: Mapping[str, Any]) -> str:
-    # Few values are counted one by one; the estimate's error is that of many.
-    few = row["distinct"] < 100
-    return whole(row["distinct"]) if few else f"{whole(row['distinct'])} ± {row['distinct_error']:.1%}"
+def _bounds(columns: Rows) -> str:
+    """How far the estimates may be off, in words."""
+    rank, distinct = (max((row[name] for row in columns), default=0.0) for name in ("rank_error", "distinct_error"))
+    return (
+        f"Distinct values are estimated, with a standard error of {distinct:.1%}; the rank of a median or of a bar's "
+        f"edge is right to within {rank:.1%}, with confidence 99 %. Counts, min, max, mean and deviation are exact."
+    )
 
 
 def _value(row: Mapping[str, Any], value: float | None) -> str:
     if value is None:
         return "–"
     if row["kind"] == "instant":
-        return f"{_EPOCH + timedelta(microseconds=value):%Y-%m-%d %H:%M}"
+        return f"{_EPOCH + timedelta(microseconds=value):%Y-%m-%d}"
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
 
 
 def _top(row: Mapping[str, Any]) -> str:
     found = row["top"] or []
-    listed = ", ".join(f"{each['value']} ({share(each['rows'], row['rows'])})" for each in found[:3])
-    bound = f" at most {row['top_error'] / row['rows']:.2%} too high" if found and row["top_error"] else ""
-    return f"{listed};{bound}" if bound else listed
+    listed = ", ".join(f"{_short(each['value'])} {share(each['rows'], row['rows'])}" for each in found[:3])
+    return f"{listed} (at most {row['top_error'] / row['rows']:.2%} too high)" if found and row["top_error"] else listed
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= SHORT else f"{text[: SHORT - 1]}…"
 
 
 def _rules(rules: Rows) -> Grid:
