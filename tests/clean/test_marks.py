@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,6 +66,16 @@ def test_personal_values_are_masked_and_so_is_a_line_that_may_hold_them(spark: S
     assert found["big"]["examples"] == [{"source_file": "a.csv", "shown": f"quantity: {MASK}"}]
     assert found["torn_line"]["examples"] == [{"source_file": "a.csv", "shown": f"torn: {MASK}"}]
     assert found["missing_customer"]["examples"][0]["shown"] == "customer_id: missing"
+
+
+def test_counts_range_and_profile_are_one_scan_however_many_rules_there_are(
+    spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = clean_rows(frame(spark, LINES), raw=raw_model(), clean=CLEAN, zone="UTC", batch="b")
+    rows.write.parquet(str(tmp_path / "rows"))
+    summarise_quality(spark.read.parquet(str(tmp_path / "rows"))).explain()
+    plan = capsys.readouterr().out
+    assert (plan.count("FileScan"), plan.count("Exchange")) == (1, 1)
 
 
 def test_examples_do_not_depend_on_partitions(spark: SparkSession) -> None:
