@@ -70,6 +70,17 @@ def plan(conf: Conf, warehouse: Warehouse = None, set_: Set = None) -> None:
     print_plan(configured(conf, raw=None, warehouse=warehouse, settings=set_ or ()))
 
 
+@app.command(help="Propose a pipeline's YAML for raw input, each line with its evidence; for a person to edit.")
+def suggest(
+    raw: Annotated[str, typer.Argument(help="raw input: a file, a folder or a glob, of any format that clean reads")],
+    out: Annotated[Path | None, typer.Option("--out", help="where to write it; by default to standard output")] = None,
+    zone: Annotated[str, typer.Option(help="the time zone of the input's local times")] = "UTC",
+) -> None:
+    from ringmill.pipeline.suggest import suggest_to
+
+    suggest_to(raw, out, zone=zone)
+
+
 @app.command(help="Versions, Java, cores, memory, GPUs, Horovod, Delta's JARs; status 2 if something is missing.")
 def doctor() -> None:
     from ringmill.doctor import main as examine

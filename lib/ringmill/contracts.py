@@ -137,6 +137,60 @@ CLEAN_CANCELLATIONS = Table(
     ),
 )
 
+QUALITY_RUNS = Table(
+    path="quality/runs",
+    grain="one row per source batch and column of clean/rows; the lines that could be parsed, whatever their status",
+    columns=(
+        Column("source_batch", "string", "batch whose lines are profiled"),
+        Column("middle_known_at", "timestamp", "median of the batch's known_at: the order of batches", nullable=True),
+        Column("name", "string", "the column"),
+        Column("kind", "string", "text (measured by its length), whole, number, instant or truth (0 and 1)"),
+        Column("rows", "bigint", "lines of the batch that could be parsed", unit="rows"),
+        Column("count", "bigint", "of them those with a value", unit="rows"),
+        Column("missing", "bigint", "of them those without one, or with one that cannot be read", unit="rows"),
+        Column("distinct", "bigint", "distinct values, estimated"),
+        Column("distinct_error", "double", "relative standard error of the estimate"),
+        Column("minimum", "double", "lowest value", nullable=True, unit="by kind; instants in µs since 1970"),
+        Column("maximum", "double", "highest value", nullable=True, unit="by kind"),
+        Column("mean", "double", "mean; null for texts and instants", nullable=True, unit="by kind"),
+        Column("deviation", "double", "population standard deviation, as the mean", nullable=True, unit="by kind"),
+        Column(
+            "quantiles", "array<double>", "at 1, 5, 25, 50, 75, 95 and 99 % of count", nullable=True, unit="by kind"
+        ),
+        Column("rank_error", "double", "by how much a quantile's rank may be wrong, with confidence 99 %"),
+        Column("edges", "array<double>", "of equal bins from the first quantile to the last", nullable=True),
+        Column("shares", "array<double>", "of count in each bin; the outer ones hold what lies beyond", nullable=True),
+        Column(
+            "top", "array<struct<value:string,rows:bigint>>", "most frequent values, most frequent first", nullable=True
+        ),
+        Column("top_error", "bigint", "rows by which a frequent value's count may be too high", nullable=True),
+        Column("m2", "double", "mergeable state: sum of squared deviations from the mean", nullable=True),
+        Column("distinct_state", "binary", "mergeable state: HLL sketch"),
+        Column("quantile_state", "binary", "mergeable state: KLL sketch of doubles"),
+        Column("top_state", "binary", "mergeable state: frequent-items sketch", nullable=True),
+    ),
+)
+
+QUALITY_RULES = Table(
+    path="quality/rules",
+    grain="one row per source batch and status, rule, or reason or flag of Ringmill's own",
+    columns=(
+        Column("source_batch", "string", "batch whose lines are counted"),
+        Column("kind", "string", "status, rule, reason or flag"),
+        Column("name", "string", "of the status, rule, reason or flag"),
+        Column("action", "string", "reject, fix or flag; null for a status", nullable=True),
+        Column("tried", "bigint", "lines that were looked at; copies keep no reasons of rules", unit="rows"),
+        Column("failed", "bigint", "of them those with the name", unit="rows"),
+        Column("fixed", "bigint", "of them those whose value was replaced", unit="rows"),
+        Column("share", "double", "failed ÷ tried; 0 where nothing was tried"),
+        Column(
+            "examples",
+            "array<struct<source_file:string,shown:string>>",
+            "up to three lines, those with the lowest hashes: file and values as they came; personal ones masked",
+        ),
+    ),
+)
+
 RFM_CUSTOMERS = Table(
     path="rfm/customers",
     grain="one row per customer with at least one sales line before the cutoff",

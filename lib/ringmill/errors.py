@@ -1,7 +1,7 @@
 """Every failure that Ringmill reports by name: what happened, where, expected, received, what to do.
 
-`exit_status` is what a command ends with: 1 unforeseen, 2 bad input, 3 a law was broken, 4 training or scoring failed,
-5 lost a race.
+`exit_status` is what a command ends with: 1 unforeseen, 2 bad input, 3 a law or a gate was broken, 4 training or
+scoring failed, 5 lost a race.
 """
 
 from __future__ import annotations
@@ -310,7 +310,7 @@ class PlanError(RingmillError):
 
 
 class LawError(RingmillError):
-    """A law that every run must keep was broken; nothing was published."""
+    """A law that every run must keep, or a gate of the configuration, does not hold; nothing was published."""
 
     exit_status = 3
 
@@ -322,6 +322,18 @@ class LawError(RingmillError):
             expected=expected,
             received=received,
             todo="nothing was published; keep the inputs and report this as a defect",
+        )
+
+    @classmethod
+    def gates(cls, where: str, expected: Iterable[str], received: Iterable[str]) -> LawError:
+        wanted, found = list(expected), list(received)
+        gates = "A gate does" if len(wanted) == 1 else f"{len(wanted)} gates do"
+        return cls(
+            f"{gates} not let the batch pass.",
+            where=where,
+            expected="; ".join(wanted),
+            received="; ".join(found),
+            todo="nothing was published, the last version stays; look at the input, or change clean.gates",
         )
 
 

@@ -1,8 +1,9 @@
 """What cleaning costs beside a bare copy: the same raw lines read and written as one Delta table, in the same run.
 
 The raw input is a generated shop (conf/default.yaml) in CSV. Each round times, one after the other: the copy; the
-cleaning of that configuration, with its duplicates by key and by content; the count of what was written, by which law 1
-is checked; and the same with statistics per product to fit first. Samples are ratios to the round's own copy.
+cleaning of that configuration, with its duplicates by key and by content; the full profile of what was written, with
+the counts by which law 1 is checked; and the same with statistics per product to fit first. Samples are ratios to the
+round's own copy.
 """
 
 from __future__ import annotations

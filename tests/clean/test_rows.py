@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from raw_lines import COLUMNS, GOOD, Lines, frame, raw_model
-from ringmill.clean import check_nothing_lost, clean_rows, summarise_quality, with_line_count
+from ringmill.clean import check_nothing_lost, clean_rows, quality_of, summarise_quality, with_line_count
 from ringmill.config.models import Clean
 from ringmill.contracts import CLEAN_ROWS, STATUSES
 from ringmill.errors import ConfigError, InputError, LawError
@@ -357,7 +357,7 @@ def test_law_1_a_line_that_a_stage_drops_is_caught(spark: SparkSession) -> None:
 
 
 @pytest.mark.spark
-def test_quality_counts_each_status_reason_and_flag_with_its_share(spark: SparkSession) -> None:
+def test_quality_counts_each_status_reason_and_flag(spark: SparkSession) -> None:
     lines: Lines = [
         {"Line": "1"},
         {"Line": "2", "Customer ID": None, "Quantity": "-1"},
@@ -365,16 +365,15 @@ def test_quality_counts_each_status_reason_and_flag_with_its_share(spark: SparkS
         {"Line": "4", "Price": "500"},
     ]
     rows = clean_rows(frame(spark, lines), raw=raw_model(), clean=clean_model(), zone="UTC", batch="b1")
-    found = {(row.status, row.kind, row.name): (row.rows, row.share) for row in summarise_quality(rows).collect()}
-    assert found == {
-        ("clean", "status", "clean"): (2, 0.5),
-        ("clean", "flag", "dear"): (1, 0.25),
-        ("rejected", "status", "rejected"): (2, 0.5),
-        ("rejected", "reason", "missing_customer"): (2, 0.5),
-        ("rejected", "reason", "write_off"): (1, 0.25),
-        ("rejected", "flag", "dear"): (1, 0.25),
-    }
-    assert summarise_quality(rows.limit(0)).collect() == []
+    (quality,) = quality_of(summarise_quality(rows).collect())
+    assert (quality.batch, quality.rows, quality.torn, quality.unreadable) == ("b1", 4, 0, 0)
+    assert quality.statuses == {"clean": 2, "rejected": 2}
+    assert quality.reasons == {"missing_customer": 2, "write_off": 1}
+    assert quality.flags == {"dear": 2}
+    # Two lines of a known customer sell, both on 5 January at 10:00, known an hour later.
+    assert quality.sales == 2
+    assert (quality.first_event_at, quality.last_known_at) == ("2024-01-05 10:00:00", "2024-01-05 11:00:00")
+    assert quality_of(summarise_quality(rows.limit(0)).collect()) == []
 
 
 @pytest.mark.spark

@@ -2,7 +2,7 @@
 
 from ringmill.clean.cancellations import link_cancellations
 from ringmill.clean.law import check_nothing_lost, with_line_count
-from ringmill.clean.quality import summarise_quality
+from ringmill.clean.quality import quality_of, summarise_quality
 from ringmill.clean.rows import clean_rows, read_values
 from ringmill.clean.statistics import fitted_of, summarise_statistics, to_fit
 
@@ -11,6 +11,7 @@ __all__ = [
     "clean_rows",
     "fitted_of",
     "link_cancellations",
+    "quality_of",
     "read_values",
     "summarise_quality",
     "summarise_statistics",

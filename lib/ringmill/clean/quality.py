@@ -1,32 +1,183 @@
-"""Rows → the counts that a person asks for first: what came in, what was refused and why."""
+"""Rows → what a person asks for first, by batch: how many came, what became of them and why, and what they hold.
+
+All of it is one aggregate over the written rows. Rules are counted by the combinations of marks that rows carry: few
+rows carry any, and a combination is one value, so fifty rules cost what one does.
+"""
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from ringmill.clean.profile import STATES, kinds_of, profile_states, with_metrics
+from ringmill.columns import is_customer_line, is_sale
+from ringmill.errors import LawError
 
-def summarise_quality(rows: DataFrame) -> DataFrame:
-    """One row per batch, kind and name; a small frame, made in one pass over four columns.
+# Spark counts up to so many combinations exactly; more than these no table has.
+MOST_COMBINATIONS = 1_000_000
+RANGES = ("first_event_at", "last_event_at", "last_known_at")
 
-    Columns out: source_batch; status; kind: 'status', 'reason' or 'flag'; name: the status itself, or of the reason or
-    flag; rows: how many rows have it (a row with two reasons counts for both); share: of all rows of its batch.
+
+@dataclass(frozen=True)
+class Quality:
+    """What one batch's rows say: rows by status, by reason and by flag, its columns, and the range of its lines.
+
+    `torn` rows could not be parsed; `columns` are the fields of `profile.STATES` and `profile.with_metrics` of the
+    others. `sales` and the UTC instants are of clean lines of known customers, None where there is none.
     """
-    marks = F.concat(
-        F.array(_mark("status", F.col("status"))),
-        F.transform("reasons", lambda name: _mark("reason", name)),
-        F.transform("flags", lambda name: _mark("flag", name)),
+
+    batch: str
+    rows: int
+    torn: int
+    unreadable: int
+    statuses: Mapping[str, int]
+    reasons: Mapping[str, int]
+    flags: Mapping[str, int]
+    sales: int
+    first_event_at: str | None
+    last_event_at: str | None
+    last_known_at: str | None
+    columns: Sequence[Mapping[str, Any]]
+
+
+def summarise_quality(rows: DataFrame, *, personal: Collection[str] = ()) -> DataFrame:
+    """Rows of `clean/rows` → one row per batch and column that it profiles; one aggregate, one shuffle of its states.
+
+    Columns out: of the column those of `profile.with_metrics`; of its batch, the same on each row: source_batch,
+    all_rows, torn, marked (rows that are not clean, or flagged), combinations (of status, reasons and flags; on the
+    first row alone), sales, first_event_at, last_event_at and last_known_at. `quality_of` reads them.
+    """
+    every, torn = F.count(F.lit(1)), F.count_if(F.array_contains("reasons", "torn_line"))
+    ordered, known = (F.when(is_customer_line(), F.col(name)) for name in ("ordered_at", "known_at"))
+    marked = (F.col("status") != "clean") | (F.size("flags") > 0)
+    marks = F.concat_ws("|", "status", F.concat_ws(" ", "reasons"), F.concat_ws(" ", "flags"))
+    limit = F.lit(MOST_COMBINATIONS)
+    ranges = {"first_event_at": F.min(ordered), "last_event_at": F.max(ordered), "last_known_at": F.max(known)}
+    whole = rows.groupBy("source_batch").agg(
+        every.alias("all_rows"),
+        torn.alias("torn"),
+        F.count_if(marked).alias("marked"),
+        F.call_function("approx_top_k", F.when(marked, marks), limit, limit).alias("combinations"),
+        F.count_if(is_customer_line() & is_sale()).alias("sales"),
+        *(value.alias(name) for name, value in ranges.items()),
+        profile_states(kinds_of(rows.schema), every - torn, personal=personal).alias("profile"),
     )
-    # Counted per combination first, which are few: exploding the rows themselves would triple the work.
-    combined = rows.groupBy("source_batch", "status", "reasons", "flags").agg(F.count(F.lit(1)).alias("rows"))
-    each = combined.select("source_batch", "status", "rows", F.explode(marks).alias("mark"))
-    counted = each.groupBy("source_batch", "status", "mark.kind", "mark.name").agg(F.sum("rows").alias("rows"))
-    totals = counted.where("kind = 'status'").groupBy("source_batch").agg(F.sum("rows").alias("all_rows"))
-    shared = counted.join(F.broadcast(totals), "source_batch")
-    return shared.select(
-        "source_batch", "status", "kind", "name", "rows", (F.col("rows") / F.col("all_rows")).alias("share")
+    texts = [F.col(name).cast("timestamp_ntz").cast("string").alias(name) for name in ranges]
+    each = whole.select("source_batch", "all_rows", "torn", "marked", "combinations", "sales", *texts, _numbered())
+    first = F.when(F.col("_place") == 0, F.col("combinations")).alias("combinations")
+    kept = ("source_batch", "all_rows", "torn", "marked", "sales", *ranges)
+    return with_metrics(each.select(*kept, first, *(F.col(f"_of.{name}").alias(name) for name in STATES)))
+
+
+def summarise_marks(rows: DataFrame) -> DataFrame:
+    """Rows of `clean/rows` → one row per batch and combination of status, reasons and flags; few columns are read.
+
+    Columns out: source_batch, status, reasons, flags, rows, sales, first_event_at, last_event_at, last_known_at.
+    `recounted` reads them.
+    """
+    ordered, known = (F.when(is_customer_line(), F.col(name)) for name in ("ordered_at", "known_at"))
+    ranges = {"first_event_at": F.min(ordered), "last_event_at": F.max(ordered), "last_known_at": F.max(known)}
+    return rows.groupBy("source_batch", "status", "reasons", "flags").agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.count_if(is_customer_line() & is_sale()).alias("sales"),
+        *(value.cast("timestamp_ntz").cast("string").alias(name) for name, value in ranges.items()),
     )
 
 
-def _mark(kind: str, name: Column) -> Column:
-    return F.struct(F.lit(kind).alias("kind"), name.alias("name"))
+def recounted(found: Iterable[Row]) -> list[Quality]:
+    """Collected rows of `summarise_marks` → one `Quality` per batch, by name, without columns."""
+    batches: dict[str, list[Row]] = {}
+    for row in found:
+        batches.setdefault(row["source_batch"], []).append(row)
+    return [_recounted(batch, rows) for batch, rows in sorted(batches.items())]
+
+
+def _recounted(batch: str, found: Sequence[Row]) -> Quality:
+    statuses, reasons, flags = Counter[str](), Counter[str](), Counter[str]()
+    for row in found:
+        statuses[row["status"]] += row["rows"]
+        reasons.update(dict.fromkeys(row["reasons"], row["rows"]))
+        flags.update(dict.fromkeys(row["flags"], row["rows"]))
+    unreadable = (row["rows"] for row in found if any(map(_says_unreadable, row["reasons"])))
+    ranges = {name: [row[name] for row in found if row[name]] for name in RANGES}
+    return Quality(
+        batch=batch,
+        rows=sum(statuses.values()),
+        torn=reasons["torn_line"],
+        unreadable=sum(unreadable),
+        statuses=_ordered(statuses),
+        reasons=_ordered(reasons),
+        flags=_ordered(flags),
+        sales=sum(row["sales"] for row in found),
+        first_event_at=min(ranges["first_event_at"], default=None),
+        last_event_at=max(ranges["last_event_at"], default=None),
+        last_known_at=max(ranges["last_known_at"], default=None),
+        columns=(),
+    )
+
+
+def _says_unreadable(reason: str) -> bool:
+    return reason == "torn_line" or reason.startswith("unreadable_")
+
+
+def quality_of(found: Iterable[Row]) -> list[Quality]:
+    """Collected rows of `summarise_quality` → one `Quality` per batch, by name.
+
+    Raises:
+        LawError: marks were not counted exactly.
+    """
+    batches: dict[str, list[dict[str, Any]]] = {}
+    for row in found:
+        batches.setdefault(row["source_batch"], []).append(row.asDict(recursive=True))
+    return [_quality(batch, columns) for batch, columns in sorted(batches.items())]
+
+
+def _numbered() -> Any:
+    return F.posexplode("profile").alias("_place", "_of")
+
+
+def _quality(batch: str, columns: list[dict[str, Any]]) -> Quality:
+    first = columns[0]
+    combined = next(of["combinations"] for of in columns if of["combinations"] is not None)
+    counts = {each["item"]: each["count"] for each in combined if each["item"] is not None}
+    if sum(counts.values()) != first["marked"]:
+        raise LawError.broken(
+            "Law 1 (nothing is lost)",
+            f"marks of batch {batch}",
+            f"{first['marked']:,} rows with a mark",
+            f"{sum(counts.values()):,} in {len(counts):,} combinations",
+        )
+    statuses, reasons, flags = Counter[str](), Counter[str](), Counter[str]()
+    statuses["clean"] += first["all_rows"] - first["marked"]
+    unreadable = 0
+    for combination, rows in counts.items():
+        status, why, marks = combination.split("|")
+        statuses[status] += rows
+        reasons.update(dict.fromkeys(why.split(), rows))
+        flags.update(dict.fromkeys(marks.split(), rows))
+        if any(map(_says_unreadable, why.split())):
+            unreadable += rows
+    return Quality(
+        batch=batch,
+        rows=first["all_rows"],
+        torn=first["torn"],
+        unreadable=unreadable,
+        statuses=_ordered(statuses),
+        reasons=_ordered(reasons),
+        flags=_ordered(flags),
+        sales=first["sales"],
+        first_event_at=first["first_event_at"],
+        last_event_at=first["last_event_at"],
+        last_known_at=first["last_known_at"],
+        columns=sorted(columns, key=lambda of: str(of["name"])),
+    )
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
+    """Most first, then by name: in no order that partitions decide."""
+    return {name: rows for name, rows in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if rows}

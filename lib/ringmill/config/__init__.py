@@ -1,5 +1,6 @@
 """One frozen model per stage, and the YAML loader."""
 
+from ringmill.config.gates import Gate
 from ringmill.config.load import load
 from ringmill.config.models import (
     Clean,
@@ -19,6 +20,7 @@ __all__ = [
     "Clean",
     "Config",
     "Features",
+    "Gate",
     "Generate",
     "Raw",
     "Report",

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from ringmill.config.columns import check_columns
 from ringmill.config.extras import Extra
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
+from ringmill.config.gates import Gate
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.contracts import CLEAN_ROWS
@@ -114,6 +115,7 @@ class Clean(Section):
     )
     personal: tuple[Personal, ...] = Field((), description="columns with personal data, and what becomes of them")
     personal_key: PersonalKey | None = Field(None, description="where the key of hashes lies")
+    gates: tuple[Gate, ...] = Field((), description="bounds on a batch's figures; a broken one stops publication")
     refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
     fit_before: date | None = Field(
         None, description="statistics see lines known before it alone; default: the first of features.train_cutoffs"

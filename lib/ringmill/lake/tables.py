@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
 from ringmill.contracts import Table
 from ringmill.errors import InputError, RaceLost, WarehouseError
+from ringmill.lake.arrow import schema_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -91,6 +93,29 @@ class Lake:
     def append_arrow(self, table: str, rows: pa.Table) -> None:
         """Append a small Arrow table without a JVM."""
         write_deltalake(self.path(table), rows, mode="append")
+
+    def replace_arrow(self, table: Table, rows: Sequence[Mapping[str, Any]], *, key: str, run_id: str) -> int:
+        """Put `rows` in the place of all that share a value of `key` with them, in one commit and without a JVM.
+
+        Other rows stay. Returns the version.
+
+        Raises:
+            RaceLost: another writer committed meanwhile.
+        """
+        values = sorted({str(row[key]).replace("'", "''") for row in rows})
+        arrow = pa.Table.from_pylist([dict(row) for row in rows], schema=schema_of(table))
+        properties = CommitProperties(custom_metadata={"userMetadata": run_id})
+        try:
+            found = DeltaTable(self.path(table.path))
+        except TableNotFoundError:
+            write_deltalake(self.path(table.path), arrow, mode="error", commit_properties=properties)
+            return DeltaTable(self.path(table.path)).version()
+        predicate = " OR ".join(f"{key} = '{value}'" for value in values)
+        try:
+            write_deltalake(found, arrow, mode="overwrite", predicate=predicate, commit_properties=properties)
+        except CommitFailedError as error:
+            raise RaceLost.on(table.path, str(error).splitlines()[0]) from error
+        return found.version()
 
 
 def _shaped(frame: DataFrame, table: Table) -> DataFrame:

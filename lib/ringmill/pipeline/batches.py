@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from ringmill.pipeline.stage import Run
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from ringmill.clean.quality import Quality
     from ringmill.lake.files import Source
 
 
@@ -68,9 +68,7 @@ def write_batches(
     return version, {name: found[str(place)] for place, name in enumerate(names)}
 
 
-def law_1(
-    seen: Mapping[str, int], quality: Iterable[Mapping[str, Any]], base: Entry | None, *, where: str
-) -> dict[str, Any]:
+def law_1(seen: Mapping[str, int], every: Iterable[Quality], base: Entry | None, *, where: str) -> dict[str, Any]:
     """Check law 1 for each batch of a version: new ones against the lines that were read, older ones against the lines
     that were read when they came.
 
@@ -78,11 +76,7 @@ def law_1(
         LawError: a batch's rows do not add up.
     """
     before = {name: counts["raw"] for name, counts in base.laws["law 1"]["batches"].items()} if base else {}
-    written: dict[str, dict[str, int]] = defaultdict(dict)
-    for row in quality:
-        if row["kind"] == "status":
-            written[row["source_batch"]][row["name"]] = row["rows"]
-    batches = check_batches({**before, **seen}, written, where=where)
+    batches = check_batches({**before, **seen}, {of.batch: of.statuses for of in every}, where=where)
     totals = {name: sum(counts[name] for counts in batches.values()) for name in ("raw", *STATUSES)}
     return {**totals, "batches": batches}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
@@ -21,6 +20,7 @@ from ringmill.pipeline.batches import law_1, write_batches
 from ringmill.pipeline.generate import planted_list
 from ringmill.pipeline.intake import Intake, take_in
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.quality import checked_range, keep_quality, measure, recount, totals
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
 
@@ -122,9 +122,10 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 
 def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
+    from pyspark.sql import functions as F
+
     from ringmill.clean.cancellations import link_cancellations
     from ringmill.clean.failures import check_patterns
-    from ringmill.clean.quality import summarise_quality
     from ringmill.lake.raw import read_raw
 
     config, base = run.config, intake.base
@@ -151,13 +152,20 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
             key_fingerprint=_key_fingerprint(config),
             base=base,
         )
-    step.say("counting what was written")
+    step.say("measuring what was written")
     written = run.lake.read(run.spark, CLEAN_ROWS.path, version)
-    quality = [row.asDict() for row in summarise_quality(written).collect()]
-    proof = law_1(seen, quality, base, where=f"{CLEAN_ROWS.path} version {version}")
+    personal = {each.column for each in config.clean.personal}
+    where = f"{CLEAN_ROWS.path} version {version}"
+    if base is None:
+        every = new = measure(written, personal=personal)
+    else:
+        # Of batches that were there before, only what became of their lines can have changed.
+        every = recount(written)
+        new = measure(written.where(F.col("source_batch").isin(list(seen))), personal=personal) if seen else []
+    proof = law_1(seen, every, base, where=where)
     counts = {name: count for name, count in proof.items() if name != "batches"}
-    reasons, flags = _totals(quality, "reason"), _totals(quality, "flag")
-    first, last, known = _checked_range(written, seen, reasons, config.clean.unreadable_at_most)
+    first, last, known = checked_range(written, every, new, config.clean.unreadable_at_most)
+    kept = keep_quality(run, written, new, personal=personal)
     detail: dict[str, Any] = {
         **intake.detail,
         "batch": batch,
@@ -166,13 +174,14 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
         "last_event_at": last,
         "last_known_at": known,
         "fitted": fitted,
+        "batches": [of.batch for of in every],
+        "gates": kept.gates,
     }
-    outputs = {CLEAN_ROWS.path: version}
+    outputs = {CLEAN_ROWS.path: version, **kept.outputs}
     if config.clean.match_cancellations:
         step.say("linking cancellations to their orders")
-        outputs[CLEAN_CANCELLATIONS.path] = run.lake.write(
-            link_cancellations(written), CLEAN_CANCELLATIONS, run_id=run.run_id
-        )
+        links = link_cancellations(written)
+        outputs[CLEAN_CANCELLATIONS.path] = run.lake.write(links, CLEAN_CANCELLATIONS, run_id=run.run_id)
     if (planted := planted_list(config)) is not None:
         step.say("comparing with what was planted")
         detail["detection"] = _detected(run, written, planted)
@@ -181,7 +190,7 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
     summary = f"{counts['raw']:,} lines, {first[:10]} to {last[:10]}: {became}"
     return Result(
         outputs=outputs,
-        counts={**counts, "reasons": reasons, "flags": flags},
+        counts={**counts, "reasons": totals(every, "reasons"), "flags": totals(every, "flags")},
         summary=summary,
         laws={"law 1": proof},
         detail=detail,
@@ -206,53 +215,6 @@ def _fitted(run: Run, raw_lines: DataFrame, step: Step) -> Mapping[str, Any]:
         found = summarise_statistics(values, rules, known_before).collect()
         new = fitted_of(found, rules, known_before, types=types_of(config.raw))
     return {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
-
-
-def _totals(quality: list[dict[str, Any]], kind: str) -> dict[str, int]:
-    totals = Counter[str]()
-    for row in quality:
-        if row["kind"] == kind:
-            totals[row["name"]] += row["rows"]
-    return dict(totals.most_common())
-
-
-def _checked_range(
-    rows: DataFrame, new: Mapping[str, int], reasons: Mapping[str, int], unreadable_at_most: float
-) -> tuple[str, str, str]:
-    """The instants of the first and last clean line of a known customer, and the last at which one became known.
-
-    `new` holds the lines of the batches that came now: only of them too many may be unreadable.
-
-    Raises:
-        InputError: too many lines could not be read, or no sale of a known customer is left.
-    """
-    from pyspark.sql import functions as F
-
-    from ringmill.clean.settle import is_unreadable
-    from ringmill.columns import is_customer_line, is_sale
-
-    unread = is_unreadable()
-    ordered, known = (
-        F.when(is_customer_line(), F.col(name)).cast("timestamp_ntz").cast("string")
-        for name in ("ordered_at", "known_at")
-    )
-    sale = is_customer_line() & is_sale()
-    came = F.col("source_batch").isin(list(new))
-    totals = [F.min(ordered), F.max(ordered), F.max(known), F.count_if(sale), F.count_if(unread & came)]
-    first, last, last_known, sales, unreadable = rows.agg(*totals).collect()[0]
-    raw_lines = sum(new.values())
-    if unreadable > unreadable_at_most * raw_lines:
-        raise _unreadable(rows.where(unread & came), unreadable, raw_lines, unreadable_at_most)
-    if not sales:
-        most = ", ".join(f"{name}: {n:,}" for name, n in list(reasons.items())[:5])
-        raise InputError.nothing_left(CLEAN_ROWS.path, most or "no reasons: the lines are cancellations")
-    return f"{first}+00:00", f"{last}+00:00", f"{last_known}+00:00"
-
-
-def _unreadable(lines: DataFrame, count: int, raw_lines: int, at_most: float) -> InputError:
-    row = lines.select("source_file", "reasons", "raw").orderBy("source_file").head(1)[0]
-    example = f"{', '.join(row['reasons'])} in {dict(row['raw'])}"
-    return InputError.unreadable_lines(row["source_file"], count, raw_lines, at_most, example)
 
 
 def _detected(run: Run, rows: DataFrame, planted: str) -> list[dict[str, Any]]:

@@ -15,14 +15,16 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import RFM_CUSTOMERS, SCORES
+from ringmill.contracts import QUALITY_RUNS, RFM_CUSTOMERS, SCORES
 from ringmill.doctor import versions
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.quality import profile_of, quality_rows
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import sections
 from ringmill.report.evaluate import Floats, Interval, bootstrap, compare_spend, spend_deciles
 from ringmill.report.page import Card, Section, render
+from ringmill.report.quality import quality
 from ringmill.train.metrics import auc, calibration, roc_points
 
 STAGES = ("clean", "rfm", "features", "train", "score")
@@ -44,6 +46,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     parts = [sections.intake(entries["clean"].counts)]
     if "detection" in entries["clean"].detail:
         parts.append(sections.detection(entries["clean"].detail["detection"]))
+    if QUALITY_RUNS.path in entries["clean"].outputs:  # an earlier release published none
+        parts.append(_quality(run, entries["clean"]))
     parts.append(sections.segments(customers, entries["rfm"].detail["cutoff"]))
     parts += _model_sections(run, entries)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
@@ -82,6 +86,11 @@ def _cards(run: Run, entries: Mapping[str, Entry], customers: pa.Table, scores: 
             sections.whole(scores["expected_spend"].to_numpy().sum()), f"expected to be spent in {days} days{currency}"
         ),
     ]
+
+
+def _quality(run: Run, entry: Entry) -> Section:
+    batches, rules = quality_rows(run, entry)
+    return quality(profile_of(run, entry), rules, entry.detail["gates"], batches)
 
 
 def _model_sections(run: Run, entries: Mapping[str, Entry]) -> list[Section]:

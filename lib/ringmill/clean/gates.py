@@ -1,0 +1,128 @@
+"""Gates → verdicts: a batch's figures beside their bounds, and beside those of the batches before it. No Spark here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from statistics import median
+from typing import Any
+
+from ringmill.config.gates import OF_COLUMNS, Gate
+from ringmill.errors import ConfigError
+
+_NEVER = datetime.max
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What gates may ask of one batch: its counts, the rows of `quality/runs` and of `quality/rules` by name."""
+
+    batch: str
+    middle_known_at: datetime | None
+    columns: Mapping[str, Mapping[str, Any]]
+    marks: Mapping[str, Mapping[str, Any]]
+
+    @classmethod
+    def of_rows(cls, runs: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]) -> list[Figures]:
+        """Rows of both tables → one `Figures` per batch, in the order of their known times."""
+        batches = {row["source_batch"] for row in rules}
+        found = []
+        for batch in batches:
+            columns = {row["name"]: row for row in runs if row["source_batch"] == batch}
+            middle = next((row["middle_known_at"] for row in columns.values()), None)
+            marks = {row["name"]: row for row in rules if row["source_batch"] == batch}
+            found.append(cls(batch, middle.replace(tzinfo=None) if middle else None, columns, marks))
+        return sorted(found, key=Figures.order)
+
+    def order(self) -> tuple[datetime, str]:
+        """By known time, then by name: never by arrival."""
+        return (self.middle_known_at or _NEVER, self.batch)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One gate of one batch: its figure, the bounds in the figure's unit, and whether they hold.
+
+    `value` is None where the batch has no such figure (the column holds no value): then the gate does not hold.
+    """
+
+    batch: str
+    subject: str
+    value: float | None
+    at_least: float | None
+    at_most: float | None
+    passed: bool
+    note: str = ""
+
+    @property
+    def expected(self) -> str:
+        bounds = [f"{word} {figure(self.subject, bound)}" for word, bound in self._bounds() if bound is not None]
+        return f"{self.subject} of batch {self.batch} {' and '.join(bounds)}{f' ({self.note})' if self.note else ''}"
+
+    @property
+    def received(self) -> str:
+        return f"{self.subject} {'none' if self.value is None else figure(self.subject, self.value)}"
+
+    def plain(self) -> dict[str, Any]:
+        """For the ledger."""
+        return asdict(self)
+
+    def _bounds(self) -> tuple[tuple[str, float | None], ...]:
+        return (("at least", self.at_least), ("at most", self.at_most))
+
+
+def judge(gates: Sequence[Gate], batch: Figures, earlier: Sequence[Figures]) -> list[Verdict]:
+    """One verdict per gate; `earlier` are other batches, of which those before this one in known time count.
+
+    Raises:
+        ConfigError: a gate names a column or a rule that the batch does not have.
+    """
+    before = sorted((of for of in earlier if of.order() < batch.order()), key=Figures.order)
+    return [_judged(gate, place, batch, before) for place, gate in enumerate(gates)]
+
+
+def figure(subject: str, value: float) -> str:
+    """A figure as a person reads it: shares in per cent, whole numbers with their thousands."""
+    if "_share" in subject:
+        return f"{value:.2%}"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
+
+
+def _judged(gate: Gate, place: int, batch: Figures, before: Sequence[Figures]) -> Verdict:
+    value = _value(gate, batch)
+    if value is None:
+        _check_subject(gate, place, batch)
+    factor, note = 1.0, ""
+    if gate.of_median_of_last is not None:
+        known = [found for of in before if (found := _value(gate, of)) is not None][-gate.of_median_of_last :]
+        if not known:
+            return Verdict(batch.batch, gate.subject, value, None, None, True, "no earlier batch to compare with")
+        factor = median(known)
+        note = f"the median of the last {len(known)} is {figure(gate.subject, factor)}"
+    low, high = (None if bound is None else bound * factor for bound in (gate.at_least, gate.at_most))
+    passed = value is not None and (low is None or value >= low) and (high is None or value <= high)
+    return Verdict(batch.batch, gate.subject, value, low, high, passed, note)
+
+
+def _value(gate: Gate, of: Figures) -> float | None:
+    if gate.metric == "rows":
+        return float(next(iter(of.marks.values()))["tried"]) if of.marks else None
+    if gate.metric in OF_COLUMNS:
+        column = of.columns.get(str(gate.column))
+        if column is None:
+            return None
+        if gate.metric == "missing_share":
+            return float(column["missing"] / column["rows"]) if column["rows"] else None
+        found = column[gate.metric]
+        return None if found is None else float(found)
+    name = gate.rule or ("unreadable" if gate.metric == "unreadable_share" else gate.metric.removesuffix("_share"))
+    mark = of.marks.get(name)
+    return None if mark is None else float(mark["share"])
+
+
+def _check_subject(gate: Gate, place: int, batch: Figures) -> None:
+    names, given = (batch.columns, gate.column) if gate.column else (batch.marks, gate.rule)
+    if given is not None and given not in names:
+        key = f"clean.gates.{place}.{'column' if gate.column else 'rule'}"
+        raise ConfigError.bad_value(key, key, f"one of {', '.join(sorted(names))}", given)

@@ -1,0 +1,88 @@
+"""Gates: a batch's figure, its bounds, and the batches before it in known time."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from ringmill.clean.gates import Figures, judge
+from ringmill.config import Gate
+from ringmill.errors import ConfigError
+
+DAY = datetime(2024, 1, 1)
+
+
+def batch(name: str, *, day: int = 0, rows: int = 100, rejected: int = 0, missing: int = 0) -> Figures:
+    column: dict[str, Any] = {"rows": rows, "missing": missing, "distinct": 7, "mean": None}
+    marks = {
+        "clean": {"tried": rows, "share": 1 - rejected / rows},
+        "rejected": {"tried": rows, "share": rejected / rows},
+        "unreadable": {"tried": rows, "share": 0.0},
+        "write_off": {"tried": rows, "share": rejected / rows},
+    }
+    return Figures(name, DAY + timedelta(days=day), {"country": column}, marks)
+
+
+def verdict(gate: dict[str, Any], of: Figures, *earlier: Figures) -> Any:
+    return judge([Gate.model_validate(gate)], of, earlier)[0]
+
+
+@pytest.mark.parametrize(
+    ("gate", "rejected", "passes"),
+    [
+        ({"metric": "rejected_share", "at_most": 0.05}, 5, True),
+        ({"metric": "rejected_share", "at_most": 0.05}, 6, False),
+        ({"metric": "clean_share", "at_least": 0.95}, 5, True),
+        ({"metric": "failed_share", "rule": "write_off", "at_most": 0.05}, 6, False),
+        ({"metric": "rows", "at_least": 100, "at_most": 100}, 0, True),
+        ({"metric": "rows", "at_least": 101}, 0, False),
+        ({"metric": "distinct", "column": "country", "at_most": 7}, 0, True),
+        # A figure that is not there holds no bound.
+        ({"metric": "mean", "column": "country", "at_least": 0}, 0, False),
+    ],
+)
+def test_bounds_are_inclusive(gate: dict[str, Any], rejected: int, passes: bool) -> None:
+    assert verdict(gate, batch("b", rejected=rejected)).passed is passes
+
+
+def test_a_median_is_of_the_batches_before_in_known_time_however_they_arrived() -> None:
+    gate = {"metric": "rows", "at_least": 0.5, "of_median_of_last": 3}
+    others = [batch(str(day), day=day, rows=rows) for day, rows in ((9, 1), (4, 40), (2, 10_000), (3, 80), (5, 60))]
+    found = verdict(gate, batch("b", day=6, rows=30), *others)
+    # The last three before day 6 are those of days 3, 4 and 5; day 9 lies after it.
+    assert (found.at_least, found.passed) == (30.0, True)
+    assert verdict(gate, batch("b", day=6, rows=29), *others).passed is False
+    assert "the median of the last 3 is 60" in found.expected
+
+
+def test_with_fewer_batches_those_count_and_with_none_the_gate_passes_and_says_so() -> None:
+    gate = {"metric": "missing_share", "column": "country", "at_most": 2, "of_median_of_last": 7}
+    one = verdict(gate, batch("b", day=1, missing=5), batch("a", missing=2))
+    assert (one.at_most, one.passed) == (pytest.approx(0.04), False)
+    none = verdict(gate, batch("b", missing=5))
+    assert (none.passed, none.note) == (True, "no earlier batch to compare with")
+
+
+def test_a_gate_that_names_what_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"clean\.gates\.0\.rule.*\n.*\n.*write_off"):
+        verdict({"metric": "failed_share", "rule": "write_of", "at_most": 0.1}, batch("b"))
+    with pytest.raises(ConfigError, match=r"clean\.gates\.0\.column"):
+        verdict({"metric": "distinct", "column": "land", "at_most": 1}, batch("b"))
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        {"metric": "rows"},
+        {"metric": "rows", "at_least": 2, "at_most": 1},
+        {"metric": "rows", "at_least": 2, "column": "country"},
+        {"metric": "missing_share", "at_most": 0.1},
+        {"metric": "failed_share", "at_most": 0.1},
+        {"metric": "rows", "at_least": 1, "of_median_of_last": 0},
+    ],
+)
+def test_a_gate_that_says_too_little_or_too_much_is_refused(gate: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"gate|greater"):
+        Gate.model_validate(gate)
