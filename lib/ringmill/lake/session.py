@@ -43,6 +43,11 @@ def settings(section: SparkSection, *, log: Path) -> dict[str, str]:
         # 50 by default: every commit of a small table would run 50 tasks.
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.ui.enabled": "false",
+        # 1,000 by default: the drawn plans of old queries fill a small driver's memory, with or without a UI.
+        "spark.sql.ui.retainedExecutions": "20",
+        "spark.ui.retainedJobs": "100",
+        "spark.ui.retainedStages": "200",
+        "spark.ui.retainedTasks": "2000",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.memory": section.driver_memory,
         # Short stages on few cores: the parallel collector needs fewer threads and less memory than G1.

@@ -1,0 +1,188 @@
+"""What stops a stage on its way: a law or a gate is broken, a rank or a scorer fails, another run was faster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ringmill.errors.base import RingmillError
+
+
+class WarehouseError(RingmillError):
+    """The warehouse cannot be used."""
+
+    @classmethod
+    def not_writable(cls, path: str, problem: str) -> WarehouseError:
+        return cls(
+            "The warehouse cannot be written.",
+            where=path,
+            expected="a directory that this user may create and write",
+            received=problem,
+            todo="correct 'warehouse' in the configuration, or pass --warehouse DIR",
+        )
+
+
+class PlanError(RingmillError):
+    """The hand-off from a table to ranks cannot be planned."""
+
+    @classmethod
+    def refused(cls, table: str, feature: str, todo: str) -> PlanError:
+        return cls(
+            f"The table uses {feature}, which the hand-off does not read.",
+            where=table,
+            expected=f"a Delta table without {feature}",
+            received=feature,
+            todo=todo,
+        )
+
+    @classmethod
+    def over_budget(cls, table: str, needed: int, budget: int) -> PlanError:
+        return cls(
+            "The decoded training rows do not fit the stated memory.",
+            where=table,
+            expected=f"at most {budget:,} bytes per rank (train.memory_mb)",
+            received=f"{needed:,} bytes",
+            todo="raise train.memory_mb or train on fewer rows",
+        )
+
+    @classmethod
+    def no_rows(cls, table: str, split: str) -> PlanError:
+        return cls(
+            f"There is no {split} row to train with.",
+            where=table,
+            expected=f"at least one row with split = '{split}'",
+            received="0 rows",
+            todo="use more customers or cutoffs, or change features.shares",
+        )
+
+    @classmethod
+    def no_file(cls, path: str, problem: str) -> PlanError:
+        return cls(
+            "A file of the pinned table version cannot be read.",
+            where=path,
+            expected="the file that the table's log names",
+            received=problem,
+            todo="if the version was vacuumed, build the table again with the stage that writes it",
+        )
+
+
+class LawError(RingmillError):
+    """A law that every run must keep, or a gate of the configuration, does not hold; nothing was published."""
+
+    exit_status = 3
+
+    @classmethod
+    def broken(cls, law: str, where: str, expected: str, received: str) -> LawError:
+        return cls(
+            f"{law} does not hold.",
+            where=where,
+            expected=expected,
+            received=received,
+            todo="nothing was published; keep the inputs and report this as a defect",
+        )
+
+    @classmethod
+    def gates(cls, where: str, expected: Iterable[str], received: Iterable[str]) -> LawError:
+        wanted, found = list(expected), list(received)
+        gates = "A gate does" if len(wanted) == 1 else f"{len(wanted)} gates do"
+        return cls(
+            f"{gates} not let the batch pass.",
+            where=where,
+            expected="; ".join(wanted),
+            received="; ".join(found),
+            todo="nothing was published, the last version stays; look at the input, or change clean.gates",
+        )
+
+
+class TrainingError(RingmillError):
+    """Training ended without a model."""
+
+    exit_status = 4
+
+    @classmethod
+    def rank_failed(cls, rank: int, log: str, tail: str) -> TrainingError:
+        return cls(
+            f"Rank {rank} of the training failed.",
+            where=log,
+            expected="every rank to end with status 0",
+            received=tail,
+            todo="read the log named above; run the same command again to resume from the last checkpoint",
+        )
+
+    @classmethod
+    def not_ready(cls, missing: str, todo: str) -> TrainingError:
+        return cls(
+            f"Training on several ranks cannot start: {missing}.",
+            where="pre-flight check",
+            expected="Horovod with TensorFlow and Gloo",
+            received=missing,
+            todo=todo,
+        )
+
+    @classmethod
+    def diverged(cls, epoch: int, loss: float, folder: str) -> TrainingError:
+        return cls(
+            f"The loss is no number any more in epoch {epoch}.",
+            where=folder,
+            expected="a finite loss",
+            received=str(loss),
+            todo="lower train.learning_rate; the checkpoint of the last good epoch is kept",
+        )
+
+    @classmethod
+    def lost(cls, folder: str, problem: str) -> TrainingError:
+        return cls(
+            "The ranks were lost together with their Spark stage.",
+            where=folder,
+            expected="one barrier stage that runs to its end",
+            received=problem,
+            todo="read Spark's log; run the same command again to resume from the last checkpoint",
+        )
+
+
+class ScoringError(RingmillError):
+    """The scorer process failed or answered with other rows than it was given."""
+
+    exit_status = 4
+
+    @classmethod
+    def scorer_failed(cls, log: str, tail: str) -> ScoringError:
+        return cls(
+            "The scorer process failed.",
+            where=log,
+            expected="one answer per batch",
+            received=tail,
+            todo="read the log named above",
+        )
+
+
+class UnforeseenError(RingmillError):
+    """Something that Ringmill does not know by name; its trace is in a file, not on the terminal."""
+
+    exit_status = 1
+
+    @classmethod
+    def of(cls, error: BaseException, log: str) -> UnforeseenError:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["(no text)"]
+        return cls(
+            "Something failed that should not have.",
+            where=log,
+            expected="no error, or one that says what to do",
+            received=f"{type(error).__name__}: {lines[0]}",
+            todo="the file named above holds the whole trace; the tables stay at their last version",
+        )
+
+
+class RaceLost(RingmillError):
+    """Another run published the same stage first."""
+
+    exit_status = 5
+
+    @classmethod
+    def on(cls, table: str, problem: str) -> RaceLost:
+        return cls(
+            "Another run wrote the table at the same time, and won.",
+            where=table,
+            expected="to be the only writer",
+            received=problem,
+            todo="run the command again; it starts from what the other run published",
+        )
