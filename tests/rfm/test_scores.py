@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from ringmill.config.models import SEGMENTS, Segment
+from ringmill.config.rfm import SEGMENTS, Segment
 from ringmill.errors import ConfigError
 from ringmill.rfm.scores import Thresholds, check_cover, covers, fit_thresholds, with_scores, with_segment
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_ROWS, RFM_CUSTOMERS
+from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_CUSTOMERS
 from ringmill.errors import LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
@@ -22,7 +25,14 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {CLEAN_ROWS.path: run.ledger.resolve("clean").outputs[CLEAN_ROWS.path]}
+    outputs = run.ledger.resolve("clean").outputs
+    # Cancellations are linked to orders where the clean stage published such links.
+    return {path: outputs[path] for path in (CLEAN_ROWS.path, CLEAN_CANCELLATIONS.path) if path in outputs}
+
+
+def _links(run: Run, inputs: Mapping[str, Any]) -> DataFrame | None:
+    path = CLEAN_CANCELLATIONS.path
+    return run.lake.read(run.spark, path, inputs[path]) if path in inputs else None
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -35,7 +45,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     check_cutoff(run, cutoff, key="rfm.cutoff")
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
     step.say(f"customers as of {cutoff}")
-    customers = rows.transform(summarise_customers, cutoff, zone=run.config.zone).persist()
+    customers = rows.transform(
+        summarise_customers, [cutoff], zone=run.config.zone, period=section.period, links=_links(run, inputs)
+    ).persist()
     thresholds = fit_thresholds(customers)
     named = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
     version = run.lake.write(named, RFM_CUSTOMERS, run_id=run.run_id)

@@ -10,7 +10,7 @@ from itertools import product
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.config.models import Segment
+from ringmill.config.rfm import Segment
 from ringmill.errors import ConfigError
 
 MEASURES = {"r": "days_since_last_order", "f": "order_count", "m": "spend_net"}

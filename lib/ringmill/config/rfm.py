@@ -1,0 +1,41 @@
+"""The section `rfm`: cutoffs, the literature's period, scores and segments."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from ringmill.config.rules import Section
+
+Period = Literal["day", "week", "month"]
+
+
+class Segment(Section):
+    """A named segment: score ranges, each 'low-high' or one digit; the first that matches names the customer."""
+
+    name: str
+    r: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
+    f: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
+    m: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
+
+
+SEGMENTS = (
+    Segment(name="champions", r="4-5", f="4-5", m="4-5"),
+    Segment(name="loyal", r="3-5", f="3-5", m="3-5"),
+    Segment(name="new", r="4-5", f="1-2"),
+    Segment(name="potential", r="3-5"),
+    Segment(name="cannot lose", r="1-2", f="4-5", m="4-5"),
+    Segment(name="at risk", r="1-2", f="3-5"),
+    Segment(name="hibernating", r="2"),
+    Segment(name="lost", r="1"),
+)
+
+
+class Rfm(Section):
+    """Recency, frequency and monetary value of each customer as of a cutoff."""
+
+    cutoff: date | None = Field(None, description="exclusive; default: the first midnight after the last event")
+    period: Period = Field("day", description="in which the literature's frequency, recency and age are counted")
+    segments: tuple[Segment, ...] = SEGMENTS
