@@ -146,7 +146,9 @@ RFM_CUSTOMERS = Table(
             nullable=True,
             unit="days",
         ),
-        Column("gap_days_std", "double", "standard deviation of these gaps (÷ their number)", nullable=True, unit="days"),
+        Column(
+            "gap_days_std", "double", "standard deviation of these gaps (÷ their number)", nullable=True, unit="days"
+        ),
         Column("gap_days_last", "int", "the last of these gaps", nullable=True, unit="days"),
         Column("period", "string", "day, week or month: the unit of the literature's columns, which follow"),
         Column(

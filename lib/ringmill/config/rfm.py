@@ -10,6 +10,7 @@ from pydantic import Field
 from ringmill.config.rules import Section
 
 Period = Literal["day", "week", "month"]
+FreeOrders = Literal["leave out", "count"]
 
 
 class Segment(Section):
@@ -38,4 +39,5 @@ class Rfm(Section):
 
     cutoff: date | None = Field(None, description="exclusive; default: the first midnight after the last event")
     period: Period = Field("day", description="in which the literature's frequency, recency and age are counted")
+    free_orders: FreeOrders = Field("leave out", description="whether lines at price 0 make an order, as in lifetimes")
     segments: tuple[Segment, ...] = SEGMENTS

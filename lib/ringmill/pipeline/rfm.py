@@ -46,7 +46,12 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
     step.say(f"customers as of {cutoff}")
     customers = rows.transform(
-        summarise_customers, [cutoff], zone=run.config.zone, period=section.period, links=_links(run, inputs)
+        summarise_customers,
+        [cutoff],
+        zone=run.config.zone,
+        period=section.period,
+        free_orders=section.free_orders,
+        links=_links(run, inputs),
     ).persist()
     thresholds = fit_thresholds(customers)
     named = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)

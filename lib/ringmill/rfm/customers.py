@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ringmill.columns import local_date, sum_money
-from ringmill.config.rfm import Period
+from ringmill.config.rfm import FreeOrders, Period
 from ringmill.rfm.orders import summarise_orders, summarise_versions
 
 KEYS = ("customer_id", "cutoff")
@@ -23,6 +23,7 @@ def summarise_customers(
     *,
     zone: str,
     period: Period = "day",
+    free_orders: FreeOrders = "leave out",
     links: DataFrame | None = None,
 ) -> DataFrame:
     """Lines of clean/rows → one row per cutoff and customer with at least one sales line that the cutoff sees.
@@ -31,7 +32,7 @@ def summarise_customers(
     been taken back by the cutoff; without, which order a cancellation belongs to is not known: `spend_net` is then
     what spend is above cancellations, and order_count_net is null. See `summarise_history` for the columns.
     """
-    versions = summarise_versions(rows, cutoffs, zone=zone, links=links)
+    versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=free_orders, links=links)
     orders = summarise_orders(versions, cutoffs, with_links=links is not None)
     return summarise_history(orders, zone=zone, period=period, with_links=links is not None)
 
@@ -139,4 +140,3 @@ def _period(day: Column, period: Period) -> Column:
         return F.floor((day + MONDAY) / 7).cast("int")
     when = F.date_from_unix_date(day)
     return F.year(when) * 12 + F.month(when)
-

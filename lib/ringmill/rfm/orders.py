@@ -9,7 +9,8 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.columns import is_sale, sum_money, was_customer_line
+from ringmill.columns import is_sale, sum_money
+from ringmill.config.rfm import FreeOrders
 from ringmill.errors import InputError
 from ringmill.windows import midnight
 
@@ -17,14 +18,20 @@ LINK = ("customer_id", "order_id", "order_price", "pieces", "cancelled_at", "kno
 
 
 def summarise_versions(
-    rows: DataFrame, cutoffs: Sequence[date], *, zone: str, links: DataFrame | None = None
+    rows: DataFrame,
+    cutoffs: Sequence[date],
+    *,
+    zone: str,
+    free_orders: FreeOrders = "leave out",
+    links: DataFrame | None = None,
 ) -> DataFrame:
     """Lines of clean/rows → one row per customer, order, country and run of cutoffs that see the same lines.
 
-    A line is seen by the cutoffs number `first_seen` to `end_seen` − 1, counted in the order of their dates: those after
-    it happened and was known, and until a later version of it was known (law 2; `columns.is_seen` says the same of one
-    cutoff). Nearly every order has one such row, so that what follows grows with orders and not with lines. An order's
-    id is unique within its store, where rows have a `store_id`. `links` (clean/cancellations) add rows of their own.
+    A line is seen by the cutoffs number `first_seen` to `end_seen` − 1, counted in the order of their dates: those
+    after it happened and was known, until a later version of it was known (law 2; `columns.is_seen` says the same of
+    one cutoff). Nearly every order has one such row, so that what follows grows with orders and not with lines. An
+    order's id is unique within its store, where rows have a `store_id`. A line free of charge sells nothing, unless
+    `free_orders` is "count", as lifetimes counts orders of no value. `links` (clean/cancellations) add rows.
 
     Columns out: customer_id, order_id (and store_id where rows have it), country, first_seen, end_seen, first_at and
     last_at (of sales lines; null where there is none), pieces, spend, cancelled (currency), taken_pieces, taken_spend
@@ -32,9 +39,10 @@ def summarise_versions(
     """
     keys = order_keys(rows)
     instants = [midnight(cutoff, zone) for cutoff in sorted(cutoffs)]
-    sale = is_sale()
+    sale = is_sale() if free_orders == "leave out" else _sells_or_gives()
+    of_customer = F.col("status").isin("clean", "superseded") & F.col("customer_id").isNotNull()
     dated = F.col("ordered_at").isNotNull() & F.col("known_at").isNotNull()
-    lines = rows.where(was_customer_line() & dated).withColumns(
+    lines = rows.where(of_customer & dated & (F.col("is_cancellation") | sale)).withColumns(
         {
             "first_seen": _passed(instants, F.greatest("ordered_at", "known_at")),
             "end_seen": F.coalesce(_passed(instants, F.col("superseded_at")), F.lit(len(instants))),
@@ -60,8 +68,8 @@ def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links
     """Rows of `summarise_versions` → one row per customer, cutoff and order (a cancellation's own id among them).
 
     `stands` is true for an order with a sales line of which, `with_links`, not all pieces had been taken back by the
-    cutoff; `value` is what its sales lines come to, less what was taken back of them, at least 0. Of a customer all rows
-    lie in one partition.
+    cutoff; `value` is what its sales lines come to, less what was taken back of them, at least 0. All rows of a
+    customer lie in one partition.
 
     Columns out: customer_id, cutoff, order_id (and store_id), first_at, last_at, spend, cancelled, value (currency),
     stands, last_country (struct of the last line's instant and country; of lines at one instant the alphabetically last
@@ -100,6 +108,10 @@ def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links
 def order_keys(frame: DataFrame) -> list[str]:
     """The columns that name an order: its customer, its id, and its store where the frame has one."""
     return ["customer_id", *(["store_id"] if "store_id" in frame.columns else []), "order_id"]
+
+
+def _sells_or_gives() -> Column:
+    return F.coalesce(F.expr("NOT is_cancellation AND quantity > 0 AND unit_price >= 0"), F.lit(False))
 
 
 def _passed(instants: Sequence[datetime], instant: Column) -> Column:
