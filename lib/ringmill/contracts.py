@@ -104,7 +104,9 @@ CLEAN_CANCELLATIONS = Table(
 
 RFM_CUSTOMERS = Table(
     path="rfm/customers",
-    grain="one row per cutoff and customer with at least one sales line that the cutoff sees",
+    grain="one row per cutoff and customer with at least one sales line that the cutoff sees; cutoffs of earlier runs "
+    "stay",
+    partition_by=("cutoff",),
     columns=(
         Column("customer_id", "string", "who bought"),
         Column("cutoff", "date", "exclusive: events at or after its local midnight are not seen"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from deltalake import DeltaTable, write_deltalake
@@ -14,6 +15,8 @@ from ringmill.errors import InputError, RaceLost, WarehouseError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+Filters = list[tuple[str, str, Any]]
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,11 @@ class Lake:
         """One pinned version as a frame."""
         return spark.read.format("delta").option("versionAsOf", version).load(self.path(table))
 
-    def read_arrow(self, table: str, version: int, columns: list[str] | None = None) -> pa.Table:
+    def read_arrow(
+        self, table: str, version: int, columns: list[str] | None = None, *, where: Filters | None = None
+    ) -> pa.Table:
         """One pinned version in this process's memory, without a JVM; for tables of a report's size."""
-        return DeltaTable(self.path(table), version=version).to_pyarrow_table(columns=columns)
+        return DeltaTable(self.path(table), version=version).to_pyarrow_table(columns=columns, filters=where)
 
     def write(self, frame: DataFrame, table: Table, *, run_id: str) -> int:
         """Replace the table by `frame` in one commit; returns its version.
@@ -52,6 +57,30 @@ class Lake:
             InputError: the frame lacks a column of the contract.
             RaceLost: another writer committed meanwhile.
         """
+        return self._save(frame, table, {"overwriteSchema": "true"}, run_id)
+
+    def replace(self, frame: DataFrame, table: Table, *, where: str, onto: int | None, run_id: str) -> int:
+        """Replace by `frame` the rows of version `onto` for which the condition `where` holds; returns the version.
+
+        All rows of `frame` fulfil `where`. What was committed after `onto`, and so was never published, is undone
+        first. The whole table is replaced where `onto` is None or has another contract.
+
+        Raises:
+            InputError, RaceLost: as `write`.
+        """
+        if onto is None or not self._has_contract(table, onto):
+            return self.write(frame, table, run_id=run_id)
+        head = DeltaTable(self.path(table.path))
+        if head.version() != onto:
+            head.restore(onto)
+        return self._save(frame, table, {"replaceWhere": where}, run_id)
+
+    def _has_contract(self, table: Table, version: int) -> bool:
+        found = DeltaTable(self.path(table.path), version=version)
+        names = tuple(field.name for field in found.schema().fields)
+        return names == table.names and tuple(found.metadata().partition_columns) == table.partition_by
+
+    def _save(self, frame: DataFrame, table: Table, options: Mapping[str, str], run_id: str) -> int:
         from delta.exceptions import DeltaConcurrentModificationException
 
         if missing := set(table.names) - set(frame.columns):
@@ -59,8 +88,7 @@ class Lake:
         shaped = frame.selectExpr(
             *(f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`" for column in table.columns)
         )
-        writer = shaped.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-        writer = writer.option("userMetadata", run_id)
+        writer = shaped.write.format("delta").mode("overwrite").options(**options).option("userMetadata", run_id)
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
         try:

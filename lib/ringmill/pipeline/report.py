@@ -39,7 +39,7 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     entries = {name: run.ledger.resolve(name) for name in STAGES}
     step.say("drawing the page")
-    customers = run.lake.read_arrow(RFM_CUSTOMERS.path, entries["rfm"].outputs[RFM_CUSTOMERS.path])
+    customers = _snapshot(run, entries["rfm"], entries["rfm"].detail["cutoff"])
     scores = run.lake.read_arrow(SCORES.path, entries["score"].outputs[SCORES.path])
     parts = [sections.intake(entries["clean"].counts)]
     if "detection" in entries["clean"].detail:
@@ -60,6 +60,12 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     return Result(
         outputs={}, counts={"bytes": len(page)}, summary=f"{len(page):,} characters", detail={"path": str(path)}
     )
+
+
+def _snapshot(run: Run, rfm: Entry, cutoff: str) -> pa.Table:
+    """The rows of rfm/customers as of one cutoff."""
+    only = [("cutoff", "=", date.fromisoformat(cutoff))]
+    return run.lake.read_arrow(RFM_CUSTOMERS.path, rfm.outputs[RFM_CUSTOMERS.path], where=only)
 
 
 def _subtitle(run: Run, entries: Mapping[str, Entry]) -> str:

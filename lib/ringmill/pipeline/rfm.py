@@ -1,17 +1,17 @@
-"""Stage rfm: clean/rows → rfm/customers, one row per customer as of the cutoff."""
+"""Stage rfm: clean/rows → rfm/customers, one row per customer as of each cutoff."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_CUSTOMERS
 from ringmill.errors import LawError
-from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
+from ringmill.pipeline.cutoffs import no_customers, rfm_cutoffs
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
@@ -36,46 +36,76 @@ def _links(run: Run, inputs: Mapping[str, Any]) -> DataFrame | None:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from pyspark.sql import functions as F
+
     from ringmill.rfm.customers import summarise_customers
     from ringmill.rfm.scores import check_cover, fit_thresholds, with_scores, with_segment
 
     section = run.config.rfm
     check_cover(section.segments)
-    cutoff = section.cutoff or default_cutoff(run)
-    check_cutoff(run, cutoff, key="rfm.cutoff")
+    current, cutoffs = rfm_cutoffs(run)
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
-    step.say(f"customers as of {cutoff}")
+    step.say(f"customers as of {', '.join(map(str, cutoffs))}")
     customers = rows.transform(
         summarise_customers,
-        [cutoff],
+        cutoffs,
         zone=run.config.zone,
         period=section.period,
         free_orders=section.free_orders,
         links=_links(run, inputs),
     ).persist()
-    thresholds = fit_thresholds(customers)
+    thresholds = fit_thresholds(customers.where(F.col("cutoff") == F.lit(current)))
     named = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
-    version = run.lake.write(named, RFM_CUSTOMERS, run_id=run.run_id)
+    version = _write(run, named, cutoffs)
     customers.unpersist()
-    written = run.lake.read_arrow(RFM_CUSTOMERS.path, version, ["customer_id", "last_ordered_at", "spend_total"])
-    if not written.num_rows:
-        raise no_customers(run, cutoff, key="rfm.cutoff")
-    law_2 = _law_2(written["last_ordered_at"].to_pylist(), cutoff, run.config.zone)
+    snapshots, law_2 = _snapshots(run, version, cutoffs)
     return Result(
         outputs={RFM_CUSTOMERS.path: version},
-        counts={"customers": written.num_rows},
-        summary=f"{written.num_rows:,} customers as of {cutoff}",
+        counts={"customers": snapshots[current], "snapshots": len(cutoffs)},
+        summary=_summary(current, cutoffs, snapshots),
         laws={"law 2": law_2},
-        detail={"cutoff": str(cutoff), "thresholds": asdict(thresholds)},
+        detail={
+            "cutoff": str(current),
+            "snapshots": {str(cutoff): count for cutoff, count in snapshots.items()},
+            "thresholds": asdict(thresholds),
+        },
     )
 
 
-def _law_2(last_seen: list[Any], cutoff: date, zone: str) -> dict[str, str]:
-    """The latest event that any customer's row saw lies before the cutoff's midnight, or nothing is published."""
-    latest, instant = max(last_seen), midnight(cutoff, zone)
-    if latest >= instant:
-        raise LawError.broken("Law 2", RFM_CUSTOMERS.path, f"events before {instant}", str(latest))
-    return {"latest_event": str(latest), "cutoff_instant": str(instant)}
+def _write(run: Run, customers: DataFrame, cutoffs: Sequence[date]) -> int:
+    """Replace these cutoffs' snapshots and keep the others that were published."""
+    last = run.ledger.published("rfm")
+    onto = last.outputs[RFM_CUSTOMERS.path] if last else None
+    where = "cutoff IN (" + ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs) + ")"
+    return run.lake.replace(customers, RFM_CUSTOMERS, where=where, onto=onto, run_id=run.run_id)
+
+
+def _snapshots(run: Run, version: int, cutoffs: Sequence[date]) -> tuple[dict[date, int], dict[str, Any]]:
+    """Customers of every snapshot in the table, and of these cutoffs the latest event that any customer's row saw.
+
+    Raises:
+        InputError: a cutoff sees no customer.
+        LawError: a cutoff saw an event at or after its midnight (law 2); nothing is published.
+    """
+    from pyspark.sql import functions as F
+
+    written = run.lake.read(run.spark, RFM_CUSTOMERS.path, version)
+    latest = F.max("last_ordered_at").cast("timestamp_ntz").cast("string")
+    found = {row[0]: row for row in written.groupBy("cutoff").agg(F.count("*"), latest).collect()}
+    proof: dict[str, Any] = {}
+    for cutoff in cutoffs:
+        if cutoff not in found:
+            raise no_customers(run, cutoff, key="rfm.cutoff")
+        instant, seen = midnight(cutoff, run.config.zone), datetime.fromisoformat(f"{found[cutoff][2]}+00:00")
+        if seen >= instant:
+            raise LawError.broken("Law 2", RFM_CUSTOMERS.path, f"events before {instant}", str(seen))
+        proof[str(cutoff)] = {"latest_event": str(seen), "cutoff_instant": str(instant)}
+    return {cutoff: found[cutoff][1] for cutoff in sorted(found)}, proof
+
+
+def _summary(current: date, cutoffs: Sequence[date], snapshots: Mapping[date, int]) -> str:
+    more = f", and {len(cutoffs) - 1} further snapshots" if len(cutoffs) > 1 else ""
+    return f"{snapshots[current]:,} customers as of {current}{more}"
 
 
 RFM = Stage("rfm", ("ringmill.pipeline.rfm",), _configuration, _inputs, _body)
