@@ -182,10 +182,16 @@ RFM_CUSTOMERS = Table(
             unit="currency per period",
         ),
         Column("country", "string", "country of the customer's last sales line", nullable=True),
-        Column("r_score", "int", "1–5; 5 is the most recent fifth; ties share a score"),
+        Column("r_score", "int", "1–5; 5 is the most recent fifth; ties share a score; 1 where no order stands"),
         Column("f_score", "int", "1–5; 5 is the fifth with most orders; ties share a score"),
         Column("m_score", "int", "1–5; 5 is the fifth with the highest spend_net; ties share a score"),
-        Column("segment", "string", "name of the first segment rule that matches the three scores"),
+        Column("segment", "string", "name of the one segment rule that matches the three scores"),
+        Column(
+            "cluster",
+            "string",
+            "name of the nearest k-means centre; null where no order stands, or too few customers to fit",
+            nullable=True,
+        ),
     ),
 )
 

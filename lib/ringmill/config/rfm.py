@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ringmill.config.rules import Section
 
@@ -14,7 +14,7 @@ FreeOrders = Literal["leave out", "count"]
 
 
 class Segment(Section):
-    """A named segment: score ranges, each 'low-high' or one digit; the first that matches names the customer."""
+    """A named segment: score ranges, each 'low-high' or one digit. A name may have several rules; no two overlap."""
 
     name: str
     r: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
@@ -24,14 +24,60 @@ class Segment(Section):
 
 SEGMENTS = (
     Segment(name="champions", r="4-5", f="4-5", m="4-5"),
-    Segment(name="loyal", r="3-5", f="3-5", m="3-5"),
+    Segment(name="loyal", r="4-5", f="4-5", m="3"),
+    Segment(name="loyal", r="4-5", f="3", m="3-5"),
+    Segment(name="loyal", r="3", f="3-5", m="3-5"),
     Segment(name="new", r="4-5", f="1-2"),
-    Segment(name="potential", r="3-5"),
+    Segment(name="potential", r="3-5", f="3-5", m="1-2"),
+    Segment(name="potential", r="3", f="1-2"),
     Segment(name="cannot lose", r="1-2", f="4-5", m="4-5"),
-    Segment(name="at risk", r="1-2", f="3-5"),
-    Segment(name="hibernating", r="2"),
-    Segment(name="lost", r="1"),
+    Segment(name="at risk", r="1-2", f="4-5", m="1-3"),
+    Segment(name="at risk", r="1-2", f="3"),
+    Segment(name="hibernating", r="2", f="1-2"),
+    Segment(name="lost", r="1", f="1-2"),
 )
+
+
+Fifths = tuple[float, float, float, float]
+
+
+def _rising(values: Fifths) -> Fifths:
+    if list(values) != sorted(values):
+        raise ValueError("four thresholds from the lowest to the highest")
+    return values
+
+
+Rising = Annotated[Fifths, AfterValidator(_rising)]
+
+
+class FixedThresholds(Section):
+    """Four thresholds of each measure, rising: what is above the first is in the second fifth, and so on."""
+
+    r: Rising = Field(description="days since the last order; here few are best")
+    f: Rising = Field(description="orders")
+    m: Rising = Field(description="net spend")
+
+
+class Scores(Section):
+    """Where the scores' thresholds come from: fitted on the first run's `cutoff` and kept, unless given here."""
+
+    thresholds: FixedThresholds | None = None
+    refit: bool = Field(False, description="fit the fifths anew, instead of using those that are kept")
+
+
+class Clusters(Section):
+    """Segments by k-means on recency, frequency and monetary value."""
+
+    k: int | None = Field(None, ge=2, le=12, description="number of clusters; default: chosen from k_least to k_most")
+    k_least: int = Field(3, ge=2, le=12)
+    k_most: int = Field(8, ge=2, le=12)
+    scale: Literal["log", "linear"] = Field("log", description="log(1 + value) or the value, then standardised")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Clusters:
+        if self.k_most < self.k_least:
+            raise ValueError("a k_most that is not below k_least")
+        return self
 
 
 class Months(Section):
@@ -65,4 +111,6 @@ class Rfm(Section):
     month_ends: Months | None = Field(None, description="further snapshots, one as of the end of each month")
     period: Period = Field("day", description="in which the literature's frequency, recency and age are counted")
     free_orders: FreeOrders = Field("leave out", description="whether lines at price 0 make an order, as in lifetimes")
+    scores: Scores = Scores()
+    clusters: Clusters = Clusters()
     segments: tuple[Segment, ...] = SEGMENTS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_CUSTOMERS
 from ringmill.errors import LawError
+from ringmill.lake.ledger import Entry
 from ringmill.pipeline.cutoffs import no_customers, rfm_cutoffs
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"rfm": dump(config.rfm), "zone": config.zone}
+    return {"rfm": dump(config.rfm), "zone": config.zone, "seed": config.seed}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -38,8 +38,9 @@ def _links(run: Run, inputs: Mapping[str, Any]) -> DataFrame | None:
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from pyspark.sql import functions as F
 
+    from ringmill.rfm.clusters import fit_state, with_cluster
     from ringmill.rfm.customers import summarise_customers
-    from ringmill.rfm.scores import check_cover, fit_thresholds, with_scores, with_segment
+    from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
 
     section = run.config.rfm
     check_cover(section.segments)
@@ -54,9 +55,16 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         free_orders=section.free_orders,
         links=_links(run, inputs),
     ).persist()
-    thresholds = fit_thresholds(customers.where(F.col("cutoff") == F.lit(current)))
-    named = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
-    version = _write(run, named, cutoffs)
+    last = run.ledger.published("rfm")
+    shown = customers.where(F.col("cutoff") == F.lit(current))
+    step.say("scores and clusters")
+    kept = _kept_thresholds(last, inputs) if last and not section.scores.refit else None
+    thresholds = thresholds_of(shown, section.scores.thresholds, kept)
+    clusters = fit_state(
+        shown, section.clusters, seed=run.config.seed, last=last.detail.get("clusters") if last else None
+    )
+    scored = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
+    version = _write(run, scored.transform(with_cluster, clusters), cutoffs)
     customers.unpersist()
     snapshots, law_2 = _snapshots(run, version, cutoffs)
     return Result(
@@ -67,9 +75,17 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         detail={
             "cutoff": str(current),
             "snapshots": {str(cutoff): count for cutoff, count in snapshots.items()},
-            "thresholds": asdict(thresholds),
+            "thresholds": thresholds.to_json(),
+            "clusters": clusters.to_json() if clusters else None,
         },
     )
+
+
+def _kept_thresholds(last: Entry, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The last run's thresholds; None where it had none, or measured net of cancellations and this one does not."""
+    same = (CLEAN_CANCELLATIONS.path in last.inputs) == (CLEAN_CANCELLATIONS.path in inputs)
+    kept: Mapping[str, Any] | None = last.detail.get("thresholds") if same else None
+    return kept if kept and kept["r"] else None
 
 
 def _write(run: Run, customers: DataFrame, cutoffs: Sequence[date]) -> int:
