@@ -22,6 +22,7 @@ from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import sections
 from ringmill.report.evaluate import Floats, Interval, bootstrap, compare_spend, spend_deciles
+from ringmill.report.groups import segments
 from ringmill.report.page import Card, Section, render
 from ringmill.train.metrics import auc, calibration, roc_points
 
@@ -44,7 +45,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     parts = [sections.intake(entries["clean"].counts)]
     if "detection" in entries["clean"].detail:
         parts.append(sections.detection(entries["clean"].detail["detection"]))
-    parts.append(sections.segments(customers, entries["rfm"].detail["cutoff"]))
+    parts.append(_segments(run, entries["rfm"], customers))
     parts += _model_sections(run, entries)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
     parts.append(_accounts(entries))
@@ -66,6 +67,29 @@ def _snapshot(run: Run, rfm: Entry, cutoff: str) -> pa.Table:
     """The rows of rfm/customers as of one cutoff."""
     only = [("cutoff", "=", date.fromisoformat(cutoff))]
     return run.lake.read_arrow(RFM_CUSTOMERS.path, rfm.outputs[RFM_CUSTOMERS.path], where=only)
+
+
+def _segments(run: Run, rfm: Entry, customers: pa.Table) -> Section:
+    cutoff = rfm.detail["cutoff"]
+    before = max((other for other in rfm.detail["snapshots"] if other < cutoff), default=None)
+    return segments(
+        customers,
+        _snapshot(run, rfm, before) if before else None,
+        cutoff=cutoff,
+        previous_cutoff=before,
+        clusters=_words(rfm.detail["clusters"]),
+    )
+
+
+def _words(clusters: Mapping[str, Any] | None) -> str:
+    if clusters is None:
+        return "There are too few different customers for clusters."
+    k = len(clusters["names"])
+    tried = ", ".join(f"{row['k']:.0f}: {row['silhouette']:.2f}" for row in clusters["tried"])
+    return (
+        f"{k} clusters of recency, frequency and monetary value, named by their centres and matched to the last run's. "
+        f"Silhouette by number of clusters: {tried}."
+    )
 
 
 def _subtitle(run: Run, entries: Mapping[str, Entry]) -> str:
