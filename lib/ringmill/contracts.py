@@ -195,6 +195,44 @@ RFM_CUSTOMERS = Table(
     ),
 )
 
+
+def rfm_lifetime(horizons_days: tuple[int, ...]) -> Table:
+    """rfm/lifetime for these horizons."""
+    return Table(
+        path="rfm/lifetime",
+        grain="one row per cutoff and customer of rfm/customers of whom an order stands, where models were fitted",
+        partition_by=("cutoff",),
+        columns=(
+            Column("customer_id", "string", "who bought"),
+            Column("cutoff", "date", "exclusive; the models were fitted on what it sees"),
+            Column("alive_probability", "double", "BG/NBD: not dropped out by the cutoff; 1 without a repeat purchase"),
+            *(
+                Column(
+                    f"expected_purchases_{days}d",
+                    "double",
+                    f"BG/NBD: periods with an order in the {days} days after the cutoff",
+                    unit="purchases",
+                )
+                for days in horizons_days
+            ),
+            Column(
+                "expected_value",
+                "double",
+                "Gamma-Gamma: value of a purchase; null where too few values were known to fit it",
+                nullable=True,
+                unit="currency per purchase",
+            ),
+            Column(
+                "lifetime_value",
+                "double",
+                "expected purchases × expected_value, by month ahead, discounted to the cutoff",
+                nullable=True,
+                unit="currency",
+            ),
+        ),
+    )
+
+
 SCORES = Table(
     path="scores/customers",
     grain="one row per customer with at least one sales line before the score cutoff",

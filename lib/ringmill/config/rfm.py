@@ -80,6 +80,15 @@ class Clusters(Section):
         return self
 
 
+class Lifetime(Section):
+    """What customers are expected to buy and to be worth, by BG/NBD and Gamma-Gamma fitted on the snapshot `cutoff`."""
+
+    horizons_days: tuple[int, ...] = Field((30, 90, 365), description="expected purchases in so many days ahead")
+    months: int = Field(12, ge=1, description="lifetime value looks so many months of 30 days ahead")
+    discount_per_month: float = Field(0.01, ge=0)
+    least_repeat_customers: int = Field(50, ge=2, description="below so many nothing is fitted")
+
+
 class Months(Section):
     """A range of months, named by any of their days, both ends included."""
 
@@ -113,4 +122,5 @@ class Rfm(Section):
     free_orders: FreeOrders = Field("leave out", description="whether lines at price 0 make an order, as in lifetimes")
     scores: Scores = Scores()
     clusters: Clusters = Clusters()
+    lifetime: Lifetime = Lifetime()
     segments: tuple[Segment, ...] = SEGMENTS

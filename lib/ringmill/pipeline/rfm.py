@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_CUSTOMERS
+from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_CUSTOMERS, Table, rfm_lifetime
 from ringmill.errors import LawError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.cutoffs import no_customers, rfm_cutoffs
@@ -40,6 +40,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
     from ringmill.rfm.clusters import fit_state, with_cluster
     from ringmill.rfm.customers import summarise_customers
+    from ringmill.rfm.lifetime import fit_models, summarise_lifetime
     from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
 
     section = run.config.rfm
@@ -64,11 +65,16 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         shown, section.clusters, seed=run.config.seed, last=last.detail.get("clusters") if last else None
     )
     scored = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
-    version = _write(run, scored.transform(with_cluster, clusters), cutoffs)
+    version = _replace(run, scored.transform(with_cluster, clusters), RFM_CUSTOMERS, cutoffs)
+    step.say("lifetime value")
+    models = fit_models(shown, section.lifetime)
+    foreseen = summarise_lifetime(shown, models, section.lifetime, section.period)
+    lifetime = rfm_lifetime(section.lifetime.horizons_days)
+    lifetime_version = _replace(run, foreseen, lifetime, [current])
     customers.unpersist()
     snapshots, law_2 = _snapshots(run, version, cutoffs)
     return Result(
-        outputs={RFM_CUSTOMERS.path: version},
+        outputs={RFM_CUSTOMERS.path: version, lifetime.path: lifetime_version},
         counts={"customers": snapshots[current], "snapshots": len(cutoffs)},
         summary=_summary(current, cutoffs, snapshots),
         laws={"law 2": law_2},
@@ -77,6 +83,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             "snapshots": {str(cutoff): count for cutoff, count in snapshots.items()},
             "thresholds": thresholds.to_json(),
             "clusters": clusters.to_json() if clusters else None,
+            "lifetime": models.to_json(),
         },
     )
 
@@ -88,12 +95,12 @@ def _kept_thresholds(last: Entry, inputs: Mapping[str, Any]) -> Mapping[str, Any
     return kept if kept and kept["r"] else None
 
 
-def _write(run: Run, customers: DataFrame, cutoffs: Sequence[date]) -> int:
-    """Replace these cutoffs' snapshots and keep the others that were published."""
+def _replace(run: Run, frame: DataFrame, table: Table, cutoffs: Sequence[date]) -> int:
+    """Replace these cutoffs' rows of a table and keep the others that were published."""
     last = run.ledger.published("rfm")
-    onto = last.outputs[RFM_CUSTOMERS.path] if last else None
     where = "cutoff IN (" + ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs) + ")"
-    return run.lake.replace(customers, RFM_CUSTOMERS, where=where, onto=onto, run_id=run.run_id)
+    onto = last.outputs.get(table.path) if last else None
+    return run.lake.replace(frame, table, where=where, onto=onto, run_id=run.run_id)
 
 
 def _snapshots(run: Run, version: int, cutoffs: Sequence[date]) -> tuple[dict[date, int], dict[str, Any]]:
