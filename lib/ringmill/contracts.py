@@ -194,6 +194,20 @@ RFM_CUSTOMERS = Table(
         ),
     ),
 )
+RFM_COHORTS = Table(
+    path="rfm/cohorts",
+    grain="one row per cutoff, month of the first purchase and month after it with a purchase",
+    partition_by=("cutoff",),
+    columns=(
+        Column("cutoff", "date", "exclusive"),
+        Column("cohort", "date", "first day of the local month of the first order that stands"),
+        Column("cohort_customers", "bigint", "customers who first bought in that month", unit="customers"),
+        Column("months_since", "int", "calendar months from the cohort's; 0 is the first", unit="months"),
+        Column("customers", "bigint", "of them those with an order in that month", unit="customers"),
+        Column("orders", "bigint", "their orders that stand", unit="orders"),
+        Column("revenue", "double", "value of these orders", unit="currency"),
+    ),
+)
 
 
 def rfm_lifetime(horizons_days: tuple[int, ...]) -> Table:

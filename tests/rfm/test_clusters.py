@@ -47,9 +47,9 @@ def test_the_elbow_comes_before_the_silhouette():
     assert choose(fits[:1]) == 0
 
 
-def test_clusters_are_called_by_their_centre_and_told_apart_by_size():
-    centres = np.array([[-1, 1, 1], [-1, 0, 0], [-1, -1, -1], [1, 1, 1], [1, 0, 0], [1, -1, -1], [2, -1, -1]], float)
-    names = name_clusters(centres, np.array([1, 1, 1, 1, 1, 1, 9.0]))
+def test_clusters_are_called_by_their_centre_and_told_apart_by_worth():
+    centres = np.array([[-1, 1, 1], [-1, 0, 0], [-1, -1, -1], [1, 1, 1], [1, 0, 0], [1, -2, -2], [2, -1, -1]], float)
+    names = name_clusters(centres)
     assert names == ["high-value", "potential", "new", "slipping away", "fading", "lost 2", "lost"]
 
 

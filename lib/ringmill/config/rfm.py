@@ -89,6 +89,19 @@ class Lifetime(Section):
     least_repeat_customers: int = Field(50, ge=2, description="below so many nothing is fitted")
 
 
+class Currency(Section):
+    """The currency that money is summed in, and the table of rates: columns currency, valid_from (yyyy-MM-dd), rate.
+
+    A rate is what one unit of its currency is worth in `into` from a local day on, until the currency's next rate. A
+    line without a rate is an error.
+    """
+
+    into: str = Field(min_length=1)
+    rates: str
+    format: Literal["auto", "csv", "jsonl", "parquet", "delta"] = "auto"
+    delimiter: str = Field(",", min_length=1, max_length=1)
+
+
 class Months(Section):
     """A range of months, named by any of their days, both ends included."""
 
@@ -120,6 +133,7 @@ class Rfm(Section):
     month_ends: Months | None = Field(None, description="further snapshots, one as of the end of each month")
     period: Period = Field("day", description="in which the literature's frequency, recency and age are counted")
     free_orders: FreeOrders = Field("leave out", description="whether lines at price 0 make an order, as in lifetimes")
+    currency: Currency | None = None
     scores: Scores = Scores()
     clusters: Clusters = Clusters()
     lifetime: Lifetime = Lifetime()

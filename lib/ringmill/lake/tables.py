@@ -73,7 +73,10 @@ class Lake:
         head = DeltaTable(self.path(table.path))
         if head.version() != onto:
             head.restore(onto)
-        return self._save(frame, table, {"replaceWhere": where}, run_id)
+        before = DeltaTable(self.path(table.path)).version()
+        version = self._save(frame, table, {"replaceWhere": where}, run_id)
+        # Where there is nothing to remove and nothing to add Delta commits nothing.
+        return before if DeltaTable(self.path(table.path)).version() == before else version
 
     def _has_contract(self, table: Table, version: int) -> bool:
         found = DeltaTable(self.path(table.path), version=version)

@@ -15,14 +15,16 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import RFM_CUSTOMERS, SCORES
+from ringmill.contracts import RFM_COHORTS, RFM_CUSTOMERS, SCORES
 from ringmill.doctor import versions
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import sections
+from ringmill.report.cohorts import cohorts
 from ringmill.report.evaluate import Floats, Interval, bootstrap, compare_spend, spend_deciles
 from ringmill.report.groups import segments
+from ringmill.report.lifetime import lifetime
 from ringmill.report.page import Card, Section, render
 from ringmill.train.metrics import auc, calibration, roc_points
 
@@ -40,12 +42,12 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     entries = {name: run.ledger.resolve(name) for name in STAGES}
     step.say("drawing the page")
-    customers = _snapshot(run, entries["rfm"], entries["rfm"].detail["cutoff"])
+    customers = _snapshot(run, entries["rfm"], RFM_CUSTOMERS.path, entries["rfm"].detail["cutoff"])
     scores = run.lake.read_arrow(SCORES.path, entries["score"].outputs[SCORES.path])
     parts = [sections.intake(entries["clean"].counts)]
     if "detection" in entries["clean"].detail:
         parts.append(sections.detection(entries["clean"].detail["detection"]))
-    parts.append(_segments(run, entries["rfm"], customers))
+    parts += _customer_sections(run, entries["rfm"], customers)
     parts += _model_sections(run, entries)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
     parts.append(_accounts(entries))
@@ -63,22 +65,29 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-def _snapshot(run: Run, rfm: Entry, cutoff: str) -> pa.Table:
-    """The rows of rfm/customers as of one cutoff."""
+def _snapshot(run: Run, rfm: Entry, table: str, cutoff: str) -> pa.Table:
+    """The rows of one of rfm's tables as of one cutoff."""
     only = [("cutoff", "=", date.fromisoformat(cutoff))]
-    return run.lake.read_arrow(RFM_CUSTOMERS.path, rfm.outputs[RFM_CUSTOMERS.path], where=only)
+    return run.lake.read_arrow(table, rfm.outputs[table], where=only)
 
 
-def _segments(run: Run, rfm: Entry, customers: pa.Table) -> Section:
-    cutoff = rfm.detail["cutoff"]
+def _customer_sections(run: Run, rfm: Entry, customers: pa.Table) -> list[Section]:
+    cutoff, currency = rfm.detail["cutoff"], run.config.report.currency
     before = max((other for other in rfm.detail["snapshots"] if other < cutoff), default=None)
-    return segments(
+    groups = segments(
         customers,
-        _snapshot(run, rfm, before) if before else None,
+        _snapshot(run, rfm, RFM_CUSTOMERS.path, before) if before else None,
         cutoff=cutoff,
         previous_cutoff=before,
         clusters=_words(rfm.detail["clusters"]),
     )
+    months = _snapshot(run, rfm, RFM_COHORTS.path, cutoff)
+    foreseen = _snapshot(run, rfm, "rfm/lifetime", cutoff)
+    return [
+        groups,
+        cohorts(months, cutoff=date.fromisoformat(cutoff), currency=currency),
+        lifetime(rfm.detail["lifetime"], customers, foreseen, currency),
+    ]
 
 
 def _words(clusters: Mapping[str, Any] | None) -> str:

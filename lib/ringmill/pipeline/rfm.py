@@ -1,4 +1,4 @@
-"""Stage rfm: clean/rows → rfm/customers, one row per customer as of each cutoff."""
+"""Stage rfm: clean/rows → rfm/customers, one row per customer as of each cutoff, rfm/lifetime and rfm/cohorts."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_CUSTOMERS, Table, rfm_lifetime
+from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_COHORTS, RFM_CUSTOMERS, Table, rfm_lifetime
 from ringmill.errors import LawError
 from ringmill.lake.ledger import Entry
+from ringmill.pipeline.currency import in_one_currency, rate_inputs
 from ringmill.pipeline.cutoffs import no_customers, rfm_cutoffs
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -27,7 +28,8 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 def _inputs(run: Run) -> Mapping[str, Any]:
     outputs = run.ledger.resolve("clean").outputs
     # Cancellations are linked to orders where the clean stage published such links.
-    return {path: outputs[path] for path in (CLEAN_ROWS.path, CLEAN_CANCELLATIONS.path) if path in outputs}
+    tables = {path: outputs[path] for path in (CLEAN_ROWS.path, CLEAN_CANCELLATIONS.path) if path in outputs}
+    return {**tables, **rate_inputs(run)}
 
 
 def _links(run: Run, inputs: Mapping[str, Any]) -> DataFrame | None:
@@ -39,23 +41,21 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from pyspark.sql import functions as F
 
     from ringmill.rfm.clusters import fit_state, with_cluster
-    from ringmill.rfm.customers import summarise_customers
+    from ringmill.rfm.cohorts import summarise_cohorts
+    from ringmill.rfm.customers import summarise_history
     from ringmill.rfm.lifetime import fit_models, summarise_lifetime
+    from ringmill.rfm.orders import summarise_orders, summarise_versions
     from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
 
-    section = run.config.rfm
+    section, zone = run.config.rfm, run.config.zone
     check_cover(section.segments)
     current, cutoffs = rfm_cutoffs(run)
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    rows = in_one_currency(run, run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path]))
+    links = _links(run, inputs)
     step.say(f"customers as of {', '.join(map(str, cutoffs))}")
-    customers = rows.transform(
-        summarise_customers,
-        cutoffs,
-        zone=run.config.zone,
-        period=section.period,
-        free_orders=section.free_orders,
-        links=_links(run, inputs),
-    ).persist()
+    versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=section.free_orders, links=links).persist()
+    orders = summarise_orders(versions, cutoffs, with_links=links is not None)
+    customers = summarise_history(orders, zone=zone, period=section.period, with_links=links is not None).persist()
     last = run.ledger.published("rfm")
     shown = customers.where(F.col("cutoff") == F.lit(current))
     step.say("scores and clusters")
@@ -71,10 +71,13 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     foreseen = summarise_lifetime(shown, models, section.lifetime, section.period)
     lifetime = rfm_lifetime(section.lifetime.horizons_days)
     lifetime_version = _replace(run, foreseen, lifetime, [current])
+    cohorts = summarise_cohorts(orders.where(F.col("cutoff") == F.lit(current)), zone=zone)
+    cohorts_version = _replace(run, cohorts, RFM_COHORTS, [current])
     customers.unpersist()
+    versions.unpersist()
     snapshots, law_2 = _snapshots(run, version, cutoffs)
     return Result(
-        outputs={RFM_CUSTOMERS.path: version, lifetime.path: lifetime_version},
+        outputs={RFM_CUSTOMERS.path: version, lifetime.path: lifetime_version, RFM_COHORTS.path: cohorts_version},
         counts={"customers": snapshots[current], "snapshots": len(cutoffs)},
         summary=_summary(current, cutoffs, snapshots),
         laws={"law 2": law_2},

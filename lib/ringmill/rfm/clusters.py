@@ -12,7 +12,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ringmill.config.rfm import Clusters
-from ringmill.rfm.kmeans import Fit, Floats, choose, fit_clusters, match_names, name_clusters
+from ringmill.rfm.kmeans import Floats, choose, fit_clusters, match_names, name_clusters
 from ringmill.rfm.scores import LETTERS, measures
 
 # Standard deviations. Customers of one cell are one weighted point: the driver's memory is bounded by the cells.
@@ -74,7 +74,7 @@ def fit_state(
         scale=section.scale,
         means=means,
         deviations=deviations,
-        names=tuple(_named(fit, points, weights, means, deviations, section.scale, last)),
+        names=tuple(_named(fit.centres, means, deviations, section.scale, last)),
         centres=tuple(tuple(float(value) for value in centre) for centre in fit.centres),
         tried=tuple(
             {"k": float(len(each.centres)), "inertia": each.inertia, "silhouette": each.silhouette} for each in fits
@@ -110,19 +110,16 @@ def _repeatable(value: float) -> float:
 
 
 def _named(
-    fit: Fit,
-    points: Floats,
-    weights: Floats,
+    centres: Floats,
     means: tuple[float, ...],
     deviations: tuple[float, ...],
     scale: str,
     last: Mapping[str, Any] | None,
 ) -> list[str]:
-    nearest = ((points[:, None, :] - fit.centres[None, :, :]) ** 2).sum(axis=2).argmin(axis=1)
-    names = name_clusters(fit.centres, np.bincount(nearest, weights, minlength=len(fit.centres)).astype(np.float64))
+    names = name_clusters(centres)
     if last is None or last["scale"] != scale:
         return names
     # The last run standardised by other means: its centres are set over into this run's standard deviations.
     before = ClusterState.from_json(last)
     raw = np.array(before.centres) * np.array(before.deviations) + np.array(before.means)
-    return match_names(fit.centres, names, (raw - np.array(means)) / np.array(deviations), before.names)
+    return match_names(centres, names, (raw - np.array(means)) / np.array(deviations), before.names)

@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 NAMES = ("p", "q", "v")
 # v is looked for between these multiples of the geometric mean of the values, on so many points at once, until the
 # range of its logarithm is that narrow; what is left is interpolated.
-RANGE, GRID, NARROW = (1e-4, 1e6), 12, 1e-3
+RANGE, GRID, NARROW = (1e-4, 1e6), 32, 1e-3
 
 
 @dataclass(frozen=True)

@@ -112,18 +112,19 @@ def choose(fits: Sequence[Fit]) -> int:
     return first + int(np.argmax([fit.silhouette for fit in fits[first:]]))
 
 
-def name_clusters(centres: Floats, weights: Floats) -> list[str]:
+def name_clusters(centres: Floats) -> list[str]:
     """Standardised centres (k, [recency, frequency, monetary value]) → a name each, told apart by a number if need be.
 
     A centre is recent where its days since the last order are below the mean; its worth is the mean of frequency and
-    monetary value, high or low from half a standard deviation on. Of clusters with one name the larger comes first.
+    monetary value, high or low from half a standard deviation on. Of clusters with one name the worthier is first.
     """
     names: list[str] = [""] * len(centres)
-    for index in np.argsort(-weights, kind="stable"):
-        recency, frequency, value = centres[index]
-        worth = (frequency + value) / 2
+    worths = (centres[:, 1] + centres[:, 2]) / 2
+    for index in np.argsort(-worths, kind="stable"):
+        worth = worths[index]
         column = 0 if worth > 0.5 else 2 if worth < -0.5 else 1
-        name = (("high-value", "potential", "new") if recency < 0 else ("slipping away", "fading", "lost"))[column]
+        recent = centres[index, 0] < 0
+        name = (("high-value", "potential", "new") if recent else ("slipping away", "fading", "lost"))[column]
         names[index] = _apart(name, names)
     return names
 

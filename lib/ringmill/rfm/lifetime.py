@@ -84,13 +84,13 @@ def _totals(buyers: DataFrame) -> Totals:
 
 def _pass_over(buyers: DataFrame, totals: Totals) -> gamma_gamma.Pass:
     def passed(values: Sequence[float]) -> list[Partial]:
-        sums = []
-        for v in values:
-            total = F.col("x") * F.col("m") + F.lit(v)
-            sums += [_exact(F.log(total)), _exact(F.lit(v) / total)]
-        rows = buyers.groupBy("x").agg(*sums).orderBy("x").collect()
-        found = np.array([row[1:] for row in rows], dtype=np.float64).reshape(len(totals.frequency), -1) / EXACT
-        return [Partial(found[:, 2 * at], found[:, 2 * at + 1]) for at in range(len(values))]
+        # An array, not a literal per value: Spark then compiles one plan and uses it for every pass.
+        spread = buyers.select("x", "m", F.posexplode(F.lit(list(values))).alias("at", "v"))
+        total = F.col("x") * F.col("m") + F.col("v")
+        summed = spread.groupBy("at", "x").agg(_exact(F.log(total)), _exact(F.col("v") / total))
+        rows = np.array(sorted(tuple(row) for row in summed.collect()), dtype=np.float64)
+        found = rows[:, 2:].reshape(len(values), len(totals.frequency), 2) / EXACT
+        return [Partial(each[:, 0], each[:, 1]) for each in found]
 
     return passed
 
