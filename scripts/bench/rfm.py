@@ -55,7 +55,8 @@ def polars_():
     sold = pl.scan_parquet(files).filter(pl.col("customer_id").is_not_null())
     return sold.group_by("customer_id").agg(
         pl.col("ordered_at").filter(sale).min().alias("first"), pl.col("ordered_at").filter(sale).max().alias("last"),
-        pl.col("order_id").filter(sale).n_unique().alias("orders"), pl.col("line_total").filter(sale).sum().alias("spend"),
+        pl.col("order_id").filter(sale).n_unique().alias("orders"),
+        pl.col("line_total").filter(sale).sum().alias("spend"),
         pl.col("line_total").filter(pl.col("is_cancellation")).sum().alias("cancelled"),
         pl.col("country").filter(sale).sort_by(pl.col("ordered_at").filter(sale)).last().alias("country"),
     ).collect().height

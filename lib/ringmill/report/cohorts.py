@@ -45,9 +45,7 @@ def cohorts(rows: pa.Table, *, cutoff: date, currency: str) -> Section:
         "Cohorts",
         [
             Block(text, figure=figures.cohort_map([f"{start:%b %Y}" for start in starts], shares, hovers)),
-            Block(
-                "What they have spent since, less what was taken back.", grid=Grid(("cohort", *numbers), cells, numbers)
-            ),
+            Block("What their orders that stand have come to since.", grid=Grid(("cohort", *numbers), cells, numbers)),
         ],
         "cohorts",
     )
