@@ -115,6 +115,14 @@ def test_a_link_that_became_known_after_the_cutoff_is_not_seen(spark):
     }
 
 
+def test_a_link_that_was_superseded_is_seen_until_then(spark):
+    rows = clean_rows(spark, {"quantity": 3})
+    taken = links(spark, {"pieces": 3}).withColumn("superseded_at", F.lit("2024-04-01 12:00:00").cast("timestamp"))
+    cutoffs = [CUTOFF, date(2024, 4, 2)]
+    found = [row.asDict() for row in summarise_customers(rows, cutoffs, zone="UTC", links=taken).collect()]
+    assert {row["cutoff"].day: row["order_count_net"] for row in found} == {1: 0, 2: 1}
+
+
 def test_bulk_orders_that_were_cancelled_minutes_later_leave_nothing_that_stands(spark):
     bulk = {"order_id": "581483", "quantity": 80_995, "unit_price": 2.08, "ordered_at": "2024-03-31 09:15:00"}
     rows = clean_rows(spark, {"order_id": "old", "quantity": 1}, bulk, {**bulk, "customer_id": "bob"})

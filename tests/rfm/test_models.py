@@ -90,6 +90,17 @@ def test_predictions_are_lifetimes_for_every_customer(customers, theirs):
     np.testing.assert_allclose(GammaGamma(**worth.params_).expected(x, value), theirs_value, rtol=1e-9)
 
 
+def test_the_chance_of_a_purchase_is_what_draws_from_the_posterior_give(theirs):
+    model = BetaGeo(**theirs[0].params_)
+    x, recency, age = 2.0, 30.0, 39.0
+    draw = np.random.Generator(np.random.Philox(4))
+    alive = model.alive(np.array([x]), np.array([recency]), np.array([age]))[0]
+    rates = draw.gamma(model.r + x, 1 / (model.alpha + age), 400_000)
+    expected = alive * (1.0 - np.exp(-rates * 10.0)).mean()
+    assert model.buys(10.0, np.array([x]), np.array([recency]), np.array([age]))[0] == pytest.approx(expected, rel=5e-3)
+    assert model.buys(0.0, np.array([x]), np.array([recency]), np.array([age]))[0] == 0.0
+
+
 def test_expected_purchases_stay_finite_for_a_customer_with_very_many(theirs):
     model = BetaGeo(**theirs[0].params_)
     x, recency, age = (np.array([value]) for value in (5_000.0, 300.0, 301.0))

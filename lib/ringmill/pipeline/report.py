@@ -147,8 +147,10 @@ def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
     rankings = {
         "Ringmill's network": column["buy_probability"],
         "logistic regression": column["logistic_probability"],
-        "days since last order": -column["days_since_last_order"],
+        **({"BG/NBD": column["bgnbd_probability"]} if "bgnbd_probability" in column else {}),
     }
+    probabilities = tuple(rankings)
+    rankings["days since last order"] = -column["days_since_last_order"]
     curves, aucs = {}, {}
     for name, score in rankings.items():
         points = roc_points(score, label, ones)
@@ -158,7 +160,7 @@ def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
         name: [
             (bin_["predicted"], bin_["actual"], int(bin_["weight"])) for bin_ in calibration(score, label, ones, bins=8)
         ]
-        for name, score in list(rankings.items())[:2]
+        for name, score in ((name, rankings[name]) for name in probabilities)
     }
     return sections.repurchase(
         aucs,
@@ -184,6 +186,7 @@ def _spend(run: Run, column: Mapping[str, Floats]) -> Section:
     forecasts = compare_spend(
         {
             "Ringmill's network": column["expected_spend"],
+            **_by_models(column),
             f"the same as the last {run.config.features.horizon_days} days": column["recent_spend"],
             "the training mean for everyone": column["training_mean_spend"],
         },
@@ -198,6 +201,11 @@ def _spend(run: Run, column: Mapping[str, Floats]) -> Section:
         else f"The network's total lies outside it; the top tenth spent {sections.share(largest, actual.sum())} of all."
     )
     return sections.spend(spend_deciles(column["expected_spend"], actual), forecasts, total, verdict)
+
+
+def _by_models(column: Mapping[str, Floats]) -> dict[str, Floats]:
+    spend = column.get("bgnbd_spend")
+    return {} if spend is None or np.isnan(spend).any() else {"BG/NBD and Gamma-Gamma": spend}
 
 
 def _at_risk(run: Run, customers: pa.Table, scores: pa.Table) -> list[Mapping[str, Any]]:

@@ -65,6 +65,16 @@ class BetaGeo:
         expected: Floats = c / (a - 1.0) * (1.0 - none) * self.alive(frequency, recency, age)
         return expected
 
+    def buys(self, ahead: float, frequency: Floats, recency: Floats, age: Floats) -> Floats:
+        """(rows) → probability of at least one purchase in the next `ahead` units of time.
+
+        Who is alive stays so until the next purchase, and buys at a rate that is gamma(r + x, alpha + T): no purchase
+        comes with probability ((alpha + T) / (alpha + T + ahead))^(r + x).
+        """
+        waits = np.log(self.alpha + age) - np.log(self.alpha + age + ahead)
+        buys: Floats = -np.expm1((self.r + frequency) * waits) * self.alive(frequency, recency, age)
+        return buys
+
     def _log_odds(self, frequency: Floats, recency: Floats, age: Floats) -> Floats:
         """Log of the odds of having dropped out, for customers who came again."""
         elapsed = np.log(self.alpha + age) - np.log(self.alpha + recency)

@@ -34,6 +34,10 @@ class Models:
     values: Fitted | None
     reason: str = ""
 
+    @property
+    def worth(self) -> GammaGamma | None:
+        return GammaGamma(**self.values.values) if self.values else None
+
     def to_json(self) -> dict[str, Any]:
         fits = {"purchases": self.purchases, "values": self.values}
         return {name: fit.to_json() if fit else None for name, fit in fits.items()} | {"reason": self.reason}
@@ -150,5 +154,23 @@ def summarise_lifetime(customers: DataFrame, models: Models, section: Lifetime, 
     if models.purchases is None:
         nothing = (F.lit(None).cast("double").alias(name) for name in names[2:])
         return history.where("false").select("customer_id", "cutoff", *nothing)
-    values = GammaGamma(**models.values.values) if models.values else None
-    return history.mapInArrow(foresee(BetaGeo(**models.purchases.values), values, section, period), schema)
+    return history.mapInArrow(foresee(BetaGeo(**models.purchases.values), models.worth, section, period), schema)
+
+
+def foresee_chances(
+    customers: DataFrame, purchases: BetaGeo, values: GammaGamma | None, *, ahead_days: int
+) -> pa.Table:
+    """Customers with a row_id and histories in days → row_id, bgnbd_probability, bgnbd_spend: collected (an action).
+
+    The probability of at least one purchase in the days ahead, and the spend that is expected of them (currency; null
+    without a model of values).
+    """
+    table = customers.select("row_id", *HISTORY, "repeat_value_mean").toArrow()
+    x, recency, age = (table[name].to_numpy().astype(np.float64) for name in HISTORY)
+    spend = pa.nulls(table.num_rows, pa.float64())
+    if values is not None:
+        mean = table["repeat_value_mean"].fill_null(0.0).to_numpy()
+        worth = values.expected(np.where(mean > 0, x, 0.0), mean)
+        spend = pa.array(purchases.expected(ahead_days, x, recency, age) * worth)
+    probability = purchases.buys(ahead_days, x, recency, age)
+    return pa.table({"row_id": table["row_id"], "bgnbd_probability": probability, "bgnbd_spend": spend})

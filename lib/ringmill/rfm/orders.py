@@ -120,17 +120,20 @@ def _passed(instants: Sequence[datetime], instant: Column) -> Column:
 
 
 def _taken_back(links: DataFrame, instants: Sequence[datetime], keys: Sequence[str]) -> DataFrame:
-    """Links → rows like those of lines, with what each order's cancellations take back, by the first cutoff to see it.
+    """Links → rows like those of lines, with what each order's cancellations take back, by the cutoffs that see it.
+
+    A link is seen after it happened and was known, and until it was superseded, where links say when.
 
     Raises:
         InputError: links lack a column, for example the store that rows have.
     """
     if missing := {*LINK, *keys} - set(links.columns):
         raise InputError.missing_columns("clean/cancellations", missing, links.columns)
+    superseded = F.col("superseded_at") if "superseded_at" in links.columns else F.lit(None).cast("timestamp")
     seen = links.where(F.col("order_id").isNotNull()).withColumns(
         {
             "first_seen": _passed(instants, F.greatest("cancelled_at", "known_at")),
-            "end_seen": F.lit(len(instants)),
+            "end_seen": F.coalesce(_passed(instants, superseded), F.lit(len(instants))),
             "country": F.lit(None).cast("string"),
         }
     )
