@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from pyspark.sql import functions as F
 
 from ringmill.config import load
-from ringmill.errors import InputError
+from ringmill.errors import ConfigError, InputError
 from ringmill.pipeline.clean import CLEAN
+from ringmill.pipeline.currency import in_one_currency, rate_inputs
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.stage import Run, execute
+from rows import clean_rows
 
 pytestmark = pytest.mark.spark
 CONF = """
@@ -107,6 +110,42 @@ def test_law_3_the_same_snapshots_again_commit_to_no_table(spark, warehouse):
     again = run_rfm(spark, warehouse, "rfm.cutoffs=[2024-02-01]")
     assert (first.outcome, again.outcome) == ("published", "unchanged")
     assert first.outputs == again.outputs
+
+
+def test_thresholds_are_kept_from_the_first_run_until_refitted_or_fixed(spark, warehouse):
+    first = run_rfm(spark, warehouse, "rfm.cutoff=2024-02-01")
+    later = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01")
+    refitted = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01", "rfm.scores.refit=true")
+    assert first.detail["thresholds"]["m"] == pytest.approx([12, 14, 16, 18])
+    assert later.detail["thresholds"] == first.detail["thresholds"]
+    assert refitted.detail["thresholds"]["m"] == pytest.approx([24, 28, 32, 36])
+    fixed = "rfm.scores.thresholds={r: [1, 2, 3, 4], f: [1, 2, 3, 4], m: [1, 2, 3, 4]}"
+    assert run_rfm(spark, warehouse, fixed).detail["thresholds"]["m"] == (1, 2, 3, 4)
+
+
+def lines_in(spark, *codes):
+    rows = clean_rows(spark, *({"order_id": code} for code in codes))
+    return rows.withColumn("currency", F.col("order_id"))
+
+
+def test_amounts_are_converted_where_rates_are_configured_and_several_currencies_without_are_an_error(spark, warehouse):
+    (warehouse / "rates.csv").write_text("currency,valid_from,rate\nEUR,2024-01-01,0.5\n", encoding="utf-8")
+    rates = f"rfm.currency={{into: GBP, rates: {warehouse / 'rates.csv'}}}"
+    plain, rated = (Run(load(warehouse / "conf.yaml", more), session=spark) for more in ([], [rates]))
+    assert list(rate_inputs(plain)) == []
+    assert rate_inputs(rated)["rates"][0]["name"] == "rates.csv"
+    both, one = lines_in(spark, "GBP", "EUR"), lines_in(spark, "EUR", "EUR")
+    converted = {row["order_id"]: row["line_total"] for row in in_one_currency(rated, both).collect()}
+    assert converted == {"GBP": 10.0, "EUR": 5.0}
+    assert in_one_currency(plain, one) is one
+    with pytest.raises(InputError, match=r"several currencies[\s\S]*EUR and GBP"):
+        in_one_currency(plain, both)
+    with pytest.raises(InputError, match="no rate for the currency USD"):
+        in_one_currency(rated, lines_in(spark, "GBP", "USD"))
+    with pytest.raises(ConfigError, match="lines without it"):
+        in_one_currency(rated, clean_rows(spark, {}))
+    for run in (plain, rated):
+        run.close()
 
 
 def test_a_cutoff_before_the_data_is_an_error_that_names_its_key(spark, warehouse):

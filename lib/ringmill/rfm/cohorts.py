@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ringmill.columns import local_date, sum_money
+from ringmill.columns import MONEY_SCALE, local_date
 
 
 def summarise_cohorts(orders: DataFrame, *, zone: str) -> DataFrame:
@@ -25,7 +25,7 @@ def summarise_cohorts(orders: DataFrame, *, zone: str) -> DataFrame:
         .agg(
             F.count_distinct("customer_id").alias("customers"),
             F.count("*").alias("orders"),
-            sum_money(F.col("value")).alias("revenue"),
+            (F.sum("value") / F.lit(float(MONEY_SCALE))).alias("revenue"),
         )
     )
     # Everyone buys in month 0, so that its customers are the cohort's.

@@ -8,7 +8,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from ringmill.columns import local_date, sum_money
+from ringmill.columns import MONEY_SCALE, local_date
 from ringmill.config.rfm import FreeOrders, Period
 from ringmill.rfm.orders import summarise_orders, summarise_versions
 
@@ -75,12 +75,12 @@ def summarise_history(orders: DataFrame, *, zone: str, period: Period, with_link
         F.min("first_at").alias("first_ordered_at"),
         F.max("last_at").alias("last_ordered_at"),
         F.count_if(sale).alias("order_count"),
-        sum_money(F.col("spend")).alias("spend_total"),
-        F.coalesce(sum_money(F.col("cancelled")), F.lit(0.0)).alias("cancelled_total"),
+        _money(F.col("spend")).alias("spend_total"),
+        F.coalesce(_money(F.col("cancelled")), F.lit(0.0)).alias("cancelled_total"),
         F.max("last_country").getField("country").alias("country"),
         F.count_if("stands").alias("standing"),
         F.max(F.when(F.col("stands"), F.col("last_at"))).alias("last_standing_at"),
-        F.coalesce(sum_money(F.when(F.col("stands"), F.col("value"))), F.lit(0.0)).alias("value"),
+        F.coalesce(_money(F.when(F.col("stands"), F.col("value"))), F.lit(0.0)).alias("value"),
         F.count(gap).alias("gaps"),
         F.sum(gap).alias("gap_sum"),
         F.sum(gap.cast("bigint") * gap).alias("gap_squares"),
@@ -88,7 +88,7 @@ def summarise_history(orders: DataFrame, *, zone: str, period: Period, with_link
         F.min("period").alias("first_period"),
         F.max("period").alias("last_period"),
         F.count_if("is_new_period").alias("periods"),
-        sum_money(F.when(F.col("is_repeat"), F.col("value"))).alias("repeat_value"),
+        _money(F.when(F.col("is_repeat"), F.col("value"))).alias("repeat_value"),
     )
     return _named(grouped.where("order_count > 0"), zone=zone, period=period, with_links=with_links)
 
@@ -130,6 +130,11 @@ def _named(customers: DataFrame, *, zone: str, period: Period, with_links: bool)
         F.when(F.col("periods") > 1, F.col("repeat_value") / (F.col("periods") - 1)).alias("repeat_value_mean"),
         "country",
     )
+
+
+def _money(units: Column) -> Column:
+    """The sum of ten-thousandths, as an amount."""
+    return F.sum(units) / F.lit(float(MONEY_SCALE))
 
 
 def _period(day: Column, period: Period) -> Column:
