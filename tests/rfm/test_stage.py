@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 from pyspark.sql import functions as F
 
 from ringmill.config import load
+from ringmill.contracts import CLEAN_CANCELLATIONS
 from ringmill.errors import ConfigError, InputError
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.currency import in_one_currency, rate_inputs
@@ -103,6 +107,38 @@ def test_what_a_failed_run_committed_is_not_built_upon(spark, warehouse):
     (warehouse / "orders.csv").write_text(ORDERS, encoding="utf-8")
     entry = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01")
     assert snapshots(spark, warehouse, entry) == {"2024-02-01": JANUARY, "2024-03-01": FEBRUARY}
+
+
+def test_links_that_clean_publishes_leave_a_cancelled_bulk_buyer_no_champion(spark, warehouse):
+    bulk = "8,A,80995,2.08,bulk,2024-03-30 10:00:00\nC9,A,-80995,2.08,bulk,2024-03-30 10:12:00\n"
+    (warehouse / "orders.csv").write_text(ORDERS + bulk, encoding="utf-8")
+    link = {
+        "customer_id": "bulk",
+        "product_id": "A",
+        "cancellation_id": "C9",
+        "cancelled_at": "2024-03-30 10:12:00",
+        "order_id": "8",
+        "ordered_at": "2024-03-30 10:00:00",
+        "order_price": 2.08,
+        "pieces": 80_995,
+        "known_at": "2024-03-30 10:12:00",
+    }
+    run = Run(load(warehouse / "conf.yaml"), session=spark)
+    try:
+        clean = execute(CLEAN, run)
+        links = spark.range(1).select(*(F.lit(link.get(c.name)).alias(c.name) for c in CLEAN_CANCELLATIONS.columns))
+        outputs = {**clean.outputs, CLEAN_CANCELLATIONS.path: run.lake.write(links, CLEAN_CANCELLATIONS, run_id="x")}
+        run.ledger.append(replace(clean, outputs=outputs, started_at=datetime.now(UTC)))
+        entry = execute(RFM, run)
+        rows = run.lake.read(spark, "rfm/customers", entry.outputs["rfm/customers"]).collect()
+    finally:
+        run.close()
+    found = {row["customer_id"]: row for row in rows}
+    bought = found["bulk"]
+    assert (bought["spend_total"], bought["spend_net"], bought["order_count_net"]) == (168_469.6, 0.0, 0)
+    assert (bought["segment"], bought["cluster"]) == ("lost", None)
+    assert (found["ann"]["order_count_net"], found["ann"]["spend_net"]) == (2, 40.0)
+    assert CLEAN_CANCELLATIONS.path in entry.inputs
 
 
 def test_law_3_the_same_snapshots_again_commit_to_no_table(spark, warehouse):
