@@ -62,6 +62,7 @@ def polars_():
     ).collect().height
 def duckdb_():
     import duckdb
+    duckdb.sql("SET enable_progress_bar = false")
     sale = "NOT is_cancellation AND quantity > 0 AND unit_price > 0"
     return duckdb.sql(f'''SELECT customer_id, min(ordered_at) FILTER ({sale}), max(ordered_at) FILTER ({sale}),
         count(DISTINCT order_id) FILTER ({sale}), sum(line_total) FILTER ({sale}),
@@ -145,7 +146,8 @@ def over_bare(spark: SparkSession, folder: str, lines: int, python: Path | None,
         peers[name] = why if python is None else f"not run above {IN_MEMORY:,} lines"
         if python is not None and lines <= IN_MEMORY:
             said = subprocess.run([python, "-c", SCRIPT, name, f"{path}/*.parquet"], capture_output=True, text=True)
-            peers[name] = json.loads(said.stdout) if said.returncode == 0 else said.stderr.strip().splitlines()[-1]
+            last = (said.stdout if said.returncode == 0 else said.stderr).strip().splitlines()[-1]
+            peers[name] = json.loads(last) if said.returncode == 0 else last
     peers["lifetimes, pandas"] = _lifetimes(path) if lines <= IN_MEMORY else f"not run above {IN_MEMORY:,} lines"
     return {"lines": lines, "rounds": rounds, "peers": peers}
 
