@@ -24,6 +24,7 @@ setup(
         "pyspark==4.2.0",
         "pyyaml",
         "rich",
+        "scipy",
         "typer",
         "tzdata",
     ],

@@ -9,11 +9,10 @@ from ringmill.config.models import (
     Generate,
     Raw,
     Report,
-    Rfm,
     Score,
-    Segment,
     Train,
 )
+from ringmill.config.rfm import Rfm, Segment
 from ringmill.config.rules import Rule, Section
 
 __all__ = [

@@ -13,6 +13,7 @@ from ringmill.config.extras import Extra
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
 from ringmill.config.personal import Personal, PersonalKey
+from ringmill.config.rfm import Rfm
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.contracts import CLEAN_ROWS
 
@@ -129,34 +130,6 @@ class Clean(Section):
         if fixed := [rule.name for rule in self.rules if rule.action == "fix" and rule.column in self.key]:
             raise ValueError(f"fixes of columns outside clean.key, unlike rule '{fixed[0]}': keys are compared as sent")
         return self
-
-
-class Segment(Section):
-    """A named segment: score ranges, each 'low-high' or one digit; the first that matches names the customer."""
-
-    name: str
-    r: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
-    f: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
-    m: str = Field("1-5", pattern="^[1-5](-[1-5])?$")
-
-
-SEGMENTS = (
-    Segment(name="champions", r="4-5", f="4-5", m="4-5"),
-    Segment(name="loyal", r="3-5", f="3-5", m="3-5"),
-    Segment(name="new", r="4-5", f="1-2"),
-    Segment(name="potential", r="3-5"),
-    Segment(name="cannot lose", r="1-2", f="4-5", m="4-5"),
-    Segment(name="at risk", r="1-2", f="3-5"),
-    Segment(name="hibernating", r="2"),
-    Segment(name="lost", r="1"),
-)
-
-
-class Rfm(Section):
-    """Recency, frequency and monetary value of each customer as of a cutoff."""
-
-    cutoff: date | None = Field(None, description="exclusive; default: the first midnight after the last event")
-    segments: tuple[Segment, ...] = SEGMENTS
 
 
 class Features(Section):

@@ -216,6 +216,17 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def rates(cls, where: str, what: str, received: object) -> InputError:
+        return cls(
+            what,
+            where=where,
+            expected="columns currency, valid_from (yyyy-MM-dd) and rate (above 0); one row per currency and day, from "
+            "the day of each line or from one before",
+            received=str(received),
+            todo="correct the table that rfm.currency.rates names, or refuse such lines by a rule",
+        )
+
+    @classmethod
     def not_published(cls, stage: str, warehouse: str) -> InputError:
         return cls(
             f"The stage '{stage}' has published nothing yet.",

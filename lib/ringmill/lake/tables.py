@@ -19,6 +19,8 @@ from ringmill.lake.arrow import schema_of
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+Filters = list[tuple[str, str, Any]]
+
 
 @dataclass(frozen=True)
 class Lake:
@@ -45,9 +47,11 @@ class Lake:
         """One pinned version as a frame."""
         return spark.read.format("delta").option("versionAsOf", version).load(self.path(table))
 
-    def read_arrow(self, table: str, version: int, columns: list[str] | None = None) -> pa.Table:
+    def read_arrow(
+        self, table: str, version: int, columns: list[str] | None = None, *, where: Filters | None = None
+    ) -> pa.Table:
         """One pinned version in this process's memory, without a JVM; for tables of a report's size."""
-        return DeltaTable(self.path(table), version=version).to_pyarrow_table(columns=columns)
+        return DeltaTable(self.path(table), version=version).to_pyarrow_table(columns=columns, filters=where)
 
     def write(self, frame: DataFrame, table: Table, *, run_id: str) -> int:
         """Replace the table by `frame` in one commit; returns its version.
@@ -56,7 +60,34 @@ class Lake:
             InputError: the frame lacks a column of the contract.
             RaceLost: another writer committed meanwhile.
         """
-        writer = _shaped(frame, table).write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+        return self._save(frame, table, {"overwriteSchema": "true"}, run_id)
+
+    def replace(self, frame: DataFrame, table: Table, *, where: str, onto: int | None, run_id: str) -> int:
+        """Replace by `frame` the rows of version `onto` for which the condition `where` holds; returns the version.
+
+        All rows of `frame` fulfil `where`. What was committed after `onto`, and so was never published, is undone
+        first. The whole table is replaced where `onto` is None or has another contract.
+
+        Raises:
+            InputError, RaceLost: as `write`.
+        """
+        if onto is None or not self._has_contract(table, onto):
+            return self.write(frame, table, run_id=run_id)
+        head = DeltaTable(self.path(table.path))
+        if head.version() != onto:
+            head.restore(onto)
+        before = DeltaTable(self.path(table.path)).version()
+        version = self._save(frame, table, {"replaceWhere": where}, run_id)
+        # Where there is nothing to remove and nothing to add Delta commits nothing.
+        return before if DeltaTable(self.path(table.path)).version() == before else version
+
+    def _has_contract(self, table: Table, version: int) -> bool:
+        found = DeltaTable(self.path(table.path), version=version)
+        names = tuple(field.name for field in found.schema().fields)
+        return names == table.names and tuple(found.metadata().partition_columns) == table.partition_by
+
+    def _save(self, frame: DataFrame, table: Table, options: Mapping[str, str], run_id: str) -> int:
+        writer = _shaped(frame, table).write.format("delta").mode("overwrite").options(**options)
         writer = writer.option("userMetadata", run_id)
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
@@ -84,11 +115,13 @@ class Lake:
             with _race_named(table.path):
                 if DeltaTable(path).version() != base:
                     into.restoreToVersion(base)
+                before = DeltaTable(path).version()
                 merging = into.alias("published").merge(_shaped(frame, table).alias("changed"), same)
                 merging.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
         finally:
             spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
-        return _last_version(spark)
+        # Where there is nothing to change, Delta commits nothing.
+        return before if DeltaTable(path).version() == before else _last_version(spark)
 
     def append_arrow(self, table: str, rows: pa.Table) -> None:
         """Append a small Arrow table without a JVM."""

@@ -24,6 +24,19 @@ def default_cutoff(run: Run) -> date:
         raise InputError.end_of_calendar(last) from error
 
 
+def rfm_cutoffs(run: Run) -> tuple[date, list[date]]:
+    """The cutoff that the report shows, and all of the configured snapshots in the order of their dates."""
+    section = run.config.rfm
+    months = section.month_ends.ends if section.month_ends else ()
+    current = section.cutoff or default_cutoff(run)
+    check_cutoff(run, current, key="rfm.cutoff")
+    for cutoff in section.cutoffs:
+        check_cutoff(run, cutoff, key="rfm.cutoffs")
+    for cutoff in months:
+        check_cutoff(run, cutoff, key="rfm.month_ends")
+    return current, sorted({current, *section.cutoffs, *months})
+
+
 def no_customers(run: Run, cutoff: date, *, key: str) -> InputError:
     """The error for a cutoff before which no sale had happened and was known."""
     return InputError.no_customers(key, cutoff, run.ledger.resolve("clean").detail["last_known_at"])

@@ -15,14 +15,17 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import QUALITY_RUNS, RFM_CUSTOMERS, SCORES
+from ringmill.contracts import QUALITY_RUNS, RFM_COHORTS, RFM_CUSTOMERS, SCORES
 from ringmill.doctor import versions
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.quality import profile_of, quality_rows
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import sections
+from ringmill.report.cohorts import cohorts
 from ringmill.report.evaluate import Floats, Interval, bootstrap, compare_spend, spend_deciles
+from ringmill.report.groups import segments
+from ringmill.report.lifetime import lifetime
 from ringmill.report.page import Card, Section, render
 from ringmill.report.quality import quality
 from ringmill.train.metrics import auc, calibration, roc_points
@@ -41,14 +44,14 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     entries = {name: run.ledger.resolve(name) for name in STAGES}
     step.say("drawing the page")
-    customers = run.lake.read_arrow(RFM_CUSTOMERS.path, entries["rfm"].outputs[RFM_CUSTOMERS.path])
+    customers = _snapshot(run, entries["rfm"], RFM_CUSTOMERS.path, entries["rfm"].detail["cutoff"])
     scores = run.lake.read_arrow(SCORES.path, entries["score"].outputs[SCORES.path])
     parts = [sections.intake(entries["clean"].counts)]
     if "detection" in entries["clean"].detail:
         parts.append(sections.detection(entries["clean"].detail["detection"]))
     if QUALITY_RUNS.path in entries["clean"].outputs:  # an earlier release published none
         parts.append(_quality(run, entries["clean"]))
-    parts.append(sections.segments(customers, entries["rfm"].detail["cutoff"]))
+    parts += _customer_sections(run, entries["rfm"], customers)
     parts += _model_sections(run, entries)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
     parts.append(_accounts(entries))
@@ -63,6 +66,42 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     path.write_text(page, encoding="utf-8")
     return Result(
         outputs={}, counts={"bytes": len(page)}, summary=f"{len(page):,} characters", detail={"path": str(path)}
+    )
+
+
+def _snapshot(run: Run, rfm: Entry, table: str, cutoff: str) -> pa.Table:
+    """The rows of one of rfm's tables as of one cutoff."""
+    only = [("cutoff", "=", date.fromisoformat(cutoff))]
+    return run.lake.read_arrow(table, rfm.outputs[table], where=only)
+
+
+def _customer_sections(run: Run, rfm: Entry, customers: pa.Table) -> list[Section]:
+    cutoff, currency = rfm.detail["cutoff"], run.config.report.currency
+    before = max((other for other in rfm.detail["snapshots"] if other < cutoff), default=None)
+    groups = segments(
+        customers,
+        _snapshot(run, rfm, RFM_CUSTOMERS.path, before) if before else None,
+        cutoff=cutoff,
+        previous_cutoff=before,
+        clusters=_words(rfm.detail["clusters"]),
+    )
+    months = _snapshot(run, rfm, RFM_COHORTS.path, cutoff)
+    foreseen = _snapshot(run, rfm, "rfm/lifetime", cutoff)
+    return [
+        groups,
+        cohorts(months, cutoff=date.fromisoformat(cutoff), currency=currency),
+        lifetime(rfm.detail["lifetime"], customers, foreseen, currency),
+    ]
+
+
+def _words(clusters: Mapping[str, Any] | None) -> str:
+    if clusters is None:
+        return "There are too few different customers for clusters."
+    k = len(clusters["names"])
+    tried = ", ".join(f"{row['k']:.0f}: {row['silhouette']:.2f}" for row in clusters["tried"])
+    return (
+        f"{k} clusters of recency, frequency and monetary value, named by their centres and matched to the last run's. "
+        f"Silhouette by number of clusters: {tried}."
     )
 
 
@@ -117,8 +156,10 @@ def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
     rankings = {
         "Ringmill's network": column["buy_probability"],
         "logistic regression": column["logistic_probability"],
-        "days since last order": -column["days_since_last_order"],
+        **({"BG/NBD": column["bgnbd_probability"]} if "bgnbd_probability" in column else {}),
     }
+    probabilities = tuple(rankings)
+    rankings["days since last order"] = -column["days_since_last_order"]
     curves, aucs = {}, {}
     for name, score in rankings.items():
         points = roc_points(score, label, ones)
@@ -128,7 +169,7 @@ def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
         name: [
             (bin_["predicted"], bin_["actual"], int(bin_["weight"])) for bin_ in calibration(score, label, ones, bins=8)
         ]
-        for name, score in list(rankings.items())[:2]
+        for name, score in ((name, rankings[name]) for name in probabilities)
     }
     return sections.repurchase(
         aucs,
@@ -154,6 +195,7 @@ def _spend(run: Run, column: Mapping[str, Floats]) -> Section:
     forecasts = compare_spend(
         {
             "Ringmill's network": column["expected_spend"],
+            **_by_models(column),
             f"the same as the last {run.config.features.horizon_days} days": column["recent_spend"],
             "the training mean for everyone": column["training_mean_spend"],
         },
@@ -168,6 +210,11 @@ def _spend(run: Run, column: Mapping[str, Floats]) -> Section:
         else f"The network's total lies outside it; the top tenth spent {sections.share(largest, actual.sum())} of all."
     )
     return sections.spend(spend_deciles(column["expected_spend"], actual), forecasts, total, verdict)
+
+
+def _by_models(column: Mapping[str, Floats]) -> dict[str, Floats]:
+    spend = column.get("bgnbd_spend")
+    return {} if spend is None or np.isnan(spend).any() else {"BG/NBD and Gamma-Gamma": spend}
 
 
 def _at_risk(run: Run, customers: pa.Table, scores: pa.Table) -> list[Mapping[str, Any]]:

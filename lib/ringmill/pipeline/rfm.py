@@ -1,64 +1,137 @@
-"""Stage rfm: clean/rows → rfm/customers, one row per customer as of the cutoff."""
+"""Stage rfm: clean/rows → rfm/customers, one row per customer as of each cutoff, rfm/lifetime and rfm/cohorts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import date
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_ROWS, RFM_CUSTOMERS
+from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_COHORTS, RFM_CUSTOMERS, Table, rfm_lifetime
 from ringmill.errors import LawError
-from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.currency import in_one_currency, rate_inputs
+from ringmill.pipeline.cutoffs import no_customers, rfm_cutoffs
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"rfm": dump(config.rfm), "zone": config.zone}
+    return {"rfm": dump(config.rfm), "zone": config.zone, "seed": config.seed}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {CLEAN_ROWS.path: run.ledger.resolve("clean").outputs[CLEAN_ROWS.path]}
+    outputs = run.ledger.resolve("clean").outputs
+    # Cancellations are linked to orders where the clean stage published such links.
+    tables = {path: outputs[path] for path in (CLEAN_ROWS.path, CLEAN_CANCELLATIONS.path) if path in outputs}
+    return {**tables, **rate_inputs(run)}
+
+
+def _links(run: Run, inputs: Mapping[str, Any]) -> DataFrame | None:
+    path = CLEAN_CANCELLATIONS.path
+    return run.lake.read(run.spark, path, inputs[path]) if path in inputs else None
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    from ringmill.rfm.customers import summarise_customers
-    from ringmill.rfm.scores import check_cover, fit_thresholds, with_scores, with_segment
+    from pyspark.sql import functions as F
 
-    section = run.config.rfm
+    from ringmill.rfm.clusters import fit_state, with_cluster
+    from ringmill.rfm.cohorts import summarise_cohorts
+    from ringmill.rfm.customers import summarise_history
+    from ringmill.rfm.lifetime import fit_models, summarise_lifetime
+    from ringmill.rfm.orders import summarise_orders, summarise_versions
+    from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
+
+    section, zone = run.config.rfm, run.config.zone
     check_cover(section.segments)
-    cutoff = section.cutoff or default_cutoff(run)
-    check_cutoff(run, cutoff, key="rfm.cutoff")
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
-    step.say(f"customers as of {cutoff}")
-    customers = rows.transform(summarise_customers, cutoff, zone=run.config.zone).persist()
-    thresholds = fit_thresholds(customers)
-    named = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
-    version = run.lake.write(named, RFM_CUSTOMERS, run_id=run.run_id)
+    current, cutoffs = rfm_cutoffs(run)
+    rows = in_one_currency(run, run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path]))
+    links = _links(run, inputs)
+    step.say(f"customers as of {', '.join(map(str, cutoffs))}")
+    versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=section.free_orders, links=links).persist()
+    orders = summarise_orders(versions, cutoffs, with_links=links is not None)
+    customers = summarise_history(orders, zone=zone, period=section.period, with_links=links is not None).persist()
+    last = run.ledger.published("rfm")
+    shown = customers.where(F.col("cutoff") == F.lit(current))
+    step.say("scores and clusters")
+    kept = _kept_thresholds(last, inputs) if last and not section.scores.refit else None
+    thresholds = thresholds_of(shown, section.scores.thresholds, kept)
+    clusters = fit_state(
+        shown, section.clusters, seed=run.config.seed, last=last.detail.get("clusters") if last else None
+    )
+    scored = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
+    version = _replace(run, scored.transform(with_cluster, clusters), RFM_CUSTOMERS, cutoffs)
+    step.say("lifetime value")
+    models = fit_models(shown, section.lifetime)
+    foreseen = summarise_lifetime(shown, models, section.lifetime, section.period)
+    lifetime = rfm_lifetime(section.lifetime.horizons_days)
+    lifetime_version = _replace(run, foreseen, lifetime, [current])
+    cohorts = summarise_cohorts(orders.where(F.col("cutoff") == F.lit(current)), zone=zone)
+    cohorts_version = _replace(run, cohorts, RFM_COHORTS, [current])
     customers.unpersist()
-    written = run.lake.read_arrow(RFM_CUSTOMERS.path, version, ["customer_id", "last_ordered_at", "spend_total"])
-    if not written.num_rows:
-        raise no_customers(run, cutoff, key="rfm.cutoff")
-    law_2 = _law_2(written["last_ordered_at"].to_pylist(), cutoff, run.config.zone)
+    versions.unpersist()
+    snapshots, law_2 = _snapshots(run, version, cutoffs)
     return Result(
-        outputs={RFM_CUSTOMERS.path: version},
-        counts={"customers": written.num_rows},
-        summary=f"{written.num_rows:,} customers as of {cutoff}",
+        outputs={RFM_CUSTOMERS.path: version, lifetime.path: lifetime_version, RFM_COHORTS.path: cohorts_version},
+        counts={"customers": snapshots[current], "snapshots": len(cutoffs)},
+        summary=_summary(current, cutoffs, snapshots),
         laws={"law 2": law_2},
-        detail={"cutoff": str(cutoff), "thresholds": asdict(thresholds)},
+        detail={
+            "cutoff": str(current),
+            "snapshots": {str(cutoff): count for cutoff, count in snapshots.items()},
+            "thresholds": thresholds.to_json(),
+            "clusters": clusters.to_json() if clusters else None,
+            "lifetime": models.to_json(),
+        },
     )
 
 
-def _law_2(last_seen: list[Any], cutoff: date, zone: str) -> dict[str, str]:
-    """The latest event that any customer's row saw lies before the cutoff's midnight, or nothing is published."""
-    latest, instant = max(last_seen), midnight(cutoff, zone)
-    if latest >= instant:
-        raise LawError.broken("Law 2", RFM_CUSTOMERS.path, f"events before {instant}", str(latest))
-    return {"latest_event": str(latest), "cutoff_instant": str(instant)}
+def _kept_thresholds(last: Entry, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The last run's thresholds; None where it had none, or measured net of cancellations and this one does not."""
+    same = (CLEAN_CANCELLATIONS.path in last.inputs) == (CLEAN_CANCELLATIONS.path in inputs)
+    kept: Mapping[str, Any] | None = last.detail.get("thresholds") if same else None
+    return kept if kept and kept["r"] else None
+
+
+def _replace(run: Run, frame: DataFrame, table: Table, cutoffs: Sequence[date]) -> int:
+    """Replace these cutoffs' rows of a table and keep the others that were published."""
+    last = run.ledger.published("rfm")
+    where = "cutoff IN (" + ", ".join(f"DATE '{cutoff}'" for cutoff in cutoffs) + ")"
+    onto = last.outputs.get(table.path) if last else None
+    return run.lake.replace(frame, table, where=where, onto=onto, run_id=run.run_id)
+
+
+def _snapshots(run: Run, version: int, cutoffs: Sequence[date]) -> tuple[dict[date, int], dict[str, Any]]:
+    """Customers of every snapshot in the table, and of these cutoffs the latest event that any customer's row saw.
+
+    Raises:
+        InputError: a cutoff sees no customer.
+        LawError: a cutoff saw an event at or after its midnight (law 2); nothing is published.
+    """
+    from pyspark.sql import functions as F
+
+    written = run.lake.read(run.spark, RFM_CUSTOMERS.path, version)
+    latest = F.max("last_ordered_at").cast("timestamp_ntz").cast("string")
+    found = {row[0]: row for row in written.groupBy("cutoff").agg(F.count("*"), latest).collect()}
+    proof: dict[str, Any] = {}
+    for cutoff in cutoffs:
+        if cutoff not in found:
+            raise no_customers(run, cutoff, key="rfm.cutoff")
+        instant, seen = midnight(cutoff, run.config.zone), datetime.fromisoformat(f"{found[cutoff][2]}+00:00")
+        if seen >= instant:
+            raise LawError.broken("Law 2", RFM_CUSTOMERS.path, f"events before {instant}", str(seen))
+        proof[str(cutoff)] = {"latest_event": str(seen), "cutoff_instant": str(instant)}
+    return {cutoff: found[cutoff][1] for cutoff in sorted(found)}, proof
+
+
+def _summary(current: date, cutoffs: Sequence[date], snapshots: Mapping[date, int]) -> str:
+    more = f", and {len(cutoffs) - 1} further snapshots" if len(cutoffs) > 1 else ""
+    return f"{snapshots[current]:,} customers as of {current}{more}"
 
 
 RFM = Stage("rfm", ("ringmill.pipeline.rfm",), _configuration, _inputs, _body)

@@ -1,4 +1,4 @@
-"""Stage train: features/<name> → a model under models/<name>/<run id>, beside two baselines on the same split."""
+"""Stage train: features/<name> → a model under models/<name>/<run id>, beside three baselines on the same split."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ringmill.config.models import Config
 from ringmill.errors import InputError
 from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
+from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 
@@ -28,7 +29,9 @@ MODULES = ("ringmill.pipeline.train", "ringmill.train.rank")
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"train": dump(config.train), "seed": config.seed}
+    # What the baseline of BG/NBD reads besides the table of features.
+    baseline = {"lifetime": dump(config.rfm.lifetime), "zone": config.zone}
+    return {"train": dump(config.train), "seed": config.seed, "baseline": baseline}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -74,7 +77,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     section = run.config.train
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, _launcher(run), on_progress=lambda line: _say(step, line))
-    step.say("comparing with logistic regression and days since the last order")
+    step.say("comparing with logistic regression, BG/NBD and days since the last order")
     evaluation = _with_baselines(run, spec, trained)
     _write_model_files(run, trained, evaluation)
     spec.checkpoint_path.unlink(missing_ok=True)
@@ -117,7 +120,7 @@ def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> pa.Table
     """The test rows' predictions, beside what each baseline says of them.
 
     Columns out: those of predictions.parquet, logistic_probability, days_since_last_order, recent_spend (of the window
-    nearest to the horizon) and training_mean_spend.
+    nearest to the horizon), training_mean_spend and, where BG/NBD could be fitted, bgnbd_probability and bgnbd_spend.
     """
     from ringmill.score.baselines import with_logistic_probability
 
@@ -131,7 +134,10 @@ def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> pa.Table
     renamed = baseline.rename_columns([*kept[:3], "recent_spend"])
     train_spend = run.lake.read_arrow(table, spec.version, ["label_spend", "split"])
     mean = pc.mean(train_spend.filter(pc.field("split") == "train")["label_spend"]).as_py()
-    joined = predictions.join(renamed, "row_id").sort_by("row_id")
+    joined = predictions.join(renamed, "row_id")
+    if (modelled := purchase_model_baseline(run, features)) is not None:
+        joined = joined.join(modelled, "row_id")
+    joined = joined.sort_by("row_id")
     return joined.append_column("training_mean_spend", pa.array([mean] * joined.num_rows))
 
 

@@ -62,6 +62,38 @@ def heat_map(cells: Mapping[tuple[int, int], tuple[int, float]]) -> str:
     return fragment(figure)
 
 
+def cohort_map(
+    cohorts: Sequence[str], shares: Sequence[Sequence[float | None]], hovers: Sequence[Sequence[str]]
+) -> str:
+    """(cohorts) × (months since): the share of each cohort that bought; None where the month is not over yet."""
+    months = max((len(row) for row in shares), default=0)
+    text = [[f"{value:.0%}" if value is not None else "" for value in row] for row in shares]
+    figure = go.Figure(
+        go.Heatmap(
+            x=[str(month) for month in range(months)],
+            y=list(cohorts),
+            z=shares,
+            text=text,
+            customdata=hovers,
+            texttemplate="%{text}",
+            colorscale="Blues",
+            # Month 0 is all of the cohort: on its scale the months after it would look alike.
+            zmin=0,
+            zmax=max((value for row in shares for value in row[1:] if value is not None), default=1.0),
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            hoverongaps=False,
+            hovertemplate="%{y}, month %{x}: %{customdata}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        xaxis={"title": "months since the first purchase", "type": "category", "showgrid": False},
+        yaxis={"autorange": "reversed", "type": "category", "showgrid": False},
+    )
+    return fragment(figure, height=110 + 30 * len(cohorts))
+
+
 def training_curves(history: Sequence[Mapping[str, float]], best_epoch: int) -> str:
     """Loss by epoch on train and validation; the line marks the epoch whose weights were kept."""
     epochs = [row["epoch"] for row in history]

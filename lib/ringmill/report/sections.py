@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pyarrow as pa
-
 from ringmill.report import figures
 from ringmill.report.evaluate import Decile, Interval, SpendForecast
 from ringmill.report.page import Block, Grid, Section
@@ -71,52 +69,6 @@ def detection(found: Sequence[Mapping[str, Any]]) -> Section:
     )
     return Section(
         "Planted defects", [Block(text, grid=Grid(("kind", "found by", *numbers), rows, numbers))], "defects"
-    )
-
-
-def segments(customers: pa.Table, cutoff: str) -> Section:
-    """rfm/customers → customers and revenue by segment, and the map of recency and frequency."""
-    grouped = customers.group_by("segment").aggregate(
-        [("customer_id", "count"), ("spend_total", "sum"), ("days_since_last_order", "mean"), ("order_count", "mean")]
-    )
-    rows = sorted(grouped.to_pylist(), key=lambda row: -row["spend_total_sum"])
-    people, revenue = customers.num_rows, sum(row["spend_total_sum"] for row in rows)
-    numbers = ("customers", "share", "revenue", "share of revenue", "days since last order", "orders")
-    grid = Grid(
-        ("segment", *numbers),
-        [
-            [
-                row["segment"],
-                whole(row["customer_id_count"]),
-                share(row["customer_id_count"], people),
-                whole(row["spend_total_sum"]),
-                share(row["spend_total_sum"], revenue),
-                f"{row['days_since_last_order_mean']:.0f}",
-                f"{row['order_count_mean']:.1f}",
-            ]
-            for row in rows
-        ],
-        numbers,
-    )
-    bars = figures.segments(
-        [row["segment"] for row in rows],
-        [row["customer_id_count"] for row in rows],
-        [row["spend_total_sum"] for row in rows],
-    )
-    cells = customers.group_by(["r_score", "f_score"]).aggregate([("customer_id", "count"), ("spend_total", "mean")])
-    found = {(c["r_score"], c["f_score"]): (c["customer_id_count"], c["spend_total_mean"]) for c in cells.to_pylist()}
-    return Section(
-        "Segments",
-        [
-            Block(f"{whole(people)} customers as of {cutoff}; each is in one segment.", figure=bars),
-            Block(grid=grid),
-            Block(
-                "Customers in each cell; the darker, the more a customer there has spent. 5 is the best fifth.",
-                "Recency and frequency",
-                figure=figures.heat_map(found),
-            ),
-        ],
-        "segments",
     )
 
 

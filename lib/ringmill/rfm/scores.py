@@ -1,22 +1,23 @@
-"""Quantile scores 1–5 with frozen thresholds, and the segment that a rule table gives to each of the 125 cells."""
+"""Scores 1–5 by frozen thresholds, and the segment that a rule table gives to each of the 125 cells."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import reduce
 from itertools import product
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.config.models import Segment
+from ringmill.config.rfm import FixedThresholds, Segment
 from ringmill.errors import ConfigError
 
-MEASURES = {"r": "days_since_last_order", "f": "order_count", "m": "spend_net"}
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
-# Greenwald–Khanna error of a rank: 1/10,000 of the customers, far below a fifth.
-ACCURACY = 10_000
+LETTERS = ("r", "f", "m")
+# Money is told apart to this many digits where fifths are fitted: an exact quantile then needs bounded memory.
+DIGITS = 3
 
 
 @dataclass(frozen=True)
@@ -27,29 +28,70 @@ class Thresholds:
     f: tuple[float, ...]
     m: tuple[float, ...]
 
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Thresholds:
+        return cls(*(tuple(tree[letter]) for letter in LETTERS))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def measures() -> dict[str, Column]:
+    """What is scored: days since the last order, orders, and net spend; of the orders that stand where that is known.
+
+    The recency of a customer of whom no order stands is null.
+    """
+    links = F.col("order_count_net").isNotNull()
+    return {
+        "r": F.when(links, F.col("days_since_last_order_net")).otherwise(F.col("days_since_last_order")),
+        "f": F.coalesce("order_count_net", "order_count"),
+        "m": F.col("spend_net"),
+    }
+
+
+def thresholds_of(customers: DataFrame, fixed: FixedThresholds | None, kept: Mapping[str, Any] | None) -> Thresholds:
+    """The thresholds of the configuration, else those that were kept, else fitted ones (an action)."""
+    if fixed is not None:
+        return Thresholds(fixed.r, fixed.f, fixed.m)
+    return Thresholds.from_json(kept) if kept else fit_thresholds(customers)
+
 
 def fit_thresholds(customers: DataFrame) -> Thresholds:
-    """Customers → the fifths of recency, frequency and monetary value (an action: one aggregate row)."""
-    row = customers.agg(
+    """Customers of one cutoff → the fifths of recency, frequency and monetary value (an action: one aggregate row).
+
+    Quantiles are exact and interpolated linearly, so that partitions do not matter. Customers of whom no order stands
+    are left out. Without any other customer there are no thresholds.
+    """
+    scored = measures()
+    fitted = customers.where(scored["r"].isNotNull())
+    row = fitted.agg(
         *(
-            F.percentile_approx(measure, list(FIFTHS), ACCURACY).cast("array<double>").alias(letter)
-            for letter, measure in MEASURES.items()
+            F.percentile(_rounded(scored[letter]) if letter == "m" else scored[letter], list(FIFTHS)).alias(letter)
+            for letter in LETTERS
         )
     ).first()
     if row is None or row["r"] is None:
         return Thresholds((), (), ())
-    return Thresholds(*(tuple(row[letter]) for letter in MEASURES))
+    return Thresholds(*(tuple(row[letter]) for letter in LETTERS))
+
+
+def _rounded(amount: Column) -> Column:
+    """An amount to its first digits."""
+    unit = F.pow(F.lit(10.0), F.floor(F.log10(amount)) - (DIGITS - 1))
+    return F.when(amount > 0, F.round(amount / unit) * unit).otherwise(F.lit(0.0))
 
 
 def with_scores(customers: DataFrame, thresholds: Thresholds) -> DataFrame:
-    """Add r_score, f_score, m_score (1–5, 5 is best; equal values share a score)."""
-    recency = F.lit(5) - _passed(F.col(MEASURES["r"]), thresholds.r)
+    """Add r_score, f_score, m_score (1–5, 5 is best; equal values share a score; 1 each where no order stands)."""
+    scored = measures()
+    scores = {
+        "r_score": F.lit(5) - _passed(scored["r"], thresholds.r),
+        "f_score": F.lit(1) + _passed(scored["f"], thresholds.f),
+        "m_score": F.lit(1) + _passed(scored["m"], thresholds.m),
+    }
+    stands = scored["r"].isNotNull()
     return customers.withColumns(
-        {
-            "r_score": recency.cast("int"),
-            "f_score": (F.lit(1) + _passed(F.col(MEASURES["f"]), thresholds.f)).cast("int"),
-            "m_score": (F.lit(1) + _passed(F.col(MEASURES["m"]), thresholds.m)).cast("int"),
-        }
+        {name: F.when(stands, score).otherwise(F.lit(1)).cast("int") for name, score in scores.items()}
     )
 
 
@@ -59,10 +101,10 @@ def _passed(value: Column, thresholds: Sequence[float]) -> Column:
 
 
 def with_segment(customers: DataFrame, segments: Sequence[Segment]) -> DataFrame:
-    """Add `segment`, the name of the first rule that matches the three scores.
+    """Add `segment`, the name of the one rule that matches the three scores.
 
     Raises:
-        ConfigError: some of the 125 cells match no rule.
+        ConfigError: as `check_cover`.
     """
     check_cover(segments)
     first, *rest = segments
@@ -73,13 +115,14 @@ def with_segment(customers: DataFrame, segments: Sequence[Segment]) -> DataFrame
 
 
 def check_cover(segments: Sequence[Segment]) -> None:
-    """Raises ConfigError naming the first cell that no segment covers."""
+    """Raises ConfigError naming the first cell that no rule covers, or more than one: order never decides."""
     fifths = range(1, 6)
     for r, f, m in product(fifths, fifths, fifths):
-        if not any(covers(segment, (r, f, m)) for segment in segments):
-            raise ConfigError.bad_value(
-                "rfm.segments", "rfm.segments", "rules that cover all 125 cells", f"none for r={r}, f={f}, m={m}"
-            )
+        found = [segment.name for segment in segments if covers(segment, (r, f, m))]
+        if len(found) != 1:
+            said = " and ".join(found) or "none"
+            expected = "rules that cover each of the 125 cells exactly once"
+            raise ConfigError.bad_value("rfm.segments", "rfm.segments", expected, f"{said} for r={r}, f={f}, m={m}")
 
 
 def covers(segment: Segment, cell: tuple[int, int, int]) -> bool:
@@ -91,7 +134,7 @@ def covers(segment: Segment, cell: tuple[int, int, int]) -> bool:
 def _matches(segment: Segment) -> Column:
     conditions = [
         F.col(f"{letter}_score").between(*_range(text))
-        for letter, text in zip("rfm", (segment.r, segment.f, segment.m), strict=True)
+        for letter, text in zip(LETTERS, (segment.r, segment.f, segment.m), strict=True)
     ]
     return reduce(lambda a, b: a & b, conditions)
 

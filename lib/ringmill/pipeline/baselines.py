@@ -1,0 +1,42 @@
+"""What BG/NBD and Gamma-Gamma, fitted on the network's train split, say of its test split."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ringmill.contracts import CLEAN_ROWS
+from ringmill.pipeline.stage import Run
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def purchase_model_baseline(run: Run, features: DataFrame) -> pa.Table | None:
+    """Rows of features/<name> → row_id, bgnbd_probability and bgnbd_spend of the test split's; None without a fit.
+
+    The models see the same lines as the features, as of the same cutoffs, of the train split's customers alone; the
+    histories of several cutoffs are fitted as one. bgnbd_spend (currency, expected purchases × expected value) is null
+    where Gamma-Gamma could not be fitted.
+    """
+    from pyspark.sql import functions as F
+
+    from ringmill.rfm.bgnbd import BetaGeo
+    from ringmill.rfm.customers import summarise_customers
+    from ringmill.rfm.lifetime import fit_models, foresee_chances
+
+    section, zone = run.config.features, run.config.zone
+    version = run.ledger.resolve("features").inputs[CLEAN_ROWS.path]
+    rows = run.lake.read(run.spark, CLEAN_ROWS.path, version)
+    histories = summarise_customers(rows, section.train_cutoffs, zone=zone, period="day")
+    split = features.select("row_id", "customer_id", "cutoff", "split")
+    customers = split.join(histories, ["customer_id", "cutoff"]).persist()
+    models = fit_models(customers.where("split = 'train'"), run.config.rfm.lifetime)
+    found = None
+    if models.purchases is not None:
+        tested = customers.where(F.col("split") == "test")
+        purchases = BetaGeo(**models.purchases.values)
+        found = foresee_chances(tested, purchases, models.worth, ahead_days=section.horizon_days)
+    customers.unpersist()
+    return found

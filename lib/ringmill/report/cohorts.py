@@ -1,0 +1,61 @@
+"""rfm/cohorts → the page's section on retention and revenue by month of the first purchase."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+
+from ringmill.report import figures
+from ringmill.report.page import Block, Grid, Section
+from ringmill.report.sections import whole
+
+LATEST = 24
+
+
+def cohorts(rows: pa.Table, *, cutoff: date, currency: str) -> Section:
+    """Rows of one cutoff → a heat map of retention and a table of revenue; the latest cohorts alone where many are.
+
+    A month that the cutoff cuts is shown as far as it went, and says so.
+    """
+    found = {(row["cohort"], row["months_since"]): row for row in rows.to_pylist()}
+    starts = sorted({cohort for cohort, _ in found})[-LATEST:]
+    last = _month(cutoff) - 1 if cutoff.day == 1 else _month(cutoff)
+    shares: list[list[float | None]] = []
+    hovers: list[list[str]] = []
+    cells = []
+    months = max((last - _month(start) for start in starts), default=0)
+    for start in starts:
+        size, seen = found[start, 0]["cohort_customers"], last - _month(start)
+        here = [found.get((start, since)) for since in range(seen + 1)]
+        shares.append([*((row["customers"] / size if row else 0.0) for row in here), *[None] * (months - seen)])
+        words = [
+            f"{row['customers']:,} of {size:,} customers, {row['revenue']:,.0f}" if row else "none" for row in here
+        ]
+        hovers.append([*words, *[""] * (months - seen)])
+        cells.append([f"{start:%b %Y}", whole(size), *_totals([row["revenue"] if row else 0.0 for row in here])])
+    money = f"revenue{f' ({currency})' if currency else ''}"
+    numbers = ("customers", f"{money}, first month", "next 3 months", "later", "in all")
+    part = "" if cutoff.day == 1 else f" {cutoff:%B %Y} is a part month."
+    text = (
+        "Of the customers who first bought in a month, the share that bought again so many months later; month 0 is "
+        f"everyone.{part}"
+    )
+    return Section(
+        "Cohorts",
+        [
+            Block(text, figure=figures.cohort_map([f"{start:%b %Y}" for start in starts], shares, hovers)),
+            Block("What their orders that stand have come to since.", grid=Grid(("cohort", *numbers), cells, numbers)),
+        ],
+        "cohorts",
+    )
+
+
+def _totals(revenue: list[float]) -> list[str]:
+    """First month, next three, later and all; a dash for months that have not come."""
+    parts = [revenue[:1], revenue[1:4], revenue[4:]]
+    return [*(whole(sum(part)) if part else "–" for part in parts), whole(sum(revenue))]
+
+
+def _month(day: date) -> int:
+    return day.year * 12 + day.month

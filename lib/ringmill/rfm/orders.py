@@ -1,0 +1,152 @@
+"""Order lines → one row per customer, cutoff and order, as each cutoff knew it; lines are read once for all cutoffs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from ringmill.columns import MONEY_SCALE, is_sale
+from ringmill.config.rfm import FreeOrders
+from ringmill.errors import InputError
+from ringmill.windows import midnight
+
+LINK = ("customer_id", "order_id", "order_price", "pieces", "cancelled_at", "known_at")
+
+
+def summarise_versions(
+    rows: DataFrame,
+    cutoffs: Sequence[date],
+    *,
+    zone: str,
+    free_orders: FreeOrders = "leave out",
+    links: DataFrame | None = None,
+) -> DataFrame:
+    """Lines of clean/rows → one row per customer, order, country and run of cutoffs that see the same lines.
+
+    A line is seen by the cutoffs number `first_seen` to `end_seen` − 1, counted in the order of their dates: those
+    after it happened and was known, until a later version of it was known (law 2; `columns.is_seen` says the same of
+    one cutoff). Nearly every order has one such row, so that what follows grows with orders and not with lines. An
+    order's id is unique within its store, where rows have a `store_id`. A line free of charge sells nothing, unless
+    `free_orders` is "count", as lifetimes counts orders of no value. `links` (clean/cancellations) add rows.
+
+    Columns out: customer_id, order_id (and store_id where rows have it), country, first_seen, end_seen, first_at and
+    last_at (of sales lines; null where there is none), pieces, taken_pieces (what links take back), and spend,
+    cancelled, taken_spend in whole ten-thousandths of the currency: sums are exact, and cheap from here on.
+    """
+    keys = order_keys(rows)
+    instants = [midnight(cutoff, zone) for cutoff in sorted(cutoffs)]
+    sale = is_sale() if free_orders == "leave out" else _sells_or_gives()
+    of_customer = F.col("status").isin("clean", "superseded") & F.col("customer_id").isNotNull()
+    dated = F.col("ordered_at").isNotNull() & F.col("known_at").isNotNull()
+    lines = rows.where(of_customer & dated & (F.col("is_cancellation") | sale)).withColumns(
+        {
+            "first_seen": _passed(instants, F.greatest("ordered_at", "known_at")),
+            "end_seen": F.coalesce(_passed(instants, F.col("superseded_at")), F.lit(len(instants))),
+        }
+    )
+    found = (
+        lines.where("first_seen < end_seen")
+        .groupBy(*keys, "country", "first_seen", "end_seen")
+        .agg(
+            F.min(F.when(sale, F.col("ordered_at"))).alias("first_at"),
+            F.max(F.when(sale, F.col("ordered_at"))).alias("last_at"),
+            F.sum(F.when(sale, F.col("quantity"))).alias("pieces"),
+            _units(F.when(sale, F.col("line_total"))).alias("spend"),
+            _units(F.abs(F.when(F.col("is_cancellation"), F.col("line_total")))).alias("cancelled"),
+            F.lit(None).cast("bigint").alias("taken_pieces"),
+            F.lit(None).cast("bigint").alias("taken_spend"),
+        )
+    )
+    return found if links is None else found.unionByName(_taken_back(links, instants, keys), allowMissingColumns=True)
+
+
+def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links: bool) -> DataFrame:
+    """Rows of `summarise_versions` → one row per customer, cutoff and order (a cancellation's own id among them).
+
+    `stands` is true for an order with a sales line of which, `with_links`, not all pieces had been taken back by the
+    cutoff; `value` is what its sales lines come to, less what was taken back of them, at least 0. All rows of a
+    customer lie in one partition.
+
+    Columns out: customer_id, cutoff, order_id (and store_id), first_at, last_at, spend, cancelled, value
+    (ten-thousandths of the currency), stands, last_country (struct of the last line's instant and country; of lines at
+    one instant the alphabetically last country, so that reruns agree).
+    """
+    days = F.array(*(F.lit(cutoff) for cutoff in sorted(cutoffs)))
+    cutoff = F.explode(F.sequence("first_seen", F.col("end_seen") - 1)) if len(cutoffs) > 1 else F.lit(0)
+    keys = order_keys(versions)
+    orders = (
+        versions.repartition("customer_id")
+        .withColumn("cutoff", cutoff)
+        .withColumn("cutoff", F.get(days, F.col("cutoff")))
+        .groupBy(keys[0], "cutoff", *keys[1:])
+        .agg(
+            F.min("first_at").alias("first_at"),
+            F.max("last_at").alias("last_at"),
+            F.sum("pieces").alias("pieces"),
+            F.sum("spend").alias("spend"),
+            F.sum("cancelled").alias("cancelled"),
+            F.sum("taken_pieces").alias("taken_pieces"),
+            F.sum("taken_spend").alias("taken_spend"),
+            F.max(F.when(F.col("last_at").isNotNull(), F.struct("last_at", "country"))).alias("last_country"),
+        )
+    )
+    has_sale = F.col("first_at").isNotNull()
+    left = F.col("pieces") > F.coalesce("taken_pieces", F.lit(0))
+    value = F.greatest(F.lit(0), F.col("spend") - F.coalesce("taken_spend", F.lit(0)))
+    return orders.withColumns(
+        {
+            "stands": has_sale & left if with_links else has_sale,
+            "value": F.when(has_sale, value) if with_links else F.col("spend"),
+        }
+    ).drop("pieces", "taken_pieces", "taken_spend")
+
+
+def order_keys(frame: DataFrame) -> list[str]:
+    """The columns that name an order: its customer, its id, and its store where the frame has one."""
+    return ["customer_id", *(["store_id"] if "store_id" in frame.columns else []), "order_id"]
+
+
+def _sells_or_gives() -> Column:
+    return F.coalesce(F.expr("NOT is_cancellation AND quantity > 0 AND unit_price >= 0"), F.lit(False))
+
+
+def _units(amount: Column) -> Column:
+    """The exact sum of an amount, in whole ten-thousandths; null where no amount is there."""
+    return F.sum(F.round(amount * MONEY_SCALE).cast("bigint"))
+
+
+def _passed(instants: Sequence[datetime], instant: Column) -> Column:
+    """How many cutoffs lie at or before an instant; null for a null."""
+    return reduce(Column.__add__, ((F.lit(cutoff) <= instant).cast("int") for cutoff in instants))
+
+
+def _taken_back(links: DataFrame, instants: Sequence[datetime], keys: Sequence[str]) -> DataFrame:
+    """Links → rows like those of lines, with what each order's cancellations take back, by the cutoffs that see it.
+
+    A link is seen after it happened and was known, and until it was superseded, where links say when.
+
+    Raises:
+        InputError: links lack a column, for example the store that rows have.
+    """
+    if missing := {*LINK, *keys} - set(links.columns):
+        raise InputError.missing_columns("clean/cancellations", missing, links.columns)
+    superseded = F.col("superseded_at") if "superseded_at" in links.columns else F.lit(None).cast("timestamp")
+    seen = links.where(F.col("order_id").isNotNull()).withColumns(
+        {
+            "first_seen": _passed(instants, F.greatest("cancelled_at", "known_at")),
+            "end_seen": F.coalesce(_passed(instants, superseded), F.lit(len(instants))),
+            "country": F.lit(None).cast("string"),
+        }
+    )
+    return (
+        seen.where("first_seen < end_seen")
+        .groupBy(*keys, "country", "first_seen", "end_seen")
+        .agg(
+            F.sum("pieces").alias("taken_pieces"),
+            _units(F.col("pieces") * F.col("order_price")).alias("taken_spend"),
+        )
+    )

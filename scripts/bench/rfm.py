@@ -1,0 +1,293 @@
+"""What RFM costs: beside a bare aggregate, twelve snapshots beside one, and the fits of lifetime value.
+
+`rfm_over_bare_aggregate`: all columns of rfm/customers but scores, for one cutoff, by the time of a plain Spark
+`groupBy("customer_id").agg(...)` over the same generated lines that gives first and last order, count(distinct order),
+spend, cancelled spend and country. Both read the same Parquet files and write nowhere. Beside them, on the sizes that
+fit in memory, the same plain aggregate in polars and DuckDB, and lifetimes' summary of the same lines by pandas.
+`twelve_snapshots_over_one`: twelve month ends in one pass, by the time of one cutoff.
+`bgnbd_fit_seconds`: one million customers drawn from a BG/NBD, from their table in Spark to parameters with errors;
+Gamma-Gamma and the prediction of every customer's columns are timed beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+import warnings
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from common import arguments, claim, write
+
+from ringmill.config.models import SparkSection
+from ringmill.config.rfm import Lifetime
+from ringmill.lake.session import open_session
+from ringmill.rfm import bgnbd
+from ringmill.rfm.customers import summarise_customers
+from ringmill.rfm.lifetime import fit_models, read_histories, summarise_lifetime
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+ROUNDS = 3
+LINES_PER_ORDER, ORDERS_PER_CUSTOMER = 20, 10
+CUTOFF = date(2025, 1, 1)
+TWELVE = [date(2024, month, 1) for month in range(2, 13)] + [CUTOFF]
+IN_MEMORY = 10_000_000
+PEERS = ("polars", "duckdb", "pyarrow")
+# In a process of its own: reads the lines, prints the best of three in seconds, and the customers found.
+SCRIPT = """
+import json, sys, time
+kind, files = sys.argv[1:]
+def polars_():
+    import polars as pl
+    sale = ~pl.col("is_cancellation") & (pl.col("quantity") > 0) & (pl.col("unit_price") > 0)
+    sold = pl.scan_parquet(files).filter(pl.col("customer_id").is_not_null())
+    return sold.group_by("customer_id").agg(
+        pl.col("ordered_at").filter(sale).min().alias("first"), pl.col("ordered_at").filter(sale).max().alias("last"),
+        pl.col("order_id").filter(sale).n_unique().alias("orders"),
+        pl.col("line_total").filter(sale).sum().alias("spend"),
+        pl.col("line_total").filter(pl.col("is_cancellation")).sum().alias("cancelled"),
+        pl.col("country").filter(sale).sort_by(pl.col("ordered_at").filter(sale)).last().alias("country"),
+    ).collect().height
+def duckdb_():
+    import duckdb
+    duckdb.sql("SET enable_progress_bar = false")
+    sale = "NOT is_cancellation AND quantity > 0 AND unit_price > 0"
+    return duckdb.sql(f'''SELECT customer_id, min(ordered_at) FILTER ({sale}), max(ordered_at) FILTER ({sale}),
+        count(DISTINCT order_id) FILTER ({sale}), sum(line_total) FILTER ({sale}),
+        sum(line_total) FILTER (is_cancellation), max_by(country, ordered_at) FILTER ({sale})
+        FROM read_parquet('{files}') WHERE customer_id IS NOT NULL GROUP BY customer_id''').arrow().read_all().num_rows
+work, seconds = {"polars": polars_, "duckdb": duckdb_}[kind], []
+for _ in range(3):
+    started = time.perf_counter(); customers = work(); seconds.append(time.perf_counter() - started)
+print(json.dumps({"seconds": min(seconds), "customers": customers, "version": __import__(kind).__version__}))
+"""
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def write_lines(spark: SparkSession, folder: str, lines: int) -> str:
+    """Lines of clean/rows of a year and a half: one in fifty cancels, one in a hundred became known two days late."""
+    from pyspark.sql import functions as F
+
+    order = F.floor(F.col("id") / LINES_PER_ORDER)
+    draw = F.abs(F.xxhash64(order, F.lit(7)))
+    line_draw = F.abs(F.xxhash64("id", F.lit(9)))
+    customers = max(1, lines // (LINES_PER_ORDER * ORDERS_PER_CUSTOMER))
+    cancels = draw % 50 == 0
+    at = F.timestamp_seconds(F.lit(1_688_169_600) + draw % (549 * 86_400))
+    late = F.when(draw % 100 == 1, F.expr("INTERVAL 2 DAYS")).otherwise(F.expr("INTERVAL 0 DAYS"))
+    frame = spark.range(lines).select(
+        F.concat(F.lit("customer-"), F.abs(F.xxhash64(order)) % customers).alias("customer_id"),
+        F.concat(F.when(cancels, F.lit("C")).otherwise(F.lit("")), order).alias("order_id"),
+        F.concat(F.lit("P"), line_draw % 4_000).alias("product_id"),
+        F.element_at(F.array(*map(F.lit, ("France", "Spain", "Germany"))), (draw % 3 + 1).cast("int")).alias("country"),
+        (F.when(cancels, -1).otherwise(1) * (1 + line_draw % 12)).cast("bigint").alias("quantity"),
+        ((1 + line_draw % 1_999) / 100).alias("unit_price"),
+        at.alias("ordered_at"),
+        (at + late).alias("known_at"),
+        F.lit(None).cast("timestamp").alias("superseded_at"),
+        cancels.alias("is_cancellation"),
+        F.lit("clean").alias("status"),
+    )
+    path = f"{folder}/lines-{lines}"
+    frame.withColumn("line_total", F.round(F.col("quantity") * F.col("unit_price"), 4)).write.parquet(path)
+    return path
+
+
+def bare(rows: DataFrame) -> DataFrame:
+    """The peer: no cutoff, no known time, no net columns, no gaps, no periods."""
+    from pyspark.sql import functions as F
+
+    sale = F.expr("NOT is_cancellation AND quantity > 0 AND unit_price > 0")
+    return rows.groupBy("customer_id").agg(
+        F.min(F.when(sale, F.col("ordered_at"))),
+        F.max(F.when(sale, F.col("ordered_at"))),
+        F.count_distinct(F.when(sale, F.col("order_id"))),
+        F.sum(F.when(sale, F.col("line_total"))),
+        F.sum(F.when(F.col("is_cancellation"), F.col("line_total"))),
+        F.max(F.when(sale, F.struct("ordered_at", "country"))).getField("country"),
+    )
+
+
+def spent(frame: DataFrame) -> float:
+    return seconds(lambda: frame.write.format("noop").mode("overwrite").save())
+
+
+def over_bare(spark: SparkSession, folder: str, lines: int, python: Path | None, why: str) -> dict[str, Any]:
+    """All samples of one size, in seconds, and the peers'."""
+    path = write_lines(spark, folder, lines)
+    rows = spark.read.parquet(path)
+    works: dict[str, Callable[[], DataFrame]] = {
+        "bare": lambda: bare(rows),
+        "one": lambda: summarise_customers(rows, [CUTOFF], zone="Europe/London"),
+        "twelve": lambda: summarise_customers(rows, TWELVE, zone="Europe/London"),
+    }
+    for work in works.values():
+        spent(work())  # the JVM compiles its plans
+    rounds = [{name: spent(work()) for name, work in works.items()} for _ in range(ROUNDS)]
+    peers: dict[str, Any] = {}
+    for name in PEERS[:2]:
+        peers[name] = why if python is None else f"not run above {IN_MEMORY:,} lines"
+        if python is not None and lines <= IN_MEMORY:
+            said = subprocess.run([python, "-c", SCRIPT, name, f"{path}/*.parquet"], capture_output=True, text=True)
+            last = (said.stdout if said.returncode == 0 else said.stderr).strip().splitlines()[-1]
+            peers[name] = json.loads(last) if said.returncode == 0 else last
+    peers["lifetimes, pandas"] = _lifetimes(path) if lines <= IN_MEMORY else f"not run above {IN_MEMORY:,} lines"
+    return {"lines": lines, "rounds": rounds, "peers": peers}
+
+
+def _lifetimes(path: str) -> Any:
+    """Seconds of lifetimes' summary of the same sales, reading included; it gives the literature's four columns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            from lifetimes.utils import summary_data_from_transaction_data
+        except ImportError as error:
+            return f"not installed: {error}"
+
+        def work() -> None:
+            names = ["customer_id", "ordered_at", "line_total"]
+            sold = pq.read_table(path, columns=names, filters=[("is_cancellation", "=", False)]).to_pandas()
+            sold["ordered_at"] = sold["ordered_at"].dt.tz_localize(None)
+            summary_data_from_transaction_data(*[sold, *names], observation_period_end="2024-12-31", freq="D")
+
+        return {"seconds": seconds(work)}
+
+
+def environment(folder: str) -> tuple[Path | None, str]:
+    """The interpreter of an environment of the peers' own, or why there is none."""
+    home = Path(folder) / "peers"
+    try:
+        venv.create(home, with_pip=True)
+        python = home / "bin" / "python"
+        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True, capture_output=True, text=True)
+    except (subprocess.CalledProcessError, OSError) as error:
+        return None, f"no environment: {str(getattr(error, 'stderr', '') or error).strip().splitlines()[-1]}"
+    return python, ""
+
+
+def write_histories(folder: str, customers: int) -> str:
+    """Customers drawn from a BG/NBD (r 0.24, α 31 days, a 0.79, b 2.43) and a Gamma-Gamma (6.25, 3.74, 15.4)."""
+    draw = np.random.Generator(np.random.Philox(20_261))
+    rate = draw.gamma(0.24, 1 / 31.0, customers)
+    leaves = draw.beta(0.79, 2.43, customers)
+    age = draw.integers(1, 731, customers)
+    frequency, recency = np.zeros(customers, np.int32), np.zeros(customers)
+    going, clock = np.arange(customers), np.zeros(customers)
+    while len(going):
+        clock[going] += draw.exponential(1 / np.maximum(rate[going], 1e-12))
+        going = going[clock[going] <= age[going]]
+        frequency[going] += 1
+        recency[going] = clock[going]
+        going = going[draw.random(len(going)) >= leaves[going]]
+    scale = draw.gamma(3.74, 1 / 15.4, customers)
+    again = frequency > 0
+    mean = np.where(again, draw.gamma(6.25 * np.maximum(frequency, 1)) / (scale * np.maximum(frequency, 1)), np.nan)
+    table = pa.table(
+        {
+            "customer_id": [f"c{number}" for number in range(customers)],
+            "cutoff": pa.array([CUTOFF] * customers),
+            "repeat_period_count": frequency,
+            # a purchase lies in a whole day, and no two of a customer in one: at least a day apart from the first
+            "recency_age_periods": np.maximum(np.floor(recency), again).astype(np.int32),
+            "age_periods": age.astype(np.int32),
+            "repeat_value_mean": pa.array(np.round(mean, 4), from_pandas=True),
+        }
+    )
+    path = f"{folder}/histories.parquet"
+    pq.write_table(table, path, row_group_size=100_000)
+    return path
+
+
+def fits(spark: SparkSession, folder: str, customers: int) -> dict[str, Any]:
+    """Seconds of each part, and the fitted parameters beside those that were drawn from."""
+    path = write_histories(folder, customers)
+    table = spark.read.parquet(path)
+    section, found = Lifetime(), {}
+
+    def fit_purchases() -> None:
+        histories = read_histories(table)
+        found["histories"] = len(histories.customers)
+        found["bgnbd"] = bgnbd.fit(histories).to_json()
+
+    spent(table)  # the JVM warms up
+    samples = [seconds(fit_purchases) for _ in range(ROUNDS)]
+    started = time.perf_counter()
+    models = fit_models(table, section)
+    both = time.perf_counter() - started
+    ahead = spent(summarise_lifetime(table, models, section, "day"))
+    parts = {"both models": both, "every customer's prediction (a function over Arrow batches)": ahead}
+    return {"samples": samples, "customers": customers, "seconds": parts, **found, "models": models.to_json()}
+
+
+def main() -> None:
+    parser = arguments("rfm", __doc__ or "")
+    parser.add_argument("sizes", type=int, nargs="*", help="lines; default 1,000,000 and 10,000,000; --quick 300,000")
+    options = parser.parse_args()
+    sizes = options.sizes or ([300_000] if options.quick else [1_000_000, 10_000_000])
+    customers = 200_000 if options.quick else 1_000_000
+    with tempfile.TemporaryDirectory() as folder:
+        python, why = (None, "left out by --quick") if options.quick else environment(folder)
+        section = SparkSection(driver_memory="4g")
+        spark = open_session(section, name="bench", log=Path(folder) / "logs" / "spark.log")
+        try:
+            found = [over_bare(spark, folder, lines, python, why) for lines in sizes]
+            models = fits(spark, folder, customers)
+        finally:
+            spark.stop()
+    claims = []
+    for size in found:
+        rounds, lines = size["rounds"], size["lines"]
+        last = size is found[-1]
+        name = "" if last else f"_{lines}"
+        parts = {part: median(one[part] for one in rounds) for part in rounds[0]}
+        ratios = [one["one"] / one["bare"] for one in rounds]
+        twelve = [one["twelve"] / one["one"] for one in rounds]
+        peers = {"bare aggregate, seconds": parts["bare"], **size["peers"]}
+        more = {"lines": lines, "seconds": parts, "rounds": rounds}
+        claims.append(
+            claim(
+                f"rfm_over_bare_aggregate{name}",
+                ratios,
+                unit="× a bare aggregate",
+                goal=1.5,
+                better="lower",
+                peers=peers,
+                **more,
+            )
+        )
+        one = {"one snapshot, seconds": parts["one"]}
+        claims.append(
+            claim(
+                f"twelve_snapshots_over_one{name}",
+                twelve,
+                unit="× one snapshot",
+                goal=3.0,
+                better="lower",
+                peers=one,
+                lines=lines,
+            )
+        )
+    samples = models.pop("samples")
+    claims.append(claim("bgnbd_fit_seconds", samples, unit="seconds", goal=30.0, better="lower", peers={}, **models))
+    write(options.out, claims)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""Lifetime value by Spark: the same parameters as in memory, whatever the partitions, and lifetimes' values."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+
+from rfm import cdnow
+from ringmill.config.rfm import Lifetime
+from ringmill.rfm import gamma_gamma
+from ringmill.rfm.lifetime import HISTORY, fit_models, read_histories, summarise_lifetime
+
+pytestmark = pytest.mark.spark
+SECTION = Lifetime()
+
+
+@pytest.fixture(scope="module")
+def table():
+    """CDNOW's shipped summary, its weeks as whole days."""
+    found = cdnow.summary().reset_index()
+    return found.assign(recency=(found["recency"] * 7).round(), T=(found["T"] * 7).round())
+
+
+@pytest.fixture(scope="module")
+def customers(spark, table):
+    rows = [
+        (str(row.ID), int(row.frequency), int(row.recency), int(row.T), float(row.monetary_value) or None)
+        for row in table.itertuples()
+    ]
+    schema = f"customer_id string, {HISTORY[0]} int, {HISTORY[1]} int, {HISTORY[2]} int, repeat_value_mean double"
+    gone = [("gone", None, None, None, None)]  # nothing stands
+    frame = spark.createDataFrame(rows + gone, schema).withColumn("cutoff", F.lit("1997-10-01").cast("date")).persist()
+    yield frame
+    frame.unpersist()
+
+
+@pytest.fixture(scope="module")
+def models(customers):
+    return fit_models(customers, SECTION)
+
+
+def test_a_fit_over_partitions_is_that_in_memory(models, table):
+    again = table[table["frequency"] > 0]
+    arrays = (again["frequency"].to_numpy(float), again["monetary_value"].to_numpy(float))
+    expected = gamma_gamma.fit(*gamma_gamma.in_memory(*arrays))
+    assert models.values.values == pytest.approx(expected.values, rel=1e-6)
+    assert models.values.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-9)
+    assert models.values.customers == 946
+    # alpha is a time, so days give seven times that of weeks; the others have no unit
+    assert models.purchases.values["alpha"] == pytest.approx(7 * 4.41353, rel=1e-4)
+    assert models.purchases.values["r"] == pytest.approx(0.24259, rel=1e-4)
+
+
+def test_neither_the_order_of_rows_nor_their_partitions_change_a_bit_of_the_models(customers, models):
+    shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
+    assert fit_models(shuffled, SECTION) == models
+    assert read_histories(shuffled).customers.sum() == 2_357
+
+
+def test_lifetime_value_is_lifetimes_for_every_customer(customers, models, table):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # autograd and lifetimes use names that NumPy and pandas have deprecated
+        from lifetimes import BetaGeoFitter, GammaGammaFitter
+
+        purchases, values = BetaGeoFitter(), GammaGammaFitter()
+        purchases.params_ = pd.Series(models.purchases.values)
+        purchases.predict = purchases.conditional_expected_number_of_purchases_up_to_time
+        values.params_ = pd.Series(models.values.values)
+        history = table["frequency"], table["recency"], table["T"]
+        worth = values.customer_lifetime_value(
+            purchases, *history, table["monetary_value"], time=12, discount_rate=0.01, freq="D"
+        )
+    rows = summarise_lifetime(customers, models, SECTION, "day").collect()
+    ours = pd.DataFrame([row.asDict() for row in rows]).assign(ID=lambda found: found["customer_id"].astype(int))
+    ours = ours.sort_values("ID").reset_index(drop=True)
+    assert len(ours) == 2_357
+    np.testing.assert_allclose(ours["lifetime_value"], worth, rtol=1e-6)
+    np.testing.assert_allclose(ours["expected_purchases_90d"], purchases.predict(90, *history), rtol=1e-6)
+    assert ours["alive_probability"].between(0, 1).all()
+    assert (ours["expected_purchases_30d"] < ours["expected_purchases_365d"]).all()
+
+
+def test_too_few_who_came_again_are_no_model_and_a_reason(customers):
+    few = customers.limit(20)
+    models = fit_models(few, SECTION)
+    assert models.purchases is None
+    assert "came again, 50 are needed" in models.reason
+    assert summarise_lifetime(few, models, SECTION, "day").count() == 0
+
+
+def test_values_that_are_not_known_leave_the_value_out_and_the_purchases_in(customers):
+    nameless = customers.withColumn("repeat_value_mean", F.lit(None).cast("double"))
+    models = fit_models(nameless, SECTION)
+    assert models.purchases is not None
+    row = summarise_lifetime(nameless, models, SECTION, "day").first()
+    assert (row["expected_value"], row["lifetime_value"]) == (None, None)
+    assert row["expected_purchases_30d"] > 0

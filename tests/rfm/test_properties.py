@@ -1,0 +1,90 @@
+"""What must not matter to RFM does not, on many small histories at once; and what must move with time moves."""
+
+import random
+from datetime import date, datetime, timedelta
+
+import pytest
+from pyspark.sql import functions as F
+
+from ringmill.rfm.customers import summarise_customers
+from rows import clean_rows
+
+pytestmark = pytest.mark.spark
+CUTOFF = date(2024, 4, 1)
+START = datetime(2024, 3, 1)
+ZONE = "Europe/London"
+
+
+def histories(*, cases, seed):
+    """Per case a few lines of one customer within 31 days, in orders of several lines, some of them cancellations."""
+    draw = random.Random(seed)
+    for case in range(cases):
+        for order in range(draw.randint(1, 5)):
+            at = START + timedelta(hours=draw.randrange(24 * 31 - 1), minutes=draw.choice([0, 0, 30]))
+            back = draw.random() < 0.2
+            for line in range(draw.randint(1, 3)):
+                yield {
+                    "customer_id": f"c{case:03}",
+                    "order_id": f"{'C' if back else ''}{order}",
+                    "product_id": "ABC"[line],
+                    "country": draw.choice(["France", "Spain", None]),
+                    "quantity": (-1 if back else 1) * draw.randint(1, 9),
+                    "unit_price": draw.choice([0.1, 0.35, 2.55, 19.99]),
+                    "ordered_at": str(at),
+                    "known_at": str(at + timedelta(hours=draw.choice([0, 0, 0, 30]))),
+                    "is_cancellation": back,
+                }
+
+
+LINES = list(histories(cases=120, seed=5))
+
+
+def found(rows, cutoff=CUTOFF, period="day"):
+    table = summarise_customers(rows, [cutoff], zone=ZONE, period=period).drop("cutoff")
+    return {row["customer_id"]: row.asDict() for row in table.collect()}
+
+
+@pytest.fixture(scope="module")
+def expected(spark):
+    result = found(clean_rows(spark, *LINES))
+    assert len(result) > 100
+    return result
+
+
+def test_neither_the_order_of_rows_nor_the_number_of_partitions_changes_anything(spark, expected):
+    for partitions, lines in ((1, LINES[::-1]), (7, sorted(LINES, key=repr))):
+        assert found(clean_rows(spark, *lines).repartition(partitions)) == expected
+
+
+def test_law_2_rows_at_or_after_the_cutoff_or_known_then_change_nothing(spark, expected):
+    midnight = "2024-03-31 23:00:00"  # in UTC: summer time began that day
+    late = [{**line, "quantity": 9_999, "known_at": midnight} for line in LINES[::3]]
+    after = [{**line, "order_id": "9", "ordered_at": midnight, "known_at": midnight} for line in LINES[::2]]
+    assert found(clean_rows(spark, *LINES, *late, *after)) == expected
+
+
+def test_shifting_all_times_by_whole_weeks_shifts_all_times_and_nothing_else(spark):
+    # Both within winter time: clocks that change between would make other days of the same instants.
+    weeks, cutoff = timedelta(weeks=6), date(2024, 1, 29)
+    early = [line for line in LINES if line["ordered_at"] < "2024-03-25"]
+
+    def moved(by):
+        times = ("ordered_at", "known_at")
+        return [{**line, **{name: str(datetime.fromisoformat(line[name]) - by) for name in times}} for line in early]
+
+    for period in ("day", "week"):
+        here = found(clean_rows(spark, *moved(weeks + timedelta(weeks=3))), cutoff, period)
+        there = found(clean_rows(spark, *moved(timedelta(weeks=3))), cutoff + weeks, period)
+        for row in here.values():
+            for name in ("first_ordered_at", "last_ordered_at"):
+                row[name] += weeks
+        assert here == there
+        assert len(here) > 50
+
+
+def test_amounts_add_up_whatever_their_order(spark, expected):
+    lines = clean_rows(spark, *LINES)
+    sold = lines.where("NOT is_cancellation AND known_at < '2024-03-31 23:00:00'")
+    exact = sold.groupBy("customer_id").agg(F.sum(F.col("line_total").cast("decimal(20,4)")).alias("total"))
+    totals = {row["customer_id"]: float(row["total"]) for row in exact.collect()}
+    assert {name: row["spend_total"] for name, row in expected.items()} == totals

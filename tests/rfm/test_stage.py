@@ -1,0 +1,189 @@
+"""The stage rfm on a small warehouse: one snapshot per cutoff, kept, replaced alone, and read by what follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from pyspark.sql import functions as F
+
+from ringmill.config import load
+from ringmill.contracts import CLEAN_CANCELLATIONS
+from ringmill.errors import ConfigError, InputError
+from ringmill.pipeline.clean import CLEAN
+from ringmill.pipeline.currency import in_one_currency, rate_inputs
+from ringmill.pipeline.rfm import RFM
+from ringmill.pipeline.stage import Run, execute
+from rows import clean_rows
+
+pytestmark = pytest.mark.spark
+CONF = """
+pipeline: tiny
+warehouse: {folder}/warehouse
+zone: Europe/London
+raw:
+  path: {folder}/orders.csv
+  columns: {{order_id: order, product_id: product, quantity: pieces, unit_price: price, customer_id: customer,
+    ordered_at: at}}
+features: {{train_cutoffs: [2024-02-01]}}
+"""
+ORDERS = """order,product,pieces,price,customer,at
+1,A,1,10.00,ann,2024-01-05 10:00:00
+2,A,2,10.00,bob,2024-01-20 10:00:00
+3,A,3,10.00,ann,2024-02-10 10:00:00
+4,A,4,10.00,cid,2024-03-31 23:30:00
+"""
+
+
+@pytest.fixture
+def warehouse(tmp_path):
+    (tmp_path / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    (tmp_path / "conf.yaml").write_text(CONF.format(folder=tmp_path), encoding="utf-8")
+    return tmp_path
+
+
+def run_rfm(spark, folder, *settings):
+    run = Run(load(folder / "conf.yaml", settings), session=spark)
+    try:
+        execute(CLEAN, run)
+        return execute(RFM, run)
+    finally:
+        run.close()
+
+
+def snapshots(spark, folder, entry):
+    rows = spark.read.format("delta").option("versionAsOf", entry.outputs["rfm/customers"])
+    found = rows.load(f"{folder}/warehouse/rfm/customers").select("cutoff", "customer_id", "spend_total").collect()
+    kept = {}
+    for row in found:
+        kept.setdefault(str(row["cutoff"]), {})[row["customer_id"]] = row["spend_total"]
+    return kept
+
+
+JANUARY = {"ann": 10.0, "bob": 20.0}
+FEBRUARY = {"ann": 40.0, "bob": 20.0}
+
+
+def test_month_ends_are_snapshots_beside_the_cutoffs_and_the_default(spark, warehouse):
+    months = "rfm.month_ends={first: 2024-01-15, last: 2024-02-01}"
+    entry = run_rfm(spark, warehouse, months, "rfm.cutoffs=[2024-02-11]")
+    assert snapshots(spark, warehouse, entry) == {
+        "2024-02-01": JANUARY,
+        "2024-02-11": FEBRUARY,
+        "2024-03-01": FEBRUARY,
+        "2024-04-01": FEBRUARY | {"cid": 40.0},  # summer time began that morning: 23:30 is 22:30 UTC
+    }
+    assert entry.detail["cutoff"] == "2024-04-01"
+    assert entry.detail["snapshots"] == {"2024-02-01": 2, "2024-02-11": 2, "2024-03-01": 2, "2024-04-01": 3}
+    assert entry.laws["law 2"]["2024-04-01"] == {
+        "latest_event": "2024-03-31 22:30:00+00:00",
+        "cutoff_instant": "2024-03-31 23:00:00+00:00",
+    }
+
+
+def test_a_snapshot_replaces_that_of_its_cutoff_alone(spark, warehouse):
+    run_rfm(spark, warehouse, "rfm.cutoff=2024-02-01")
+    run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01")
+    (warehouse / "orders.csv").write_text(ORDERS + "5,A,5,10.00,bob,2024-01-21 10:00:00\n", encoding="utf-8")
+    entry = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01")
+    assert snapshots(spark, warehouse, entry) == {"2024-02-01": JANUARY, "2024-03-01": {"ann": 40.0, "bob": 70.0}}
+    assert entry.detail["snapshots"] == {"2024-02-01": 2, "2024-03-01": 2}
+
+
+def test_what_a_failed_run_committed_is_not_built_upon(spark, warehouse):
+    run_rfm(spark, warehouse, "rfm.cutoff=2024-02-01")
+    with pytest.raises(InputError, match="No customer"):
+        # The first event lies on 5 January, so that a cutoff may stand on the 6th; what is known of it came later.
+        known = ORDERS.replace(",at\n", ",at,known\n").replace(":00\n", ":00,2024-02-15 00:00:00\n")
+        (warehouse / "orders.csv").write_text(known, encoding="utf-8")
+        run_rfm(
+            spark,
+            warehouse,
+            "rfm.cutoffs=[2024-01-06,2024-02-20]",
+            "rfm.cutoff=2024-03-01",
+            "raw.columns.known_at=known",
+        )
+    (warehouse / "orders.csv").write_text(ORDERS, encoding="utf-8")
+    entry = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01")
+    assert snapshots(spark, warehouse, entry) == {"2024-02-01": JANUARY, "2024-03-01": FEBRUARY}
+
+
+def test_links_that_clean_publishes_leave_a_cancelled_bulk_buyer_no_champion(spark, warehouse):
+    bulk = "8,A,80995,2.08,bulk,2024-03-30 10:00:00\nC9,A,-80995,2.08,bulk,2024-03-30 10:12:00\n"
+    (warehouse / "orders.csv").write_text(ORDERS + bulk, encoding="utf-8")
+    link = {
+        "customer_id": "bulk",
+        "product_id": "A",
+        "cancellation_id": "C9",
+        "cancelled_at": "2024-03-30 10:12:00",
+        "order_id": "8",
+        "ordered_at": "2024-03-30 10:00:00",
+        "order_price": 2.08,
+        "pieces": 80_995,
+        "known_at": "2024-03-30 10:12:00",
+    }
+    run = Run(load(warehouse / "conf.yaml"), session=spark)
+    try:
+        clean = execute(CLEAN, run)
+        links = spark.range(1).select(*(F.lit(link.get(c.name)).alias(c.name) for c in CLEAN_CANCELLATIONS.columns))
+        outputs = {**clean.outputs, CLEAN_CANCELLATIONS.path: run.lake.write(links, CLEAN_CANCELLATIONS, run_id="x")}
+        run.ledger.append(replace(clean, outputs=outputs, started_at=datetime.now(UTC)))
+        entry = execute(RFM, run)
+        rows = run.lake.read(spark, "rfm/customers", entry.outputs["rfm/customers"]).collect()
+    finally:
+        run.close()
+    found = {row["customer_id"]: row for row in rows}
+    bought = found["bulk"]
+    assert (bought["spend_total"], bought["spend_net"], bought["order_count_net"]) == (168_469.6, 0.0, 0)
+    assert (bought["segment"], bought["cluster"]) == ("lost", None)
+    assert (found["ann"]["order_count_net"], found["ann"]["spend_net"]) == (2, 40.0)
+    assert CLEAN_CANCELLATIONS.path in entry.inputs
+
+
+def test_law_3_the_same_snapshots_again_commit_to_no_table(spark, warehouse):
+    first = run_rfm(spark, warehouse, "rfm.cutoffs=[2024-02-01]")
+    again = run_rfm(spark, warehouse, "rfm.cutoffs=[2024-02-01]")
+    assert (first.outcome, again.outcome) == ("published", "unchanged")
+    assert first.outputs == again.outputs
+
+
+def test_thresholds_are_kept_from_the_first_run_until_refitted_or_fixed(spark, warehouse):
+    first = run_rfm(spark, warehouse, "rfm.cutoff=2024-02-01")
+    later = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01")
+    refitted = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01", "rfm.scores.refit=true")
+    assert first.detail["thresholds"]["m"] == pytest.approx([12, 14, 16, 18])
+    assert later.detail["thresholds"] == first.detail["thresholds"]
+    assert refitted.detail["thresholds"]["m"] == pytest.approx([24, 28, 32, 36])
+    fixed = "rfm.scores.thresholds={r: [1, 2, 3, 4], f: [1, 2, 3, 4], m: [1, 2, 3, 4]}"
+    assert run_rfm(spark, warehouse, fixed).detail["thresholds"]["m"] == (1, 2, 3, 4)
+
+
+def lines_in(spark, *codes):
+    rows = clean_rows(spark, *({"order_id": code} for code in codes))
+    return rows.withColumn("currency", F.col("order_id"))
+
+
+def test_amounts_are_converted_where_rates_are_configured_and_several_currencies_without_are_an_error(spark, warehouse):
+    (warehouse / "rates.csv").write_text("currency,valid_from,rate\nEUR,2024-01-01,0.5\n", encoding="utf-8")
+    rates = f"rfm.currency={{into: GBP, rates: {warehouse / 'rates.csv'}}}"
+    plain, rated = (Run(load(warehouse / "conf.yaml", more), session=spark) for more in ([], [rates]))
+    assert list(rate_inputs(plain)) == []
+    assert rate_inputs(rated)["rates"][0]["name"] == "rates.csv"
+    both, one = lines_in(spark, "GBP", "EUR"), lines_in(spark, "EUR", "EUR")
+    converted = {row["order_id"]: row["line_total"] for row in in_one_currency(rated, both).collect()}
+    assert converted == {"GBP": 10.0, "EUR": 5.0}
+    assert in_one_currency(plain, one) is one
+    with pytest.raises(InputError, match=r"several currencies[\s\S]*EUR and GBP"):
+        in_one_currency(plain, both)
+    with pytest.raises(InputError, match="no rate for the currency USD"):
+        in_one_currency(rated, lines_in(spark, "GBP", "USD"))
+    with pytest.raises(ConfigError, match="lines without it"):
+        in_one_currency(rated, clean_rows(spark, {}))
+    for run in (plain, rated):
+        run.close()
+
+
+def test_a_cutoff_before_the_data_is_an_error_that_names_its_key(spark, warehouse):
+    with pytest.raises(InputError, match=r"rfm\.cutoffs"):
+        run_rfm(spark, warehouse, "rfm.cutoffs=[2023-01-01]")
