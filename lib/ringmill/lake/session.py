@@ -42,6 +42,9 @@ def settings(section: SparkSection, *, log: Path) -> dict[str, str]:
         "spark.sql.shuffle.partitions": str(section.shuffle_partitions),
         # 50 by default: every commit of a small table would run 50 tasks.
         "spark.databricks.delta.snapshotPartitions": "2",
+        # Spark would infer filters from all combinations of equal columns: of staged values there are so many that
+        # planning takes minutes and gigabytes.
+        "spark.sql.constraintPropagation.enabled": "false",
         "spark.ui.enabled": "false",
         # 1,000 by default: the drawn plans of old queries fill a small driver's memory, with or without a UI.
         "spark.sql.ui.retainedExecutions": "20",
