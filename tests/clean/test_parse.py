@@ -51,6 +51,16 @@ def test_a_number_is_read_as_its_column_writes_it_and_not_otherwise(spark: Spark
 
 
 @pytest.mark.spark
+def test_pieces_with_a_fraction_however_small_cannot_be_read(spark: SparkSession) -> None:
+    texts = ["6.0000001", "6.000000000000001", "6.000", "-9223372036854775808.0", "9223372036854775808.0", "1e3"]
+    lines = [{"Quantity": text, "source_file": str(place)} for place, text in enumerate(texts)]
+    rows = sorted(
+        read_values(frame(spark, lines), raw=raw_model(), zone="UTC").collect(), key=lambda row: row.source_file
+    )
+    assert [row.quantity for row in rows] == [None, None, 6, -(2**63), None, 1000]
+
+
+@pytest.mark.spark
 def test_a_timestamp_format_may_have_a_zone_of_its_own(spark: SparkSession) -> None:
     formats = ["yyyy-MM-dd HH:mm:ss", {"format": "dd.MM.yyyy HH:mm", "zone": "Europe/Berlin"}]
     lines = [{"Date": "2024-07-01 10:00:00", "Known": "01.07.2024 10:00"}, {"Date": "31.03.2024 02:30"}]

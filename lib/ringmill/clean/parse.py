@@ -43,7 +43,8 @@ def read_text(name: str, text: Column) -> Column:
 
 def read_quantity(text: Column) -> Column:
     """Whole pieces; '6.0' is 6, and '6.5' cannot be read."""
-    amount = text.try_cast("decimal(38,6)")
+    # What a decimal has no place for is rounded away: with six decimals 6.0000001 would be 6.
+    amount = text.try_cast("decimal(38,18)")
     whole = F.when(amount == F.floor(amount), amount.try_cast("bigint"))
     return F.coalesce(text.try_cast("bigint"), whole)
 
