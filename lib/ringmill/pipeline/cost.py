@@ -155,6 +155,10 @@ def _looking_back(config: Config, *, measures: bool, adds: bool) -> Iterator[Que
     if config.clean.match_cancellations:
         cancelled = "of rows with the customers and products that have a cancellation"
         yield Query("link cancellations", rows=2, joins=(cancelled,), writes=CLEAN_CANCELLATIONS.path)
+    if config.generate is not None:
+        yield Query(
+            "compare with what was planted", rows=1, joins=("of marked rows with the list of what was planted",)
+        )
 
 
 def _named(names: Iterable[str]) -> str:
