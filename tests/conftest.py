@@ -22,9 +22,11 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     from ringmill.lake.session import open_session
 
     folder = tmp_path_factory.mktemp("spark")
-    section = SparkSection(
-        shuffle_partitions=2, driver_memory="1g", settings={"spark.sql.warehouse.dir": str(folder / "warehouse")}
-    )
+    settings = {
+        "spark.sql.warehouse.dir": str(folder / "warehouse"),
+        "spark.sql.ui.retainedExecutions": "100",  # one run of a stage asks more than 20 queries, Delta's own included
+    }
+    section = SparkSection(shuffle_partitions=2, driver_memory="1g", settings=settings)
     session = open_session(section, name="tests", log=folder / "spark.log")
     yield session
     session.stop()

@@ -63,11 +63,23 @@ def run(conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = No
     run_all(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()))
 
 
-@app.command(help="What would be trained: rows, bytes, steps, padding and memory per rank. Starts nothing.")
-def plan(conf: Conf, warehouse: Warehouse = None, set_: Set = None) -> None:
+@app.command(
+    help="What a stage would cost, before it runs; starts nothing. clean: passes, shuffles, joins and writes. train, "
+    "which is meant where no stage is named: rows, bytes, steps, padding and memory per rank."
+)
+def plan(
+    stage_and_conf: Annotated[list[str], typer.Argument(metavar="[clean|train] CONF", help="the pipeline's YAML")],
+    raw: Raw = None,
+    warehouse: Warehouse = None,
+    set_: Set = None,
+) -> None:
     from ringmill.pipeline.run import configured, print_plan
 
-    print_plan(configured(conf, raw=None, warehouse=warehouse, settings=set_ or ()))
+    *stages, conf = stage_and_conf
+    if stages not in ([], ["clean"], ["train"]):
+        raise typer.BadParameter(f"expected 'clean' or 'train', then one YAML; received: {' '.join(stage_and_conf)}")
+    config = configured(Path(conf), raw=raw, warehouse=warehouse, settings=set_ or ())
+    print_plan(config, *stages or ["train"])
 
 
 @app.command(help="Propose a pipeline's YAML for raw input, each line with its evidence; for a person to edit.")

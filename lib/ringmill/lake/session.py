@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13"
+# All rules are one loop of generated code, longer than the 8,000 bytes of bytecode above which HotSpot leaves a method
+# to its interpreter for good.
+COMPILED = "-XX:-DontCompileHugeMethods"
+# For a JVM that was started without that: Spark cuts such a loop into methods that are compiled.
+INTERPRETED_ABOVE = {"spark.sql.codegen.hugeMethodLimit": "8000"}
 
 
 def delta_jars() -> list[Path]:
@@ -55,9 +60,10 @@ def settings(section: SparkSection, *, log: Path) -> dict[str, str]:
         "spark.driver.memory": section.driver_memory,
         # Short stages on few cores: the parallel collector needs fewer threads and less memory than G1.
         "spark.driver.extraJavaOptions": (
-            f"-XX:+UseParallelGC -XX:-UsePerfData -Dringmill.log={log} "
+            f"-XX:+UseParallelGC -XX:-UsePerfData {COMPILED} -Dringmill.log={log} "
             f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
         ),
+        "spark.executor.extraJavaOptions": COMPILED,
         # A barrier stage takes all its slots or none: a retry of one rank alone can never join the ring.
         "spark.task.maxFailures": "1" if section.master.startswith("local") else "4",
         "spark.python.worker.faulthandler.enabled": "true",
@@ -81,7 +87,10 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
     submitted = _submitted()
     builder = SparkSession.builder.appName(name).master(submitted.get("spark.master", section.master))
     section = section.model_copy(update={"master": submitted.get("spark.master", section.master)})
-    for key, value in settings(section, log=log).items():
+    chosen = settings(section, log=log)
+    if submitted and COMPILED not in submitted.get("spark.driver.extraJavaOptions", ""):
+        chosen = INTERPRETED_ABOVE | chosen
+    for key, value in chosen.items():
         if key not in submitted:
             builder = builder.config(key, value)
     # PySpark and py4j log every failed call before they raise it; the terminal gets the error that is made of it.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.columns import types_of
@@ -14,9 +14,10 @@ from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, STATUSES
 from ringmill.errors import InputError
 from ringmill.lake.drift import told
 from ringmill.lake.files import Source, batch_of, find_source, fingerprint
-from ringmill.lake.key import code_hash, digest
+from ringmill.lake.key import code_hash, digest, stage_key
 from ringmill.lake.ledger import Entry as LedgerEntry
 from ringmill.pipeline.batches import law_1, write_batches
+from ringmill.pipeline.cost import cost_of
 from ringmill.pipeline.generate import planted_list
 from ringmill.pipeline.intake import Intake, take_in
 from ringmill.pipeline.progress import Step
@@ -26,6 +27,8 @@ from ringmill.windows import midnight
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from ringmill.config.rules import Rule
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
@@ -200,21 +203,45 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
 def _fitted(run: Run, raw_lines: DataFrame, step: Step) -> Mapping[str, Any]:
     """By rule its statistic: the one that the last published run kept, or one fitted now on this batch."""
     from ringmill.clean.rows import read_values
-    from ringmill.clean.statistics import fitted_of, summarise_statistics, to_fit
+    from ringmill.clean.statistics import fitted_of, summarise_statistics
 
     config = run.config
-    day = _fit_before(config)
-    known_before = midnight(day, config.zone) if day else None
-    last = run.ledger.published("clean")
-    kept = last.detail.get("fitted", {}) if last else {}
-    rules = to_fit(config.clean, kept, known_before)
+    rules, kept, known_before = _to_fit(run)
     new: Mapping[str, Any] = {}
     if rules:
-        step.say(f"fitting statistics of {len(rules)} rule(s) on lines known before {day}")
+        step.say(f"fitting statistics of {len(rules)} rule(s) on lines known before {_fit_before(config)}")
         values = read_values(raw_lines, raw=config.raw, zone=config.zone)
         found = summarise_statistics(values, rules, known_before).collect()
         new = fitted_of(found, rules, known_before, types=types_of(config.raw))
     return {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
+
+
+def _to_fit(run: Run) -> tuple[Sequence[Rule], Mapping[str, Any], datetime | None]:
+    """The rules whose statistics this run fits, those that the last published run kept, and until when they see."""
+    from ringmill.clean.statistics import to_fit
+
+    day = _fit_before(run.config)
+    known_before = midnight(day, run.config.zone) if day else None
+    last = run.ledger.published("clean")
+    kept = last.detail.get("fitted", {}) if last else {}
+    return to_fit(run.config.clean, kept, known_before), kept, known_before
+
+
+def planned_clean(run: Run) -> str:
+    """What cleaning now would cost, as text; the raw input is looked at and hashed, Spark is not started.
+
+    Raises:
+        InputError: as the stage itself, where its input cannot be taken.
+    """
+    inputs = _inputs(run)
+    intake: Intake = run.kept.pop(CLEAN.name)
+    last = run.ledger.published(CLEAN.name)
+    if last and last.key == stage_key(inputs, _configuration(run.config), code_hash(*CLEAN.modules)):
+        return "clean: nothing to do, neither input, rules nor code have changed since the last run"
+    source, base = intake.to_read, intake.base
+    names = [rule.name for rule in _to_fit(run)[0]] if intake.new or not source.files else []
+    hashed = sum(file.bytes for file in source.files)
+    return "\n".join(cost_of(run.config, source, fits=names, hashed=hashed, adds=base is not None).lines())
 
 
 def _detected(run: Run, rows: DataFrame, planted: str) -> list[dict[str, Any]]:

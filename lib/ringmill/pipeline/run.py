@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ringmill.config import Config, load
 from ringmill.lake.ledger import Entry
-from ringmill.pipeline.clean import CLEAN
+from ringmill.pipeline.clean import CLEAN, planned_clean
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
 from ringmill.pipeline.report import REPORT
@@ -50,10 +50,11 @@ def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entr
     return run_stages(config, names, session=session)
 
 
-def print_plan(config: Config) -> None:
-    """Print the hand-off's plan for the published features; starts neither Spark nor ranks."""
+def print_plan(config: Config, stage: str) -> None:
+    """Print what 'clean' would cost, or the hand-off's plan for 'train'; starts neither Spark nor ranks."""
     run = Run(config)
     try:
-        run.progress.console.print(planned(run))
+        text = {"clean": planned_clean, "train": planned}[stage](run)
+        run.progress.console.print(text, markup=False, soft_wrap=True)
     finally:
         run.close()
