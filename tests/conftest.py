@@ -24,7 +24,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     folder = tmp_path_factory.mktemp("spark")
     settings = {
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
-        "spark.sql.ui.retainedExecutions": "100",  # one run of a stage asks more than 20 queries, Delta's own included
+        # One run of a stage asks more than 20 queries, Delta's own included, and what they did is looked up.
+        "spark.sql.ui.retainedExecutions": "100",
+        "spark.ui.retainedJobs": "1000",
+        "spark.ui.retainedStages": "2000",
     }
     section = SparkSection(shuffle_partitions=2, driver_memory="1g", settings=settings)
     session = open_session(section, name="tests", log=folder / "spark.log")

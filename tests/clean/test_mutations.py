@@ -48,7 +48,8 @@ class Mutation(NamedTuple):
 
 
 def dropping(settle_rows: Any) -> Any:
-    return lambda judged, clean: settle_rows(judged, clean).where("status <> 'duplicate' OR quantity <> 1")
+    lost = "status = 'duplicate' AND quantity = 1"
+    return lambda judged, clean, **more: settle_rows(judged, clean, **more).where(f"NOT coalesce({lost}, false)")
 
 
 def doubling(_: Any) -> Any:
@@ -144,9 +145,9 @@ def no_rows(touched_rows: Any) -> Any:
 def first_come(with_copy_number: Any) -> Any:
     """Of copies that line is the first that came first."""
 
-    def numbered(lines: DataFrame) -> DataFrame:
+    def numbered(lines: DataFrame, **more: bool) -> DataFrame:
         came = F.concat(F.when(F.col("_new"), "z").otherwise("a"), "source_file")
-        kept = with_copy_number(lines.withColumn("source_file", came))
+        kept = with_copy_number(lines.withColumn("source_file", came), **more)
         return kept.withColumn("source_file", F.expr("substring(source_file, 2)"))
 
     return numbered

@@ -64,7 +64,9 @@ def executed(spark: Any, after: int) -> Iterator[tuple[int, int, list[tuple[str,
 
 
 def last_number(spark: Any) -> int:
-    return max((number for number, *_ in executed(spark, -1)), default=-1)
+    # Stages of older executions may be forgotten already: only their numbers are asked for.
+    found = spark._jsparkSession.sharedState().statusStore().executionsList()
+    return max((found.apply(place).executionId() for place in range(found.size())), default=-1)
 
 
 def check(spark: Any, after: int, cost: Cost, *, lines: int, beside: int = 0) -> None:

@@ -25,22 +25,21 @@ def gathered(rows: DataFrame) -> DataFrame:
     return rows.withColumn("_gather", F.col("identity.gather")).repartition("_gather")
 
 
-def with_copy_number(rows: DataFrame) -> DataFrame:
-    """Add `_copy` (1 for the first of each set of equal lines, by file name), `_first_batch` (its batch), and fill in
-    `identity.number`, a line's place among its copies in its own file."""
+def with_copy_number(rows: DataFrame, *, numbered: bool = True) -> DataFrame:
+    """Add `_copy` (1 for the first of each set of equal lines, by file name) and `_first_batch` (its batch).
+
+    Where `numbered`, fill in `identity.number`, a line's place among its copies in its own file.
+    """
     # Of two copies in one file, one may have been repaired: the flags settle which is the first.
     order = ("source_file", "identity.number", "flags")
     equal = ("_gather", "identity.line_a", "identity.line_b")
     copies = Window.partitionBy(*equal).orderBy(*order)
-    in_file = Window.partitionBy(*equal, "source_file").orderBy(*order[1:])
-    number = F.coalesce("identity.number", F.row_number().over(in_file))
-    return rows.withColumns(
-        {
-            "_copy": F.row_number().over(copies),
-            "_first_batch": F.first("source_batch").over(copies),
-            "identity": F.col("identity").withField("number", number),
-        }
-    )
+    counted = {"_copy": F.row_number().over(copies), "_first_batch": F.first("source_batch").over(copies)}
+    if numbered:
+        in_file = Window.partitionBy(*equal, "source_file").orderBy(*order[1:])
+        number = F.coalesce("identity.number", F.row_number().over(in_file))
+        counted["identity"] = F.col("identity").withField("number", number)
+    return rows.withColumns(counted)
 
 
 def with_standing(rows: DataFrame, keep: Keep) -> DataFrame:

@@ -52,7 +52,7 @@ def clean_rows(
         tables=tables,
         key_fingerprint=key_fingerprint,
     )
-    rows = settle_rows(judged, clean)
+    rows = settle_rows(judged, clean, numbered=raw.batches == "files")
     if raw.batches == "whole":
         # No later batch will be compared with these.
         rows = rows.withColumn("identity", F.lit(None).cast(rows.schema["identity"].dataType))

@@ -20,7 +20,7 @@ OUTCOME = ("status", "reasons", "flags", "superseded_at", "status_batch")
 STORED = "struct<status:string,reasons:array<string>,flags:array<string>,superseded_at:timestamp,status_batch:string>"
 
 
-def settle_rows(judged: DataFrame, clean: Clean) -> DataFrame:
+def settle_rows(judged: DataFrame, clean: Clean, *, numbered: bool = True) -> DataFrame:
     """Rows with the reasons of their own → rows of `contracts.CLEAN_ROWS` with `_new` and `_changed`.
 
     Columns in: those of the contract, where `reasons` and `flags` hold what the row's own values gave, `status` is
@@ -31,11 +31,12 @@ def settle_rows(judged: DataFrame, clean: Clean) -> DataFrame:
 
     All rows that share a copy or a key with a new one have to be there; for those that are there only because they
     share a value that must be unique, the stored copies and keys hold. `_shares` names the unique rules of which all
-    rows with a stored row's values are there; of other rules the stored outcome holds.
+    rows with a stored row's values are there; of other rules the stored outcome holds. `numbered`: whether a later
+    batch will look for these rows by their identity.
     """
     unique = [rule for rule in clean.rules if rule.unique]
     together = gathered(judged).withColumn("_new", F.col("_stored").isNull())
-    copies = with_copy_number(together)
+    copies = with_copy_number(together, numbered=numbered)
     candidate = F.col("status").isNull() & (F.col("_copy") == 1) & (F.size("reasons") == 0)
     candidates = copies.withColumn("_candidate", candidate & F.col("identity.key").isNotNull())
     settled = _with_status(with_standing(candidates, clean.keep) if clean.key else without_standing(candidates))

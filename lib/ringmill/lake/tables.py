@@ -76,10 +76,7 @@ class Lake:
         head = DeltaTable(self.path(table.path))
         if head.version() != onto:
             head.restore(onto)
-        before = DeltaTable(self.path(table.path)).version()
-        version = self._save(frame, table, {"replaceWhere": where}, run_id)
-        # Where there is nothing to remove and nothing to add Delta commits nothing.
-        return before if DeltaTable(self.path(table.path)).version() == before else version
+        return self._save(frame, table, {"replaceWhere": where}, run_id)
 
     def _has_contract(self, table: Table, version: int) -> bool:
         found = DeltaTable(self.path(table.path), version=version)
@@ -91,9 +88,22 @@ class Lake:
         writer = writer.option("userMetadata", run_id)
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
+        before = self._version(table)
         with _race_named(table.path):
             writer.save(self.path(table.path))
-        return _last_version(frame.sparkSession)
+        return self._written(frame.sparkSession, table, before)
+
+    def _version(self, table: Table) -> int | None:
+        path = self.path(table.path)
+        return DeltaTable(path).version() if DeltaTable.is_deltatable(path) else None
+
+    def _written(self, spark: SparkSession, table: Table, before: int | None) -> int:
+        """The version of the commit just made; Delta makes none where there is nothing to remove and nothing to add,
+        and the session's last commit is then another table's."""
+        if before is not None and self._version(table) == before:
+            return before
+        # Without a default: a version that is not known must fail here, not be pinned by the stages that follow.
+        return int(str(spark.conf.get("spark.databricks.delta.lastCommitVersionInSession")))
 
     def merge(self, frame: DataFrame, table: Table, *, on: Sequence[str], base: int, run_id: str) -> int:
         """Update the rows of version `base` that equal `frame`'s in the columns `on` (null equals null), insert the
@@ -115,13 +125,12 @@ class Lake:
             with _race_named(table.path):
                 if DeltaTable(path).version() != base:
                     into.restoreToVersion(base)
-                before = DeltaTable(path).version()
+                before = self._version(table)
                 merging = into.alias("published").merge(_shaped(frame, table).alias("changed"), same)
                 merging.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
         finally:
             spark.conf.unset("spark.databricks.delta.commitInfo.userMetadata")
-        # Where there is nothing to change, Delta commits nothing.
-        return before if DeltaTable(path).version() == before else _last_version(spark)
+        return self._written(spark, table, before)
 
     def append_arrow(self, table: str, rows: pa.Table) -> None:
         """Append a small Arrow table without a JVM."""
@@ -165,8 +174,3 @@ def _race_named(table: str) -> Iterator[None]:
         yield
     except DeltaConcurrentModificationException as error:
         raise RaceLost.on(table, str(error).splitlines()[0]) from error
-
-
-def _last_version(spark: SparkSession) -> int:
-    # Without a default: a version that is not known must fail here, not be pinned by the stages that follow.
-    return int(str(spark.conf.get("spark.databricks.delta.lastCommitVersionInSession")))

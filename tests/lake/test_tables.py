@@ -1,0 +1,26 @@
+"""Writes of tables: which version a caller gets back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ringmill.contracts import Column, Table
+from ringmill.lake.tables import Lake
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+@pytest.mark.spark
+def test_a_write_that_changes_nothing_returns_its_own_tables_version(spark: SparkSession, tmp_path: Path) -> None:
+    lake, one = Lake(str(tmp_path)), Table("one", "a row", (Column("a", "int", "a number"),))
+    nothing, some = spark.createDataFrame([], "a int"), spark.createDataFrame([(1,)], "a int")
+    assert lake.write(nothing, one, run_id="1") == 0
+    for turn in range(3):
+        assert lake.write(some, replace(one, path="other"), run_id="1") == turn
+    version = lake.write(nothing, one, run_id="2")
+    assert lake.read(spark, "one", version).count() == 0
