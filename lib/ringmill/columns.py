@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 # Money is summed as whole ten-thousandths: the sum is exact, so it does not depend on the order of partitions.
@@ -41,26 +41,6 @@ def is_seen(cutoff: Column) -> Column:
     """
     standing = F.col("superseded_at").isNull() | (F.col("superseded_at") >= cutoff)
     return (F.col("ordered_at") < cutoff) & (F.col("known_at") < cutoff) & standing
-
-
-def is_link_seen(cutoff: Column) -> Column:
-    """True on a link from a cancellation to an order that had happened, was known and still stood at `cutoff` (law 2).
-
-    False on the rows of clean/cancellations that say which pieces no order accounts for: those are of the whole table.
-    """
-    standing = F.col("superseded_at").isNull() | (F.col("superseded_at") >= cutoff)
-    return F.col("order_id").isNotNull() & (F.col("cancelled_at") < cutoff) & (F.col("known_at") < cutoff) & standing
-
-
-def summarise_taken_back(links: DataFrame, cutoff: Column) -> DataFrame:
-    """Rows of clean/cancellations → one row per order line of which pieces were taken back as of `cutoff`.
-
-    Columns out: order_id, product_id, customer_id, ordered_at and order_price, which name the order line (lines of one
-    order that agree in all of them share a row, as they share the pieces they sold); pieces, above 0 and at most the
-    pieces of those lines that `is_seen(cutoff)`. `cutoff` may be a literal or a column that `links` has.
-    """
-    line = ["order_id", "product_id", "customer_id", "ordered_at", "order_price"]
-    return links.where(is_link_seen(cutoff)).groupBy(*line).agg(F.sum("pieces").alias("pieces"))
 
 
 def _is_of_customer() -> Column:

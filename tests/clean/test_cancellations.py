@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,11 @@ from pyspark.sql import functions as F
 from frames import assert_frames_equal
 from ringmill.clean import clean_rows, link_cancellations
 from ringmill.clean.matching import Line, Link, match_cancellations
-from ringmill.columns import summarise_taken_back
 from ringmill.config import load
 from ringmill.contracts import CLEAN_CANCELLATIONS
 from ringmill.lake.files import find_source
 from ringmill.lake.raw import read_raw
+from ringmill.rfm.orders import summarise_versions
 from rows import SALE, utc
 
 if TYPE_CHECKING:
@@ -239,16 +240,13 @@ def test_law_2_pieces_taken_back_are_those_known_at_the_cutoff(spark: SparkSessi
     )
     links = link_cancellations(rows)
 
-    def taken(day: int) -> list[tuple[Any, ...]]:
-        back = summarise_taken_back(links, F.lit(at(day)))
-        names = ["order_id", "product_id", "customer_id", "ordered_at", "order_price", "pieces"]
-        assert back.columns == names
-        return [(row.order_id, row.order_price, row.pieces) for row in back.collect()]
-
-    # Exclusive: nothing at the cutoff itself is seen, neither the cancellation nor the correction.
-    assert taken(5) == []
-    assert taken(6) == taken(8) == [("1", 10.0, 6)]
-    assert taken(9) == [("1", 10.0, 4)]
+    cutoffs = [date(2024, 3, day) for day in (5, 6, 8, 9)]
+    lines = rows.withColumn("line_total", F.expr("quantity * unit_price"))
+    seen = summarise_versions(lines, cutoffs, zone="UTC", links=links).where("taken_pieces IS NOT NULL")
+    names = ("order_id", "first_seen", "end_seen", "taken_pieces", "taken_spend")
+    found = sorted(tuple(row[name] for name in names) for row in seen.collect())
+    # Exclusive: nothing at the cutoff itself, neither the cancellation on the 5th nor the correction on the 8th.
+    assert found == [("1", 1, 3, 6, 600_000), ("1", 3, 4, 4, 400_000)]
 
 
 @pytest.mark.spark

@@ -110,7 +110,7 @@ def find_source(raw: Raw) -> Source:
         rows |= has_rows
     if not rows:
         raise InputError.no_file_fit(raw.path, refused[0].reason) if refused else InputError.empty(raw.path)
-    absent = raw.columns.values() if raw.drift.missing == "ignore" else ()
+    absent = raw.mapped.values() if raw.drift.missing == "ignore" else ()
     columns = tuple(dict.fromkeys([*(name for file in files for name in file.columns), *absent]))
     _check_distinct(raw.path, columns)
     return Source(raw.path, form, raw.delimiter, tuple(files), columns, base=base, refused=tuple(refused))
