@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -44,7 +45,13 @@ class Training:
         command = [sys.executable, "-m", "ringmill", "train", str(CONF), "--warehouse", warehouse]
         settings = [part for setting in SETTINGS for part in ("--set", setting)]
         self.process = subprocess.Popen(
-            command + settings, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=warehouse
+            command + settings,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            cwd=warehouse,
+            # Who runs the tests in the background has Ctrl-C ignored, and what is ignored is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.said = []
         for line in self.process.stderr:
@@ -55,10 +62,15 @@ class Training:
 
     def wait(self):
         """The exit status, once it and all that it started are gone."""
-        self.process.communicate(timeout=120)
-        _, alive = psutil.wait_procs(self.descendants, timeout=60)
+        try:
+            self.process.communicate(timeout=120)
+            _, alive = psutil.wait_procs(self.descendants, timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            alive = self.descendants
         for process in alive:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         assert not alive, f"left behind: {alive}"
         return self.process.returncode
 
