@@ -45,13 +45,7 @@ class Training:
         command = [sys.executable, "-m", "ringmill", "train", str(CONF), "--warehouse", warehouse]
         settings = [part for setting in SETTINGS for part in ("--set", setting)]
         self.process = subprocess.Popen(
-            command + settings,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            cwd=warehouse,
-            # Who runs the tests in the background has Ctrl-C ignored, and what is ignored is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            command + settings, stderr=subprocess.PIPE, text=True, start_new_session=True, cwd=warehouse
         )
         self.said = []
         for line in self.process.stderr:
