@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
@@ -71,7 +72,7 @@ def _read_csv(spark: SparkSession, source: Source, files: list[RawFile]) -> Data
         .csv(_paths(files))
     )
     texts = {name: decoded(cell) for name, cell in cells.items()}
-    repaired = reduce(lambda one, other: one | other, map(needs_repair, cells.values()))
+    repaired = needs_repair(list(cells.values()))
     return _shaped(lines, texts, source, torn=decoded(F.col("_torn")), repaired=repaired)
 
 
@@ -91,9 +92,11 @@ def decoded(latin_1: Column) -> Column:
     return F.when(_is_ascii(latin_1), latin_1).otherwise(repaired)
 
 
-def needs_repair(latin_1: Column) -> Column:
-    """True where the bytes of a text that was read as ISO-8859-1 are no UTF-8; false for null."""
-    return F.coalesce(~_is_ascii(latin_1), F.lit(False)) & _as_utf8(latin_1).isNull()
+def needs_repair(latin_1: Sequence[Column]) -> Column:
+    """True where the bytes of one of the texts that were read as ISO-8859-1 are no UTF-8; nulls are passed over."""
+    plain = reduce(lambda one, other: one & other, (F.coalesce(_is_ascii(text), F.lit(True)) for text in latin_1))
+    # A space ends every character of UTF-8: together they are valid where each is.
+    return F.when(plain, F.lit(False)).otherwise(_as_utf8(F.concat_ws(" ", *latin_1)).isNull())
 
 
 def _as_utf8(latin_1: Column) -> Column:
