@@ -66,8 +66,8 @@ def doubling(_: Any) -> Any:
     return with_references
 
 
-def first_reason_alone(names_in: Any) -> Any:
-    return lambda *texts: F.slice(names_in(*texts), 1, 1)
+def first_reason_alone(named: Any) -> Any:
+    return lambda conditions: F.slice(named(conditions), 1, 1)
 
 
 def other_nulls(identity: Any) -> Any:
@@ -175,7 +175,7 @@ MUTATIONS = [
         "rows, keep last",
         "backwards",
         rows,
-        "names_in",
+        "named",
         first_reason_alone,
     ),
     Mutation(

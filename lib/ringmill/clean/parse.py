@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import reduce
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -131,13 +132,11 @@ def _upper(words: tuple[str, ...]) -> list[str]:
     return [word.strip().upper() for word in words]
 
 
-def listed(conditions: Mapping[str, Column]) -> Column:
-    """The names whose condition is true, in their order, with a space between them; never null."""
-    return F.concat_ws(" ", *(F.when(holds, F.lit(name)) for name, holds in conditions.items()))
-
-
-def names_in(*texts: Column) -> Column:
-    """The names in texts of `listed`, as one array; none gives an empty one."""
+def named(conditions: Mapping[str, Column]) -> Column:
+    """The names whose condition is true, in their order, as an array; none gives an empty one."""
+    if not conditions:
+        return F.array().cast("array<string>")
+    some = reduce(lambda one, other: one | other, conditions.values())
     # Names hold no space. Filtering an array instead would keep the whole projection out of code generation.
-    joined = F.concat_ws(" ", *(F.nullif(text, F.lit("")) for text in texts))
-    return F.when(joined == "", F.array().cast("array<string>")).otherwise(F.split(joined, " "))
+    joined = F.concat_ws(" ", *(F.when(holds, F.lit(name)) for name, holds in conditions.items()))
+    return F.when(some, F.split(joined, " ")).otherwise(F.array().cast("array<string>"))

@@ -11,8 +11,7 @@ from pyspark.sql import functions as F
 
 from ringmill.clean.fixes import fixing, with_fixes
 from ringmill.clean.identity import identity
-from ringmill.clean.loops import RULES_A_LOOP, cut
-from ringmill.clean.parse import NEEDED, listed, names_in, trimmed, typed
+from ringmill.clean.parse import NEEDED, named, trimmed, typed
 from ringmill.clean.personal import keyed_hash, with_protected
 from ringmill.clean.references import with_references
 from ringmill.clean.rules import check_conditions, is_product, violated, with_cancellation
@@ -20,7 +19,6 @@ from ringmill.clean.settle import STORED, settle_rows
 from ringmill.clean.statistics import with_statistics
 from ringmill.config.columns import check_columns
 from ringmill.config.models import Clean, Raw
-from ringmill.config.rules import Rule
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError
 
@@ -128,7 +126,7 @@ def _unnamed(raw_lines: DataFrame, cells: dict[str, str]) -> DataFrame:
     """
     whole = F.col("_torn").isNull()
     repaired = F.col("_repaired") if "_repaired" in raw_lines.columns else F.lit(False)
-    return cut(raw_lines).select(
+    return raw_lines.select(
         *(F.when(whole, F.col(f"`{name.replace('`', '``')}`")).alias(cell) for name, cell in cells.items()),
         "source_file",
         "_torn",
@@ -153,7 +151,7 @@ def _with_values(lines: DataFrame, texts: Mapping[str, Column], raw: Raw, zone: 
         for name in (*NEEDED, *raw.extras)
     }
     rows = rows.withColumns(unread)
-    return cut(rows if "known_at" in texts else rows.withColumn("known_at", F.col("ordered_at")))
+    return rows if "known_at" in texts else rows.withColumn("known_at", F.col("ordered_at"))
 
 
 def _with_identity(
@@ -182,32 +180,8 @@ def _with_identity(
     return lines.withColumn("identity", compared_by)
 
 
-def _with_marks(rows: DataFrame, clean: Clean) -> tuple[DataFrame, list[str], list[str]]:
-    """Add texts of the names of rejecting and of flagging rules that a row violates, one for so many rules as make a
-    loop, and name these columns; fixes are flags. Rules on values that must be unique are not the row's own."""
-    rules = [rule for rule in clean.rules if not rule.unique]
-    marks: dict[bool, list[str]] = {True: [], False: []}
-    for place in range(0, len(rules), RULES_A_LOOP):
-        group = rules[place : place + RULES_A_LOOP]
-        texts = {}
-        for rejects, names in marks.items():
-            names.append(f"_{'reasons' if rejects else 'flags'}_{place}")
-            texts[names[-1]] = listed({rule.name: _breaks(rule) for rule in group if _rejects(rule) == rejects})
-        rows = cut(rows.withColumns(texts))
-    return rows, marks[True], marks[False]
-
-
-def _rejects(rule: Rule) -> bool:
-    return rule.action == "reject"
-
-
-def _breaks(rule: Rule) -> Column:
-    return F.col(f"_fixed_{rule.name}") if rule.action == "fix" else violated(rule)
-
-
-def _with_reasons(lines: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
+def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
     """Add `reasons`, `flags`, and `status`: 'rejected' for a line that could not be read, else null."""
-    rows, rejecting, flagging = _with_marks(lines, clean)
     torn = F.col("_torn").isNotNull()
     unread = {name: F.col(f"_unreadable_{name}") for name in (*NEEDED, *raw.extras)}
     tolerated = {name for name, extra in raw.extras.items() if extra.unreadable == "flag"}
@@ -215,17 +189,21 @@ def _with_reasons(lines: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
     lacking = {f"missing_{name}": F.col(name).isNull() & ~F.col(f"_unreadable_{name}") for name in NEEDED}
     if "known_at" not in raw.columns:
         del lacking["missing_known_at"]
+    rules = [rule for rule in clean.rules if not rule.unique]
+    rejecting = lacking | {rule.name: violated(rule) for rule in rules if rule.action == "reject"}
+    flagging = {
+        rule.name: F.col(f"_fixed_{rule.name}") if rule.action == "fix" else violated(rule)
+        for rule in rules
+        if rule.action != "reject"
+    }
     own = {f"unreadable_{name}": unread[name] for name in unread if name in tolerated} | _own_flags(clean)
+    # Nothing can be said of the values of a line that could not be parsed.
+    reasons = unreadable | {name: ~torn & broken for name, broken in rejecting.items()}
     refused = reduce(lambda one, other: one | other, unreadable.values())
-
-    def whole(*texts: Column) -> list[Column]:
-        # Nothing can be said of the values of a line that could not be parsed.
-        return [F.when(~torn, text) for text in texts]
-
     return rows.withColumns(
         {
-            "reasons": names_in(listed(unreadable), *whole(listed(lacking), *map(F.col, rejecting))),
-            "flags": names_in(*whole(*map(F.col, flagging), listed(own))),
+            "reasons": named(reasons),
+            "flags": named({name: ~torn & broken for name, broken in (flagging | own).items()}),
             "status": F.when(refused, F.lit("rejected")),
         }
     )
