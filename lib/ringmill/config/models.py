@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from ringmill.config.columns import check_columns
 from ringmill.config.extras import Extra
+from ringmill.config.features import FeatureEntry
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
 from ringmill.config.personal import Personal, PersonalKey
@@ -141,6 +142,7 @@ class Features(Section):
     windows_days: tuple[int, ...] = (7, 30, 90, 365)
     top_countries: int = Field(8, ge=0, description="countries with a column of their own; the others share one")
     shares: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="train, validation, test")
+    set: tuple[FeatureEntry, ...] = Field((), description="what becomes of the measures; default: features/default.py")
 
     @model_validator(mode="after")
     def _whole(self) -> Features:

@@ -46,6 +46,18 @@ class ConfigError(RingmillError):
         )
 
     @classmethod
+    def unknown_input(cls, key: str, name: str, known: Iterable[str]) -> ConfigError:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        return cls(
+            f"'{key}' names a column that is not there.",
+            where=key,
+            expected=f"a measure, or an output of an entry before this one: {', '.join(names)}",
+            received=name,
+            todo=f"did you mean '{near[0]}'?" if near else "correct the name, or put the entry that makes it before",
+        )
+
+    @classmethod
     def bad_value(cls, path: str, key: str, expected: str, received: object) -> ConfigError:
         return cls(
             f"The value of '{key}' cannot be used.",

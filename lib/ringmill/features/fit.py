@@ -1,60 +1,114 @@
-"""The train split's measures → the frozen state: one aggregate row for numbers, a small table per text column."""
+"""The train split's rows and a feature set → the frozen state: one job per family of entries and level.
+
+An entry whose columns are outputs of entries before it is of a higher level: its statistics are taken from the rows as
+the parts so far make them. All else is fitted from the rows as they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import DoubleType, StructField, StructType
 
-from ringmill.features.state import Categories, Numeric, State
+from ringmill.config.features import FeatureEntry, Missing, OneHot, Scaling
+from ringmill.errors import ConfigError
+from ringmill.features.apply import Encoder, outputs
+from ringmill.features.fit_categories import fit_categories
+from ringmill.features.fit_numbers import fit_numbers
+from ringmill.features.scaling import Missing as MissingPart
+from ringmill.features.state import Part, State
 
-# Shares are bounded by 1; everything else is a count, a duration or money, with a long right tail.
-LINEAR = frozenset({"returns_share"})
-# Null for a customer with one day of orders: there will be such customers even if the train split has none.
-MAY_BE_NULL = frozenset({"gap_days_mean", "gap_days_trend"})
-# Sums in another partition order differ in the last bits; twelve digits make the state, and its hash, repeatable.
-DIGITS = 12
+# By Spark's name of a type its name in Arrow, in which the state keeps it.
+ARROW = {
+    "double": "double",
+    "float": "float",
+    "bigint": "int64",
+    "int": "int32",
+    "smallint": "int16",
+    "tinyint": "int8",
+    "boolean": "bool",
+    "string": "string",
+    "date": "date32[day]",
+    "timestamp": "timestamp[us, tz=UTC]",
+}
 
 
-def fit(train: DataFrame, measures: Sequence[str], *, top_countries: int) -> State:
-    """Rows of the train split → state (two actions). A measure without spread keeps std 1, so it is encoded as 0."""
-    return State(
-        numeric=tuple(_fit_numeric(train, measures)),
-        categories=(Categories("country", _top_values(train, "country", top_countries)),),
-    )
+def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[str]) -> State:
+    """Rows of the train split → the state of the feature set, which may read `columns` of them.
+
+    Raises:
+        ConfigError: an entry names a column that is neither among them nor an output of an entry before it, or two
+            outputs have one name.
+    """
+    types = {name: ARROW.get(kind, kind) for name, kind in train.dtypes if name in set(columns)}
+    fitted: dict[int, Sequence[Part]] = {}
+    rows = train
+    while waiting := [place for place in range(len(entries)) if place not in fitted]:
+        known = set(types) | _names(fitted)
+        level = [place for place in waiting if known.issuperset(entries[place].columns)]
+        if not level or level[0] != waiting[0]:
+            place = waiting[0]
+            absent = next(name for name in entries[place].columns if name not in known)
+            raise ConfigError.unknown_input(f"features.set.{place}.columns", absent, known)
+        fitted |= dict(zip(level, _fit_level(rows, [entries[place] for place in level]), strict=True))
+        if len(fitted) < len(entries):
+            rows = train.mapInArrow(*_with_outputs(train, _state(types, entries, fitted)))
+    return _state(types, entries, fitted)
 
 
-def _fit_numeric(train: DataFrame, measures: Sequence[str]) -> list[Numeric]:
-    statistics: list[Column] = []
-    for name in measures:
-        value = _transformed(name)
-        statistics += [
-            F.avg(value).alias(f"{name}:mean"),
-            F.stddev_pop(value).alias(f"{name}:std"),
-        ]
-    row = train.agg(*statistics).collect()[0].asDict()
-    return [
-        Numeric(
-            name,
-            log=name not in LINEAR,
-            mean=_rounded(row[f"{name}:mean"] or 0.0),
-            std=_rounded(row[f"{name}:std"] or 0.0) or 1.0,
-            indicator=name in MAY_BE_NULL,
+Family = Callable[[DataFrame, Sequence[Any]], list[Sequence[Part]]]
+
+
+def _fit_level(rows: DataFrame, entries: Sequence[FeatureEntry]) -> list[Sequence[Part]]:
+    """Parts of each entry; every family looks at the rows once, whatever the number of its entries."""
+    found: dict[int, Sequence[Part]] = {}
+    for kinds, family in FAMILIES.items():
+        own = [place for place, entry in enumerate(entries) if isinstance(entry, kinds)]
+        if own:
+            found |= dict(zip(own, family(rows, [entries[place] for place in own]), strict=True))
+    return [found[place] for place in range(len(entries))]
+
+
+def _fit_missing(rows: DataFrame, entries: Sequence[Missing]) -> list[Sequence[Part]]:
+    return [[MissingPart(name, entry.name_of(name)) for name in entry.columns] for entry in entries]
+
+
+FAMILIES: Mapping[tuple[type[Any], ...], Family] = {
+    (Scaling,): fit_numbers,
+    (OneHot,): fit_categories,
+    (Missing,): _fit_missing,
+}
+
+
+def _names(fitted: Mapping[int, Sequence[Part]]) -> set[str]:
+    return {name for parts in fitted.values() for part in parts for name in part.names}
+
+
+def _state(types: Mapping[str, str], entries: Sequence[FeatureEntry], fitted: Mapping[int, Sequence[Part]]) -> State:
+    parts = [part for place in sorted(fitted) for part in fitted[place]]
+    names = [name for part in parts for name in part.names]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ConfigError.bad_value(
+            "features.set", "features.set", "a name of its own for each output", ", ".join(twice)
         )
-        for name in measures
-    ]
+    read = {name for part in parts for name in part.reads if name in types}
+    kept = [name for place in sorted(fitted) if entries[place].keep for part in fitted[place] for name in part.names]
+    return State(tuple(sorted((name, types[name]) for name in read)), tuple(parts), tuple(kept))
 
 
-def _transformed(name: str) -> Column:
-    return F.col(name) if name in LINEAR else F.log1p(F.greatest(F.col(name), F.lit(0.0)))
+def _with_outputs(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
+    """For `mapInArrow`: the rows with the parts' outputs behind their columns, where no column has the name already."""
+    new = [place for place, name in enumerate(state.outputs) if name not in train.columns]
+    names = [state.outputs[place] for place in new]
 
+    def encode(batches: Any) -> Any:
+        for batch in batches:
+            matrix = outputs(batch, state)
+            arrays = [pa.array(np.ascontiguousarray(matrix[:, place])) for place in new]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *arrays], names=[*batch.schema.names, *names])
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS - 1}e}")
-
-
-def _top_values(train: DataFrame, column: str, most: int) -> tuple[str, ...]:
-    counted = train.where(F.col(column).isNotNull()).groupBy(column).count()
-    rows = counted.orderBy(F.desc("count"), column).limit(most).collect()
-    return tuple(row[column] for row in rows)
+    return encode, StructType([*train.schema.fields, *(StructField(name, DoubleType()) for name in names)])

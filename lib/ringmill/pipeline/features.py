@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
 SPLITS = ("train", "validation", "test")
+# What entries may read beside the measures: known at the cutoff, unlike labels, and no name of a row.
+FURTHER = ("country", "cutoff", "last_seen_at")
 
 
 def table_of(config: Config, measures: Sequence[str]) -> Table:
@@ -44,6 +46,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from pyspark.sql import functions as F
 
     from ringmill.features.apply import encoder
+    from ringmill.features.default import default_set
     from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
     from ringmill.features.fit import fit
 
@@ -69,7 +72,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
     law_2 = _law_2(run, customers)
     step.say("fitting on the train split")
-    state = fit(customers.where("split = 'train'"), measures, top_countries=section.top_countries)
+    entries = section.set or default_set(measures, top_countries=section.top_countries)
+    state = fit(customers.where("split = 'train'"), entries, columns=(*measures, *FURTHER))
     version = run.lake.write(customers.mapInArrow(encoder(state), with_x(customers)), table, run_id=run.run_id)
     customers.unpersist()
     counts = _counts(run, table, version)

@@ -42,7 +42,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         rows.transform(
             summarise_measures, [cutoff], windows_days=config.features.windows_days, horizon_days=None, zone=config.zone
         )
-        .select("customer_id", "cutoff", *measures, "country")
+        .select("customer_id", *measures, "country", "cutoff", "last_seen_at")
         .persist()
     )
     expected = customers.count()
