@@ -25,8 +25,9 @@ from ringmill.config import Config, load
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.features.apply import encoder
 from ringmill.features.default import default_set
-from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
+from ringmill.features.events import measure_names, summarise_measures, with_row_id
 from ringmill.features.fit import fit
+from ringmill.features.splits import split_of
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.features import table_of, with_x
 from ringmill.pipeline.stage import Run, execute

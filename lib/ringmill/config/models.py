@@ -142,6 +142,7 @@ class Features(Section):
     windows_days: tuple[int, ...] = (7, 30, 90, 365)
     top_countries: int = Field(8, ge=0, description="countries with a column of their own; the others share one")
     shares: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="train, validation, test")
+    folds: int = Field(5, ge=2, description="of the train split, for entries that encode out of fold")
     set: tuple[FeatureEntry, ...] = Field((), description="what becomes of the measures; default: features/default.py")
 
     @model_validator(mode="after")
@@ -149,6 +150,11 @@ class Features(Section):
         if abs(sum(self.shares) - 1.0) > 1e-9 or min(self.shares) <= 0:
             raise ValueError("features.shares: three positive shares with sum 1")
         return self
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether an entry encodes out of fold, so that train rows carry a fold."""
+        return any(entry.kind == "target" for entry in self.set)
 
 
 class Train(Section):

@@ -18,11 +18,13 @@ WHERE = "the features' input"
 class Columns:
     """A batch's columns, and behind them the outputs of the parts that were applied so far.
 
-    A name that both have means the batch's column. `types` holds the Arrow types on which the state was fitted.
+    A name that both have means the batch's column. `types` holds the Arrow types on which the state was fitted; `fold`
+    names the column with the folds of train rows, where the batch holds such rows.
     """
 
-    def __init__(self, batch: pa.RecordBatch, types: Mapping[str, str]) -> None:
+    def __init__(self, batch: pa.RecordBatch, types: Mapping[str, str], *, fold: str | None = None) -> None:
         self.rows: int = batch.num_rows
+        self._fold = fold
         self._batch = batch
         self._types = types
         self._numbers: dict[str, Matrix] = {}
@@ -52,7 +54,7 @@ class Columns:
         Raises:
             InputError: see `array`; or it holds NaN (missing is null), or a null where `nulls` is false.
         """
-        if name not in self._types and name in self._outputs:
+        if self._is_output(name):
             return self._outputs[name]
         found = self.array(name)
         if found.null_count and not nulls:
@@ -64,16 +66,39 @@ class Columns:
     def texts(self, names: Sequence[str]) -> pa.Array:
         """(rows,) string: the value as text, or of several columns their combination; null where one is null.
 
+        A category is a text, a whole number or a truth value; of an earlier part's output, a whole number.
+
         Raises:
-            InputError: see `array`.
+            InputError: see `array`; or a number is not whole.
         """
-        columns = [self.array(name).cast(pa.string()) for name in names]
+        columns = [self._text(name) for name in names]
         return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, SEPARATOR)
 
     def is_null(self, name: str) -> Matrix:
-        """(rows,) of ones and zeros. Raises InputError: see `array`."""
+        """(rows,) of ones and zeros. An earlier part's output has no null. Raises InputError: see `array`."""
+        if self._is_output(name):
+            return np.zeros(self.rows)
         nulls = self.array(name).is_null()
         return np.asarray(nulls.to_numpy(zero_copy_only=False), dtype=np.float64)
+
+    def folds(self) -> NDArray[np.int64]:
+        """(rows,) the fold of a train row; −1 for any other, and for every row where no column of folds is named."""
+        if self._fold is None:
+            return np.full(self.rows, -1, np.int64)
+        found = self.array(self._fold).fill_null(-1)
+        return np.asarray(found.to_numpy(zero_copy_only=False), dtype=np.int64)
+
+    def _is_output(self, name: str) -> bool:
+        return name not in self._types and name in self._outputs
+
+    def _text(self, name: str) -> pa.Array:
+        found = pa.array(self._outputs[name]) if self._is_output(name) else self.array(name)
+        if not pa.types.is_floating(found.type):
+            return found.cast(pa.string())
+        numbers = found.to_numpy(zero_copy_only=False)
+        if odd := int((np.floor(numbers) != numbers).sum()) - found.null_count:
+            raise InputError.differs(WHERE, name, "whole numbers, as categories are", f"{odd:,} rows with others")
+        return found.cast(pa.int64()).cast(pa.string())
 
 
 # Between the values of a combination; the unit separator of ASCII, which texts do not hold.

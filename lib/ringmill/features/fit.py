@@ -14,12 +14,28 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, StructField, StructType
 
-from ringmill.config.features import FeatureEntry, Missing, OneHot, Scaling
+from ringmill.config.features import (
+    Bins,
+    BoxCox,
+    Calendar,
+    Combination,
+    Cross,
+    FeatureEntry,
+    Frequency,
+    Hashed,
+    Holidays,
+    Missing,
+    OneHot,
+    Ordinal,
+    Scaling,
+    Target,
+)
 from ringmill.errors import ConfigError
 from ringmill.features.apply import Encoder, outputs
 from ringmill.features.fit_categories import fit_categories
 from ringmill.features.fit_numbers import fit_numbers
-from ringmill.features.scaling import Missing as MissingPart
+from ringmill.features.fit_plain import fit_calendar, fit_combined, fit_holidays, fit_missing
+from ringmill.features.fit_targets import FOLD, fit_targets
 from ringmill.features.state import Part, State
 
 # By Spark's name of a type its name in Arrow, in which the state keeps it.
@@ -37,13 +53,17 @@ ARROW = {
 }
 
 
-def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[str]) -> State:
+def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[str], zone: str = "UTC") -> State:
     """Rows of the train split → the state of the feature set, which may read `columns` of them.
+
+    `zone` is that of calendar entries that name none. Entries of kind target need the column `fold` (see `fit_targets`)
+    and the column of their label besides.
 
     Raises:
         ConfigError: an entry names a column that is neither among them nor an output of an entry before it, or two
             outputs have one name.
     """
+    entries = [entry if getattr(entry, "zone", zone) else entry.model_copy(update={"zone": zone}) for entry in entries]
     types = {name: ARROW.get(kind, kind) for name, kind in train.dtypes if name in set(columns)}
     fitted: dict[int, Sequence[Part]] = {}
     rows = train
@@ -54,6 +74,8 @@ def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[
             place = waiting[0]
             absent = next(name for name in entries[place].columns if name not in known)
             raise ConfigError.unknown_input(f"features.set.{place}.columns", absent, known)
+        for place in level:
+            _check(place, entries[place], types, train)
         fitted |= dict(zip(level, _fit_level(rows, [entries[place] for place in level]), strict=True))
         if len(fitted) < len(entries):
             rows = train.mapInArrow(*_with_outputs(train, _state(types, entries, fitted)))
@@ -73,15 +95,40 @@ def _fit_level(rows: DataFrame, entries: Sequence[FeatureEntry]) -> list[Sequenc
     return [found[place] for place in range(len(entries))]
 
 
-def _fit_missing(rows: DataFrame, entries: Sequence[Missing]) -> list[Sequence[Part]]:
-    return [[MissingPart(name, entry.name_of(name)) for name in entry.columns] for entry in entries]
-
-
 FAMILIES: Mapping[tuple[type[Any], ...], Family] = {
-    (Scaling,): fit_numbers,
-    (OneHot,): fit_categories,
-    (Missing,): _fit_missing,
+    (Scaling, BoxCox, Bins): fit_numbers,
+    (OneHot, Ordinal, Hashed, Frequency, Cross): fit_categories,
+    (Target,): fit_targets,
+    (Missing,): fit_missing,
+    (Combination,): fit_combined,
+    (Calendar,): fit_calendar,
+    (Holidays,): fit_holidays,
 }
+
+NUMBERS = ("double", "float", "int64", "int32", "int16", "int8", "bool")
+CATEGORIES = (*NUMBERS, "string")
+MOMENTS = ("date32[day]", "timestamp[us, tz=UTC]")
+# By kind of entry the types that it takes; any other takes all.
+TAKES: Mapping[tuple[type[Any], ...], tuple[str, tuple[str, ...]]] = {
+    (Scaling, BoxCox, Bins, Combination): ("numbers or truth values", NUMBERS),
+    (OneHot, Ordinal, Hashed, Frequency, Cross, Target): ("texts, whole numbers or truth values", CATEGORIES),
+    (Calendar, Holidays): ("instants or dates", MOMENTS),
+}
+
+
+def _check(place: int, entry: FeatureEntry, types: Mapping[str, str], train: DataFrame) -> None:
+    """Raises ConfigError: the entry names a column of a type that it does not take, or a label that is not there."""
+    key = f"features.set.{place}"
+    for kinds, (expected, taken) in TAKES.items():
+        if not isinstance(entry, kinds):
+            continue
+        for name in entry.columns:
+            if types.get(name, "double") not in taken:
+                raise ConfigError.bad_value(key, f"{key}.columns", expected, f"{name}, a {types[name]}")
+    if isinstance(entry, Target) and entry.label not in train.columns:
+        raise ConfigError.unknown_input(
+            f"{key}.label", entry.label, [n for n in train.columns if n.startswith("label")]
+        )
 
 
 def _names(fitted: Mapping[int, Sequence[Part]]) -> set[str]:
@@ -104,10 +151,11 @@ def _with_outputs(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
     """For `mapInArrow`: the rows with the parts' outputs behind their columns, where no column has the name already."""
     new = [place for place, name in enumerate(state.outputs) if name not in train.columns]
     names = [state.outputs[place] for place in new]
+    fold = FOLD if FOLD in train.columns else None
 
     def encode(batches: Any) -> Any:
         for batch in batches:
-            matrix = outputs(batch, state)
+            matrix = outputs(batch, state, fold=fold)
             arrays = [pa.array(np.ascontiguousarray(matrix[:, place])) for place in new]
             yield pa.RecordBatch.from_arrays([*batch.columns, *arrays], names=[*batch.schema.names, *names])
 

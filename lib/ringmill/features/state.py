@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, cast
 
-from ringmill.features.categories import OneHot
+from ringmill.features.calendar import Calendar, Holidays
+from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Target
 from ringmill.features.columns_of import Columns, Matrix
-from ringmill.features.scaling import Missing, Scaled
+from ringmill.features.combine import Combined
+from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
 
 
 class Part(Protocol):
@@ -34,7 +36,8 @@ class Part(Protocol):
         """(rows) → (rows, len(names)) float64, finite."""
 
 
-KINDS: Mapping[str, type[Any]] = {part.kind: part for part in (Scaled, Missing, OneHot)}
+PARTS = (Scaled, BoxCox, Bins, Missing, OneHot, Ordinal, Hashed, Frequency, Target, Calendar, Holidays, Combined)
+KINDS: Mapping[str, type[Any]] = {part.kind: part for part in PARTS}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_ROWS, Table, features_columns
+from ringmill.contracts import CLEAN_ROWS, Column, Table, features_columns
 from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, no_customers
 from ringmill.pipeline.progress import Step
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 SPLITS = ("train", "validation", "test")
 # What entries may read beside the measures: known at the cutoff, unlike labels, and no name of a row.
 FURTHER = ("country", "cutoff", "last_seen_at")
+FOLD = Column("fold", "int", "which out-of-fold table encodes the train row; null in other splits", nullable=True)
 
 
 def table_of(config: Config, measures: Sequence[str]) -> Table:
     """The contract of features/<name> under this configuration."""
+    folds = (FOLD,) if config.features.has_folds else ()
     return Table(
         path=f"features/{config.features.name}",
         grain="one row per (customer, cutoff) with a sales line before the cutoff",
-        columns=features_columns(tuple(measures)),
-        partition_by=("split",),
+        columns=(*features_columns(tuple(measures)), *folds),
+        partition_by=("split", *(column.name for column in folds)),
     )
 
 
@@ -47,8 +49,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
     from ringmill.features.apply import encoder
     from ringmill.features.default import default_set
-    from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
+    from ringmill.features.events import measure_names, summarise_measures, with_row_id
     from ringmill.features.fit import fit
+    from ringmill.features.splits import split_of, with_fold
 
     section, zone = run.config.features, run.config.zone
     for cutoff in section.train_cutoffs:
@@ -68,13 +71,16 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         )
         .transform(with_row_id)
         .withColumn("split", split_of(F.col("customer_id"), section.shares, seed=run.config.seed))
-        .persist()
     )
+    if section.has_folds:
+        customers = customers.transform(with_fold, section.folds, seed=run.config.seed)
+    customers = customers.persist()
     law_2 = _law_2(run, customers)
     step.say("fitting on the train split")
     entries = section.set or default_set(measures, top_countries=section.top_countries)
-    state = fit(customers.where("split = 'train'"), entries, columns=(*measures, *FURTHER))
-    version = run.lake.write(customers.mapInArrow(encoder(state), with_x(customers)), table, run_id=run.run_id)
+    state = fit(customers.where("split = 'train'"), entries, columns=(*measures, *FURTHER), zone=zone)
+    encode = encoder(state, fold=FOLD.name if section.has_folds else None)
+    version = run.lake.write(customers.mapInArrow(encode, with_x(customers)), table, run_id=run.run_id)
     customers.unpersist()
     counts = _counts(run, table, version)
     return Result(
