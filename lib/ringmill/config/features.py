@@ -11,6 +11,32 @@ from ringmill.config.formats import Zone
 from ringmill.config.rules import Section
 
 
+class Split(Section):
+    """What keeps train, validation and test apart.
+
+    `group`: no customer is in two of them, at whatever cutoff. `time`: every instant of train, its labels' included,
+    precedes validation's first cutoff, and validation's test's; customers recur. `both`: both; rows whose customer and
+    cutoff are of different splits are left out.
+    """
+
+    kind: Literal["group", "time", "both"] = "group"
+    validation_cutoffs: tuple[date, ...] = ()
+    test_cutoffs: tuple[date, ...] = ()
+    stratify: tuple[Literal["country", "label_buy"], ...] = Field(
+        (), description="shares hold within each combination of these, as they are at a customer's first cutoff"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Split:
+        if self.kind == "group" and (self.validation_cutoffs or self.test_cutoffs):
+            raise ValueError("cutoffs of validation and test with kind: time or both; a group split has them at all")
+        if self.kind != "group" and not (self.validation_cutoffs and self.test_cutoffs):
+            raise ValueError(f"validation_cutoffs and test_cutoffs with kind: {self.kind}")
+        if self.kind == "time" and self.stratify:
+            raise ValueError("'stratify' with kind: group or both; by time nobody is drawn")
+        return self
+
+
 class Entry(Section):
     """What all kinds share.
 

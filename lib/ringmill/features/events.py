@@ -38,11 +38,6 @@ def measure_names(windows_days: Sequence[int]) -> tuple[str, ...]:
     return (*BASE, *windowed)
 
 
-def may_be_null(measure: str) -> bool:
-    """Whether a measure is null for some customers: a gap needs two days with orders."""
-    return measure.startswith("gap_days_")
-
-
 def summarise_measures(
     rows: DataFrame, cutoffs: Sequence[date], *, windows_days: Sequence[int], horizon_days: int | None, zone: str
 ) -> DataFrame:
