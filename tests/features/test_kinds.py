@@ -183,6 +183,11 @@ def test_law_9_poison_in_validation_and_test_leaves_the_states_hash_as_it_is(spa
     assert fitted({inside})[0].hash != honest.hash
 
 
+def test_law_3_the_state_does_not_depend_on_how_rows_are_spread(train, state):
+    spread = fit(train.repartition(3, "amount"), ALL, columns=COLUMNS, zone="Europe/London")
+    assert spread.hash == state.hash
+
+
 def test_an_all_null_train_split_gives_a_state_that_can_be_applied(spark):
     nothing = rows_of(spark, [("a", None, None, None, None, None, None, 1.0, "train", 0)] * 2)
     kinds = ("zscore", "minmax", "robust", "log", "boxcox", "quantile_bins")
@@ -210,5 +215,11 @@ def test_what_cannot_be_fitted_names_the_entry_and_the_column(train):
     refused(r"name of its own[\s\S]*amount", twice, twice)
     late = ({"kind": "zscore", "columns": ["z"], "name": "zz"}, {"kind": "zscore", "columns": ["amount"], "name": "z"})
     refused(r"features\.set\.0\.columns", *late)
+    between = {"kind": "zscore", "columns": ["visits"], "name": "other"}
+    refused(r"features\.set\.1\.columns[\s\S]*received: z\n", between, *late)
+    leak = ({"kind": "zscore", "columns": ["amount"], "name": "label_buy"},)
+    refused(r"name of its own[\s\S]*label_buy", *leak)
+    moments = {"kind": "calendar", "columns": ["other"], "parts": ["hour"]}
+    refused(r"features\.set\.1[\s\S]*instants[\s\S]*other, a number", between, moments)
     below = {"kind": "difference", "columns": ["amount", "visits"], "name": "below"}
     refused(r"'below'[\s\S]*positive numbers", below, {"kind": "boxcox", "columns": ["below"], "name": "b"})

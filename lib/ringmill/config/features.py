@@ -40,8 +40,9 @@ class Split(Section):
 class Entry(Section):
     """What all kinds share.
 
-    `columns` are columns of the table, or outputs of entries before this one. `name` names the outputs; {column} in it
-    stands for the column's name. With `keep: false` the outputs are for later entries alone and no part of x.
+    `columns` are columns of the table, or outputs of entries before this one; a name that both have is the table's.
+    `name` names the outputs; {column} in it stands for the column's name. With `keep: false` the outputs are for later
+    entries alone and no part of x.
     """
 
     columns: tuple[str, ...] = Field(min_length=1)

@@ -249,6 +249,16 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def other_measures(cls, model: str, name: str, kind: str, received: str) -> InputError:
+        return cls(
+            f"The measure '{name}', on which the model was trained, is not there to be scored.",
+            where=model,
+            expected=f"a column {name} of type {kind}",
+            received=received,
+            todo="bring features.windows_days back to what it was, or train a model anew",
+        )
+
+    @classmethod
     def differs(cls, table: str, column: str, expected: str, received: str) -> InputError:
         return cls(
             f"Column '{column}' of {table} is not what its contract says.",

@@ -68,15 +68,15 @@ def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[
     fitted: dict[int, Sequence[Part]] = {}
     rows = train
     while waiting := [place for place in range(len(entries)) if place not in fitted]:
-        known = set(types) | _names(fitted)
-        level = [place for place in waiting if known.issuperset(entries[place].columns)]
+        level = [place for place in waiting if _known(types, fitted, place).issuperset(entries[place].columns)]
         if not level or level[0] != waiting[0]:
-            place = waiting[0]
-            absent = next(name for name in entries[place].columns if name not in known)
-            raise ConfigError.unknown_input(f"features.set.{place}.columns", absent, known)
+            known = _known(types, fitted, waiting[0])
+            absent = next(name for name in entries[waiting[0]].columns if name not in known)
+            raise ConfigError.unknown_input(f"features.set.{waiting[0]}.columns", absent, known)
         for place in level:
             _check(place, entries[place], types, train)
         fitted |= dict(zip(level, _fit_level(rows, [entries[place] for place in level]), strict=True))
+        _check_names(fitted, set(train.columns) - set(types))
         if len(fitted) < len(entries):
             rows = train.mapInArrow(*_with_outputs(train, _state(types, entries, fitted)))
     return _state(types, entries, fitted)
@@ -124,24 +124,27 @@ def _check(place: int, entry: FeatureEntry, types: Mapping[str, str], train: Dat
             continue
         for name in entry.columns:
             if types.get(name, "double") not in taken:
-                raise ConfigError.bad_value(key, f"{key}.columns", expected, f"{name}, a {types[name]}")
+                raise ConfigError.bad_value(key, f"{key}.columns", expected, f"{name}, a {types.get(name, 'number')}")
     if isinstance(entry, Target) and entry.label not in train.columns:
-        raise ConfigError.unknown_input(
-            f"{key}.label", entry.label, [n for n in train.columns if n.startswith("label")]
-        )
+        labels = [name for name in train.columns if name.startswith("label")]
+        raise ConfigError.unknown_input(f"{key}.label", entry.label, labels)
 
 
-def _names(fitted: Mapping[int, Sequence[Part]]) -> set[str]:
-    return {name for parts in fitted.values() for part in parts for name in part.names}
+def _known(types: Mapping[str, str], fitted: Mapping[int, Sequence[Part]], place: int) -> set[str]:
+    """What an entry may read: the columns, and the outputs of entries before it."""
+    return set(types) | {name for before in fitted if before < place for part in fitted[before] for name in part.names}
+
+
+def _check_names(fitted: Mapping[int, Sequence[Part]], taken: set[str]) -> None:
+    """Raises ConfigError: two outputs have one name, or one has that of a column that no entry may read."""
+    names = [name for parts in fitted.values() for part in parts for name in part.names]
+    if twice := sorted({name for name in names if names.count(name) > 1 or name in taken}):
+        expected = "a name of its own for each output, unlike labels and keys"
+        raise ConfigError.bad_value("features.set", "features.set", expected, ", ".join(twice))
 
 
 def _state(types: Mapping[str, str], entries: Sequence[FeatureEntry], fitted: Mapping[int, Sequence[Part]]) -> State:
     parts = [part for place in sorted(fitted) for part in fitted[place]]
-    names = [name for part in parts for name in part.names]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigError.bad_value(
-            "features.set", "features.set", "a name of its own for each output", ", ".join(twice)
-        )
     read = {name for part in parts for name in part.reads if name in types}
     kept = [name for place in sorted(fitted) if entries[place].keep for part in fitted[place] for name in part.names]
     return State(tuple(sorted((name, types[name]) for name in read)), tuple(parts), tuple(kept))

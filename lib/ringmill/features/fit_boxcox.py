@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.polynomial import Chebyshev
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 LIMIT = 5.0
@@ -38,6 +38,11 @@ def fit_exponents(train: DataFrame, columns: Mapping[str, tuple[str, float]]) ->
     return {key: _maximum(nodes[key], last[key]) if key in last else 1.0 for key in found}
 
 
+def column_of(name: str) -> Column:
+    """The column of exactly this name, whatever signs are in it."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
 def _likelihoods(
     train: DataFrame, columns: Mapping[str, tuple[str, float]], at: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, NDArray[np.float64]]:
@@ -46,7 +51,7 @@ def _likelihoods(
     trials = []
     for place, key in enumerate(keys):
         name, mean = columns[key]
-        value = F.col(f"`{name}`").cast("double")
+        value = column_of(name).cast("double")
         logarithm = F.log(F.when(value > 0, value)) - F.lit(float(mean))
         exponents = F.array(*(F.lit(float(exponent)) for exponent in at[key]))
         trials.append(F.struct(F.lit(place).alias("of"), logarithm.alias("logarithm"), exponents.alias("exponents")))

@@ -14,6 +14,7 @@ from ringmill.features.categories import Hashed as HashedPart
 from ringmill.features.categories import OneHot as OneHotPart
 from ringmill.features.categories import Ordinal as OrdinalPart
 from ringmill.features.columns_of import SEPARATOR
+from ringmill.features.fit_boxcox import column_of
 from ringmill.features.fit_numbers import rounded
 from ringmill.features.state import Part
 
@@ -113,7 +114,7 @@ def _lookup(values: Sequence[int]) -> Column:
 
 def text(names: Sequence[str]) -> Column:
     """Columns as the category that `Columns.texts` makes of them; whole numbers that are doubles lose their point."""
-    texts = [F.col(f"`{name}`") for name in names]
+    texts = [column_of(name) for name in names]
     known = F.lit(True)
     for each in texts:
         known = known & each.isNotNull()

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.features import Bins, BoxCox, Scaling
 from ringmill.errors import InputError
-from ringmill.features.fit_boxcox import fit_exponents
+from ringmill.features.fit_boxcox import column_of, fit_exponents
 from ringmill.features.scaling import Bins as BinsPart
 from ringmill.features.scaling import BoxCox as BoxCoxPart
 from ringmill.features.scaling import Scaled
@@ -99,7 +99,7 @@ def _inner(edges: Sequence[float]) -> tuple[float, ...]:
 
 def number(name: str) -> Column:
     """A column as the number that `Columns.numbers` makes of it."""
-    return F.col(f"`{name}`").cast("double")
+    return column_of(name).cast("double")
 
 
 def rounded(value: float, digits: int = DIGITS) -> float:

@@ -146,4 +146,7 @@ def filled(numbers: Matrix, null: float | None) -> Matrix:
 
 def one_hot(places: NDArray[np.int64], width: int) -> Matrix:
     """(rows,) of places → (rows, width) of ones and zeros; a place outside is 0 everywhere."""
-    return np.asarray(places[:, None] == np.arange(width)[None, :], dtype=np.float64)
+    matrix = np.zeros((len(places), width))
+    rows = np.flatnonzero((places >= 0) & (places < width))
+    matrix[rows, places[rows]] = 1.0
+    return matrix
