@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from scipy.sparse import csr_array
 
 from ringmill.errors import InputError
 from ringmill.features.moments import ROWS, Classes, Moments, moments_of, moments_of_sparse
 from ringmill.features.records import KEY, SCHEMA, Batches, batches_of, merging, moments_from, records_of
-from ringmill.features.sparse import csr_of
+from ringmill.features.sparse import entries_of
 
 MOST_COLUMNS, MOST_CLASSES = 2_000, 1_000
 NUMBERS = frozenset({"double", "float", "bigint", "int", "smallint", "tinyint", "boolean"})
@@ -105,7 +106,8 @@ def _dense(names: Sequence[str], labels: Sequence[str]) -> Reader:
 
 def _sparse(indices: str, values: str, terms: int, where: str) -> Reader:
     def read(batch: pa.RecordBatch) -> Moments:
-        rows = csr_of(batch.column(0), batch.column(1), terms, where=where, columns=(indices, values))
+        found = entries_of(batch.column(0), batch.column(1), terms, where=where, columns=(indices, values))
+        rows = csr_array((found.values, found.indices, found.offsets), shape=(batch.num_rows, terms))
         rows.sum_duplicates()
         return moments_of_sparse(values, rows)
 

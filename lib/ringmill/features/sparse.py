@@ -1,16 +1,28 @@
-"""Rows of sparse numbers, as two list columns, to a matrix. No JVM."""
+"""Rows of sparse numbers, from two list columns. NumPy and pyarrow alone."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pyarrow as pa
-from scipy.sparse import csr_array
+from numpy.typing import NDArray
 
 from ringmill.errors import InputError
 
 
-def csr_of(indices: pa.Array, values: pa.Array, terms: int, *, where: str, columns: tuple[str, str]) -> csr_array:
-    """Two list columns → (rows, terms).
+@dataclass(frozen=True, eq=False)
+class Entries:
+    """What is not 0 in some rows of `terms` numbers: row r has the entries from offsets[r] to offsets[r + 1]."""
+
+    terms: int
+    offsets: NDArray[np.int64]
+    indices: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def entries_of(indices: pa.Array, values: pa.Array, terms: int, *, where: str, columns: tuple[str, str]) -> Entries:
+    """Two list columns → the entries of their rows; a null among the values is NaN.
 
     Raises:
         InputError: a list is null, the lists of a row differ in length, or an index is outside the vocabulary.
@@ -28,4 +40,4 @@ def csr_of(indices: pa.Array, values: pa.Array, terms: int, *, where: str, colum
         raise InputError.differs(where, columns[0], f"indices from 0 to {terms - 1}", received)
     numbers = values.flatten().to_numpy(zero_copy_only=False).astype(np.float64)
     offsets = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-    return csr_array((numbers, places.astype(np.int64), offsets), shape=(len(indices), terms))
+    return Entries(terms, offsets, places.astype(np.int64), numbers)

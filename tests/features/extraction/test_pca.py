@@ -12,7 +12,8 @@ from matrices import Given, moments
 from ringmill.config.extraction import Pca
 from ringmill.errors import InputError
 from ringmill.features.extraction.fit import fit_dense
-from ringmill.features.extraction.pca import PcaPart, solve_pca
+from ringmill.features.extraction.parts import PcaPart
+from ringmill.features.extraction.pca import solve_pca
 
 
 def entry(columns, **options):

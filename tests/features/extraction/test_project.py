@@ -1,5 +1,8 @@
 """The one product by which directions are applied."""
 
+import subprocess
+import sys
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -40,3 +43,9 @@ def test_a_column_of_large_numbers_keeps_its_digits_though_its_loading_is_small(
     loadings = np.array([[1.0, 0.123456789012345e-9]])
     assert turned(loadings, np.array([1.0, 1e9]))[0, 1] == 0.123456789012e-9
     assert turned(loadings, np.ones(2))[0, 1] == 0.123e-9
+
+
+def test_law_9_the_parts_need_neither_a_jvm_nor_what_ranks_and_the_scorer_hide():
+    hidden = "from ringmill.train.start import hide_unneeded; hide_unneeded(); sys.modules['pyspark'] = None"
+    code = f"import sys; {hidden}; import ringmill.features.extraction.parts"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,1 +1,1 @@
-"""Many columns → few: fitted from moments on the driver, applied as one product. No Spark but in `fit`."""
+"""Many columns → few: solved on the driver from moments (`fit`), applied as one product (`parts`)."""

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 
 from ringmill.config.extraction import Lda, Pca, TruncatedSvd
-from ringmill.features.extraction.lda import LdaPart, solve_lda
-from ringmill.features.extraction.pca import PcaPart, solve_pca
-from ringmill.features.extraction.svd import TruncatedSvdPart, solve_truncated_svd
+from ringmill.features.extraction.lda import solve_lda
+from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
+from ringmill.features.extraction.pca import solve_pca
+from ringmill.features.extraction.svd import solve_truncated_svd
 from ringmill.features.gather import gather, gather_sparse
 
 

@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 
 from ringmill.config.extraction import Lda
 from ringmill.errors import InputError
-from ringmill.features.extraction.project import (
-    Columns,
-    Rows,
-    matrix_of,
-    plain,
-    plain_rows,
-    project,
-    repeatable,
-    turned,
-)
+from ringmill.features.extraction.parts import LdaPart
+from ringmill.features.extraction.project import plain, plain_rows, repeatable, turned
 from ringmill.features.moments import Moments
-from ringmill.features.twofold import Floats
 
 # Singular values below count as none, as in scikit-learn: within classes absolutely (columns have deviation 1 there),
 # between them relative to the first.
 TOLERANCE = 1e-4
-
-
-@dataclass(frozen=True)
-class LdaPart:
-    """(x − mean) · each discriminant, which is scaled so that its variance within classes is 1.
-
-    `components`: (discriminants, columns), the most separating first, the loading of greatest magnitude positive.
-    `explained_variance_ratio`: each one's share of the variance between the classes.
-    """
-
-    kind: ClassVar[str] = "lda"
-    refuses_null: ClassVar[bool] = True
-    name: str
-    columns: tuple[str, ...]
-    target: str
-    classes: tuple[str, ...]
-    mean: tuple[float, ...]
-    components: Rows
-    explained_variance_ratio: tuple[float, ...]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"{self.name} {place + 1}" for place in range(len(self.components)))
-
-    def apply(self, columns: Columns) -> Floats:
-        return project(matrix_of(columns, self.columns) - np.array(self.mean), np.array(self.components))
 
 
 def solve_lda(moments: Moments, entry: Lda, *, where: str) -> LdaPart:

@@ -2,56 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 
 from ringmill.config.extraction import Pca
 from ringmill.errors import InputError
-from ringmill.features.extraction.project import (
-    Columns,
-    Rows,
-    matrix_of,
-    plain,
-    plain_rows,
-    project,
-    repeatable,
-    turned,
-)
+from ringmill.features.extraction.parts import PcaPart
+from ringmill.features.extraction.project import plain, plain_rows, repeatable, turned
 from ringmill.features.moments import Moments
 from ringmill.features.twofold import Floats
-
-
-@dataclass(frozen=True)
-class PcaPart:
-    """(x − mean) · each component, over the component's deviation where `whiten` is set.
-
-    `components`: (components, columns), orthonormal, greatest variance first, the loading of greatest magnitude
-    positive. `explained_variance`: (components) with n − 1; `explained_variance_ratio`: of the variance of all columns.
-    """
-
-    kind: ClassVar[str] = "pca"
-    refuses_null: ClassVar[bool] = True
-    name: str
-    columns: tuple[str, ...]
-    mean: tuple[float, ...]
-    components: Rows
-    explained_variance: tuple[float, ...]
-    explained_variance_ratio: tuple[float, ...]
-    whiten: bool
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"{self.name} {place + 1}" for place in range(len(self.components)))
-
-    def apply(self, columns: Columns) -> Floats:
-        projected = project(matrix_of(columns, self.columns) - np.array(self.mean), np.array(self.components))
-        return projected / np.sqrt(self.explained_variance) if self.whiten else projected
 
 
 def solve_pca(moments: Moments, entry: Pca, *, where: str) -> PcaPart:

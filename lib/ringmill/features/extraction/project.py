@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from ringmill.features.sparse import Entries
 from ringmill.features.twofold import Floats
 
 # Rows at once: the running sums of a block stay in the processor's cache.
@@ -49,6 +50,18 @@ def project(matrix: Floats, directions: Floats) -> Floats:
             total += term
         out[start : start + BLOCK] = total.T
     return out
+
+
+def project_sparse(rows: Entries, directions: Floats) -> Floats:
+    """(rows) of entries, (directions, terms) → (rows, directions): each row's entries summed in their order."""
+    columns = np.ascontiguousarray(directions.T)
+    lengths = np.diff(rows.offsets)
+    total = np.zeros((len(lengths), len(directions)))
+    for place in range(lengths.max(initial=0)):
+        longer = np.flatnonzero(lengths > place)
+        entry = rows.offsets[longer] + place
+        total[longer] += rows.values[entry, None] * columns[rows.indices[entry]]
+    return total
 
 
 def turned(directions: Floats, spread: Floats) -> Floats:

@@ -2,54 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import numpy as np
 from scipy.linalg import eigh
 
 from ringmill.config.extraction import TruncatedSvd
 from ringmill.errors import InputError
-from ringmill.features.extraction.project import Columns, Rows, plain, plain_rows, repeatable, turned
+from ringmill.features.extraction.parts import TruncatedSvdPart
+from ringmill.features.extraction.project import plain, plain_rows, repeatable, turned
 from ringmill.features.moments import Moments
-from ringmill.features.sparse import csr_of
-from ringmill.features.twofold import Floats
-
-
-@dataclass(frozen=True)
-class TruncatedSvdPart:
-    """x · each component, where x is the row of `terms` numbers that `columns` (indices, values) stand for.
-
-    `components`: (components, terms), orthonormal, greatest singular value first, the loading of greatest magnitude
-    positive. `explained_variance`: (components) with n. An empty list gives zeros.
-    """
-
-    kind: ClassVar[str] = "truncated_svd"
-    refuses_null: ClassVar[bool] = True
-    name: str
-    columns: tuple[str, str]
-    terms: int
-    components: Rows
-    singular_values: tuple[float, ...]
-    explained_variance: tuple[float, ...]
-    explained_variance_ratio: tuple[float, ...]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"{self.name} {place + 1}" for place in range(len(self.components)))
-
-    def apply(self, columns: Columns) -> Floats:
-        """A row's bits depend on that row alone: SciPy's sparse product goes through its entries in their order."""
-        indices, values = (columns.array(name) for name in self.columns)
-        rows = csr_of(indices, values, self.terms, where="the features' input", columns=self.columns)
-        if strange := int((~np.isfinite(rows.data)).sum()):
-            raise InputError.differs("the features' input", self.columns[1], "finite numbers", f"{strange:,} without")
-        projected: Floats = rows @ np.ascontiguousarray(np.array(self.components).T)
-        return projected
 
 
 def solve_truncated_svd(moments: Moments, entry: TruncatedSvd, *, where: str) -> TruncatedSvdPart:
