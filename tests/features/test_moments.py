@@ -85,3 +85,12 @@ def test_some_columns_of_the_moments_are_the_moments_of_these_columns():
     np.testing.assert_array_equal(picked.scatter(), alone.scatter())
     np.testing.assert_array_equal(picked.within("y"), alone.within("y"))
     np.testing.assert_array_equal(picked.least, alone.least)
+
+
+def test_the_greatest_and_the_least_magnitudes_keep_their_digits():
+    for scale in (1e119, 1e-119):
+        matrix = np.array([[1.0], [2.0], [4.5]]) * scale
+        found = moments(matrix)
+        assert found.refused == {"x0": 0}
+        assert found.scatter()[0, 0] == pytest.approx(6.5 * scale * scale, rel=1e-12)
+    assert moments(np.array([[1e-200], [3e-200]])).scatter().tolist() == [[0.0]]

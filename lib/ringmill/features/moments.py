@@ -26,6 +26,8 @@ SLICE_BITS, SLICES = 19, 4
 ROWS = 2**15
 # Beyond it a product of sums leaves the range in which Twofold is exact.
 GREATEST = 1e120
+# 2⁻⁴⁰⁰ is about 1e-120: below it squares leave the range too, and digits are lost.
+LEAST_EXPONENT = -400
 # Relative to a sum of squares; what centring leaves below it is rounding, not spread.
 NOISE = 2.0**-90
 
@@ -173,11 +175,9 @@ def moments_of_sparse(name: str, rows: csr_array) -> Moments:
     """(rows, terms) of TF-IDF or counts, at most ROWS of them; the columns are named by their place."""
     usable = np.abs(rows.data) <= GREATEST
     clean = np.where(usable, rows.data, 0.0)
-    exponents = np.full(rows.shape[1], _exponents(np.abs(clean).max(initial=0.0)))
-    slices = [
-        csr_array((part, rows.indices, rows.indptr), shape=rows.shape)
-        for part in _sliced(clean, exponents[:1] if len(exponents) else np.zeros(1, np.int64))
-    ]
+    exponent = _exponents(np.abs(clean).max(initial=0.0))
+    exponents = np.full(rows.shape[1], exponent)
+    slices = [csr_array((part, rows.indices, rows.indptr), shape=rows.shape) for part in _sliced(clean, exponent)]
     whole = csr_array((clean, rows.indices, rows.indptr), shape=rows.shape)
     return Moments(
         tuple(map(str, range(rows.shape[1]))),
@@ -191,18 +191,20 @@ def moments_of_sparse(name: str, rows: csr_array) -> Moments:
 
 def _exponents(greatest: Any) -> NDArray[np.int64]:
     """e with |x| < 2ᵉ for every x up to `greatest`."""
-    return np.asarray(np.frexp(greatest)[1], dtype=np.int64)
+    found: NDArray[np.int64] = np.maximum(np.frexp(greatest)[1], LEAST_EXPONENT).astype(np.int64)
+    return found
 
 
 def _sliced(values: Floats, exponents: NDArray[np.int64]) -> list[Floats]:
     """Whole numbers q₀, q₁, … with values = Σ qₖ · 2^(exponent − 19 (k + 1)); at least one."""
-    rest = np.ldexp(values, SLICE_BITS - exponents)
+    rest = values * np.ldexp(1.0, SLICE_BITS - exponents)
     slices = []
     for _ in range(SLICES):
         slices.append(np.rint(rest))
-        rest = np.ldexp(rest - slices[-1], SLICE_BITS)
+        rest -= slices[-1]
         if not rest.any():
             break
+        rest *= 2.0**SLICE_BITS
     return slices
 
 
