@@ -51,11 +51,11 @@ class Pca(Extraction):
 
 
 class Lda(Extraction):
-    """Linear discriminants: the directions in which the classes of `target` lie furthest apart, for their spread."""
+    """Linear discriminants: the directions in which the classes of `label` lie furthest apart, for their spread."""
 
     kind: Literal["lda"]
     name: str = Field("lda", min_length=1)
-    target: str = Field(description="a column of classes; it is read when fitting, never when applying")
+    label: str = Field(description="a column of classes; it is read when fitting, never when applying")
     components: int | None = Field(None, ge=1, description="default: one less than there are classes, or columns")
 
 

@@ -35,7 +35,7 @@ class Correlation(Step):
 
 
 class Scored(Step):
-    """Keeps the columns that tell most of `target`, each judged alone.
+    """Keeps the columns that tell most of `label`, each judged alone.
 
     `anova`: F of classes; `f_regression`: F of a number; `chi_squared`: sums of columns that are counts or shares,
     never negative; `mutual_information`: in nats, of columns with few values. One of: `keep` of the highest scores
@@ -43,7 +43,7 @@ class Scored(Step):
     """
 
     kind: Literal["anova", "f_regression", "chi_squared", "mutual_information"]
-    target: str
+    label: str
     keep: int | None = Field(None, ge=1)
     p_at_most: float | None = Field(None, gt=0, le=1)
     score_at_least: float | None = Field(None, gt=0)
@@ -64,7 +64,7 @@ class Sampled(Step):
     folds. Columns are standardised within each fold.
     """
 
-    target: str
+    label: str
     task: Task
     group: str = Field("customer_id", description="rows of one group are never parted")
     folds: int = Field(5, ge=2, le=20)

@@ -13,7 +13,7 @@ from ringmill.features.extraction.lda import solve_lda
 
 
 def entry(columns, **options):
-    return Lda(kind="lda", columns=tuple(columns), target="y", **options)
+    return Lda(kind="lda", columns=tuple(columns), label="y", **options)
 
 
 def fitted(matrix, classes, **options):

@@ -60,7 +60,7 @@ def test_a_column_that_a_kept_one_before_stands_for_is_dropped_and_a_dropped_one
     ],
 )
 def test_scores_pass_a_bound_equals_in_xs_order_and_what_has_none_is_last(bound, kept, reasons):
-    step = Scored(kind="anova", target="y", **bound)
+    step = Scored(kind="anova", label="y", **bound)
     found = Scores(np.array([3.0, 3.0, 9.0, np.nan]), np.array([0.06, 0.06, 0.01, np.nan]))
     choice = by_score(found, NAMES, step)
     assert [line.feature for line in choice.judged] == ["c", "a", "b", "d"]
@@ -70,13 +70,13 @@ def test_scores_pass_a_bound_equals_in_xs_order_and_what_has_none_is_last(bound,
 
 
 def test_what_cannot_be_scored_is_refused():
-    step = Scored(kind="chi_squared", target="y", keep=1)
+    step = Scored(kind="chi_squared", label="y", keep=1)
     with pytest.raises(InputError, match=r"no negative value[\s\S]*some in b"):
         scored(of([[1, 2, 3], [1, -1, 0]], ["p", "q", "q"]), ["a", "b"], step, where="train")
     for classes in (["p", "p", "p"], ["p", "q", "r"]):
         with pytest.raises(InputError, match="two classes of 'y', and more rows than classes"):
             scored(of([[1, 2, 3]], classes), ["a"], step, where="train")
-    regression = Scored(kind="f_regression", target="b", keep=1)
+    regression = Scored(kind="f_regression", label="b", keep=1)
     with pytest.raises(InputError, match="more than 2 rows"):
         scored(of([[1, 2], [1, 2]]), ["a"], regression, where="train")
 
@@ -84,9 +84,9 @@ def test_what_cannot_be_scored_is_refused():
 @pytest.mark.parametrize("options", [{}, {"keep": 1, "p_at_most": 0.1}, {"keep": 0}])
 def test_a_scored_step_has_one_bound(options):
     with pytest.raises(ValidationError):
-        Scored(kind="anova", target="y", **options)
+        Scored(kind="anova", label="y", **options)
     with pytest.raises(ValidationError, match="no p-value"):
-        Scored(kind="mutual_information", target="y", p_at_most=0.1)
+        Scored(kind="mutual_information", label="y", p_at_most=0.1)
 
 
 def test_a_choice_is_plain_data_and_prints_a_line_a_column():

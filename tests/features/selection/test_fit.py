@@ -28,7 +28,7 @@ def rows_of(customers=40, seed=9):
 
 
 def model_step(**options):
-    return Elimination(kind="elimination", target="y", task="classification", folds=3, **options)
+    return Elimination(kind="elimination", label="y", task="classification", folds=3, **options)
 
 
 def test_steps_judge_what_is_left_and_neither_order_nor_partitions_change_the_choices(spark):
@@ -36,9 +36,9 @@ def test_steps_judge_what_is_left_and_neither_order_nor_partitions_change_the_ch
     steps = [
         Variance(kind="variance"),
         Correlation(kind="correlation"),
-        Scored(kind="mutual_information", target="y", keep=2),
-        Scored(kind="anova", target="y", p_at_most=0.01, features=("noise",)),
-        L1(kind="l1", target="y", task="classification", folds=3, penalty=1.0, sample_rows=90),
+        Scored(kind="mutual_information", label="y", keep=2),
+        Scored(kind="anova", label="y", p_at_most=0.01, features=("noise",)),
+        L1(kind="l1", label="y", task="classification", folds=3, penalty=1.0, sample_rows=90),
     ]
     frame = spark.createDataFrame(rows, SCHEMA).repartition(1)
     choices = select(frame, NAMES, steps, seed=4)

@@ -39,7 +39,7 @@ def drawn(task, rows=240, seed=3):
 
 def step_of(kind, task, **options):
     called = {"elimination": Elimination, "forward": Forward, "l1": L1}
-    return called[kind](kind=kind, target="y", task=task, folds=3, **options)
+    return called[kind](kind=kind, label="y", task=task, folds=3, **options)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])

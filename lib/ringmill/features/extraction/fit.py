@@ -23,7 +23,7 @@ def fit_dense(
         InputError: see `gather`, `solve_pca` and `solve_lda`.
     """
     names = [name for entry in entries for name in entry.columns]
-    moments = gather(train, names, labels=[entry.target for entry in entries if isinstance(entry, Lda)], where=where)
+    moments = gather(train, names, labels=[entry.label for entry in entries if isinstance(entry, Lda)], where=where)
     return [
         [solve_lda(moments, entry, where=where) if isinstance(entry, Lda) else solve_pca(moments, entry, where=where)]
         for entry in entries

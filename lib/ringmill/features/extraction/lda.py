@@ -26,25 +26,25 @@ def solve_lda(moments: Moments, entry: Lda, *, where: str) -> LdaPart:
             mean, or fewer discriminants than asked.
     """
     of = moments.pick(entry.columns)
-    counts = of.class_rows(entry.target)
+    counts = of.class_rows(entry.label)
     if len(counts) < 2 or of.rows <= len(counts):
         received = f"{len(counts)} classes in {of.rows:,} rows"
         raise InputError.unfit(
-            where, f"two classes of '{entry.target}', and more rows than classes", received, "choose another target"
+            where, f"two classes of '{entry.label}', and more rows than classes", received, "choose another label"
         )
-    within = of.within(entry.target) / of.rows
+    within = of.within(entry.label) / of.rows
     deviation = np.where(np.diagonal(within) > 0, np.sqrt(np.diagonal(within)), 1.0)
     values, vectors = np.linalg.eigh(within / np.outer(deviation, deviation))
     is_used = values[::-1] > TOLERANCE**2
     # (columns, rank): to coordinates of variance 1 and no correlation within the classes.
     to_white = (vectors[:, ::-1][:, is_used] / deviation[:, None]) / np.sqrt(values[::-1][is_used])
-    centres = np.sqrt(counts / (len(counts) - 1))[:, None] * of.class_means(entry.target)
+    centres = np.sqrt(counts / (len(counts) - 1))[:, None] * of.class_means(entry.label)
     _, between, axes = np.linalg.svd(centres @ to_white, full_matrices=False)
     rank = min(int((between > TOLERANCE * between.max(initial=0.0)).sum()), len(counts) - 1)
     if rank < (entry.components or 1):
         raise InputError.unfit(
             where,
-            f"at least {entry.components or 1} directions of '{entry.name}' that part the classes of '{entry.target}'",
+            f"at least {entry.components or 1} directions of '{entry.name}' that part the classes of '{entry.label}'",
             f"{rank}, of {len(entry.columns)} columns and {len(counts)} classes",
             "lower 'components', or name columns that vary within the classes and between them",
         )
@@ -53,8 +53,8 @@ def solve_lda(moments: Moments, entry: Lda, *, where: str) -> LdaPart:
     return LdaPart(
         name=entry.name,
         columns=entry.columns,
-        target=entry.target,
-        classes=of.class_names(entry.target),
+        label=entry.label,
+        classes=of.class_names(entry.label),
         mean=plain(repeatable(of.mean())),
         components=plain_rows(turned((to_white @ axes[:count].T).T, deviation)),
         explained_variance_ratio=plain(repeatable(ratio[:count])),

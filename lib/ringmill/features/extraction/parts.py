@@ -58,7 +58,7 @@ class LdaPart:
     refuses_null: ClassVar[bool] = True
     name: str
     columns: tuple[str, ...]
-    target: str
+    label: str
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     components: Rows

@@ -39,7 +39,7 @@ def by_l1(sample: Sample, names: Sequence[str], step: L1, *, seed: int, where: s
         for rank, place in enumerate(np.argsort(-weights, kind="stable"), start=1)
     ]
     chosen = "given" if step.penalty else f"of the best of {len(PENALTIES[step.task])} over {step.folds} folds"
-    score = f"|coefficient| of standardised columns for '{step.target}', penalty {penalty:.6g} {chosen}, {sample}"
+    score = f"|coefficient| of standardised columns for '{step.label}', penalty {penalty:.6g} {chosen}, {sample}"
     return Choice("l1", score, tuple(judged))
 
 

@@ -74,13 +74,13 @@ def scored(moments: Moments, names: Sequence[str], step: Scored, *, where: str) 
     if step.kind == "f_regression":
         if moments.rows <= 2:
             raise InputError.unfit(where, "more than 2 rows for f_regression", f"{moments.rows}", "fit on more rows")
-        return f_regression(moments, names, step.target)
-    classes = len(moments.class_names(step.target))
+        return f_regression(moments, names, step.label)
+    classes = len(moments.class_names(step.label))
     if classes < 2 or moments.rows <= classes:
-        expected = f"two classes of '{step.target}', and more rows than classes, for {step.kind}"
-        raise InputError.unfit(where, expected, f"{classes} in {moments.rows:,} rows", "choose another target")
+        expected = f"two classes of '{step.label}', and more rows than classes, for {step.kind}"
+        raise InputError.unfit(where, expected, f"{classes} in {moments.rows:,} rows", "choose another label")
     if step.kind == "anova":
-        return anova(moments, names, step.target)
+        return anova(moments, names, step.label)
     negative = [name for name, least in zip(names, moments.pick(names).least, strict=True) if least < 0]
     if negative:
         raise InputError.unfit(
@@ -89,12 +89,12 @@ def scored(moments: Moments, names: Sequence[str], step: Scored, *, where: str) 
             f"some in {', '.join(negative)}",
             "choose anova for such columns, or name the others under 'features'",
         )
-    return chi_squared(moments, names, step.target)
+    return chi_squared(moments, names, step.label)
 
 
 def by_score(scores: Scores, names: Sequence[str], step: Scored) -> Choice:
     """Columns and their scores → those that pass the step's bound; equal scores in x's order, none last."""
-    return Choice(step.kind, SCORES[step.kind].format(step.target), tuple(_judged(names, scores, step)))
+    return Choice(step.kind, SCORES[step.kind].format(step.label), tuple(_judged(names, scores, step)))
 
 
 def _judged(names: Sequence[str], scores: Scores, step: Scored) -> list[Judged]:

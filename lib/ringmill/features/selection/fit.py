@@ -55,8 +55,8 @@ def _moments(train: DataFrame, names: Sequence[str], steps: Sequence[SelectionSt
     by_moments = [step for step in by_moments if step.kind != "mutual_information"]
     if not by_moments:
         return None
-    targets = [step.target for step in by_moments if step.kind == "f_regression"]
-    labels = [step.target for step in by_moments if step.kind in ("anova", "chi_squared")]
+    targets = [step.label for step in by_moments if step.kind == "f_regression"]
+    labels = [step.label for step in by_moments if step.kind in ("anova", "chi_squared")]
     return gather(train, [*names, *targets], labels=labels, where=where)
 
 
@@ -66,7 +66,7 @@ def _chosen(
     if isinstance(step, Sampled):
         return _by_model(draw(train, names, step, seed=seed, where=where), names, step, seed=seed, where=where)
     if isinstance(step, Scored) and step.kind == "mutual_information":
-        counts = count_values(train, names, step.target, where=where)
+        counts = count_values(train, names, step.label, where=where)
         return by_score(mutual_information([counts[name] for name in names]), names, step)
     # Every other filter is among those for which the moments were gathered.
     return _by_moments(cast(Moments, moments), names, step, where=where)

@@ -76,7 +76,7 @@ def converging(step: Sampled, *, where: str) -> Iterator[None]:
         except ConvergenceWarning as warning:
             raise InputError.unfit(
                 where,
-                f"a model of '{step.target}' that converges within {ROUNDS:,} rounds",
+                f"a model of '{step.label}' that converges within {ROUNDS:,} rounds",
                 str(warning).splitlines()[0],
                 "leave out columns that are nearly the same, by a step 'correlation' before, or raise 'penalty'",
             ) from warning

@@ -43,8 +43,8 @@ def draw(rows: DataFrame, names: Sequence[str], step: Sampled, *, seed: int, whe
             alone has more rows than the bound; there are fewer groups than folds, or a class is missing in a fold.
     """
     is_number = step.task == "regression"
-    check_columns(rows, [*names, *([step.target] if is_number else [])], [step.target, step.group], where=where)
-    target = of(step.target).cast("double") if is_number else as_class(rows, step.target)
+    check_columns(rows, [*names, *([step.label] if is_number else [])], [step.label, step.group], where=where)
+    target = of(step.label).cast("double") if is_number else as_class(rows, step.label)
     found = (
         rows.select(
             *(of(name).cast("double").alias(f"x{place}") for place, name in enumerate(names)),
@@ -59,7 +59,7 @@ def draw(rows: DataFrame, names: Sequence[str], step: Sampled, *, seed: int, whe
     matrix = np.stack([found[f"x{place}"].fill_null(np.nan).to_numpy() for place in range(len(names))], axis=1)
     labels = found["y"].fill_null(np.nan).to_numpy() if is_number else found["y"].fill_null("").to_numpy()
     unknown = {name: int((~np.isfinite(column)).sum()) for name, column in zip(names, matrix.T, strict=True)}
-    unknown[step.target] = int((~np.isfinite(labels)).sum()) if is_number else found["y"].null_count
+    unknown[step.label] = int((~np.isfinite(labels)).sum()) if is_number else found["y"].null_count
     unknown[step.group] = int((~found["is_grouped"].to_numpy()).sum())
     if bad := {name: count for name, count in unknown.items() if count}:
         raise InputError.unusable(where, bad, found.num_rows)
@@ -86,7 +86,7 @@ def _folds(target: NDArray[np.generic], groups: Places, step: Sampled, seed: int
     owners = [groups] if step.task == "regression" else [groups[target == name] for name in np.unique(target)]
     fewest = min(len(np.unique(owner)) for owner in owners)
     if len(owners) < 2 and step.task == "classification":
-        raise InputError.unfit(where, f"two classes of '{step.target}'", "one", "choose another target")
+        raise InputError.unfit(where, f"two classes of '{step.label}'", "one", "choose another label")
     if fewest < step.folds:
         whose = "groups" if step.task == "regression" else "groups with a row of each class"
         raise InputError.unfit(
@@ -97,6 +97,6 @@ def _folds(target: NDArray[np.generic], groups: Places, step: Sampled, seed: int
     if step.task == "classification":
         every = len(owners)
         if any(len(np.unique(target[part])) < every for fold in folds for part in fold):
-            expected = f"every class of '{step.target}' on both sides of each fold"
+            expected = f"every class of '{step.label}' on both sides of each fold"
             raise InputError.unfit(where, expected, "a class that is not", "lower 'folds', or leave out rare classes")
     return folds

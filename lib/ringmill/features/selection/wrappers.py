@@ -109,4 +109,4 @@ def by_forward(sample: Sample, names: Sequence[str], step: Forward, *, where: st
 
 
 def _score(sample: Sample, step: Elimination | Forward, whose: str) -> str:
-    return f"{SCORED_BY[step.task]} of '{step.target}' {whose}, over {step.folds} folds of {sample}"
+    return f"{SCORED_BY[step.task]} of '{step.label}' {whose}, over {step.folds} folds of {sample}"
