@@ -24,6 +24,8 @@ from ringmill.features.twofold import Floats, Twofold
 SLICE_BITS, SLICES = 19, 4
 # 2 · 19 bits of a product and 15 of their number fill float64's 53.
 ROWS = 2**15
+# Numbers of a matrix that are summed at a time.
+BLOCK = 2**15
 # Beyond it a product of sums leaves the range in which Twofold is exact.
 GREATEST = 1e120
 # 2⁻⁴⁰⁰ is about 1e-120: below it squares leave the range too, and digits are lost.
@@ -211,21 +213,31 @@ def _sliced(values: Floats, exponents: NDArray[np.int64]) -> list[Floats]:
 def _sums(sums: Sequence[Floats], exponents: NDArray[np.int64]) -> Twofold:
     total = Twofold.of(np.zeros(len(exponents)))
     for place, part in enumerate(sums):
-        total = total + Twofold.of(np.ldexp(part, exponents - SLICE_BITS * (place + 1)))
+        total = total.plus(np.ldexp(part, exponents - SLICE_BITS * (place + 1)))
     return total
 
 
 def _products(slices: Sequence[Any], exponents: NDArray[np.int64]) -> Twofold:
-    both = exponents[:, None] + exponents[None, :]
-    total = Twofold.of(np.zeros(both.shape))
+    scale = np.ldexp(1.0, exponents)
+    found: list[tuple[float, Floats]] = []
     for first, left in enumerate(slices):
         for second, right in enumerate(slices[first : SLICES + 1 - first], start=first):
             product = left.T @ right
             # Both orders of a pair at once: their sum still fits 53 bits, since a later slice has one bit less.
             whole = product if first == second else product + product.T
-            dense = whole.toarray() if issparse(whole) else whole
-            total = total + Twofold.of(np.ldexp(np.asarray(dense), both - SLICE_BITS * (first + second + 2)))
-    return total
+            dense: Floats = whole.toarray() if issparse(whole) else whole
+            found.append((2.0 ** (-SLICE_BITS * (first + second + 2)), dense))
+    total = np.zeros((2, len(scale), len(scale)))
+    # Some rows of the matrix at a time: what is in hand stays in the processor's cache.
+    step = 1 + BLOCK // max(len(scale), 1)
+    for start in range(0, len(scale), step):
+        rows = slice(start, start + step)
+        both = scale[rows, None] * scale[None, :]
+        sums = Twofold.of(np.zeros(both.shape))
+        for factor, product in found:
+            sums = sums.plus(product[rows] * (both * factor))
+        total[0, rows], total[1, rows] = sums.high, sums.low
+    return Twofold(total[0], total[1])
 
 
 def _by_class(slices: Sequence[Floats], exponents: NDArray[np.int64], classes: Classes) -> dict[str, Total]:

@@ -34,6 +34,10 @@ class Twofold:
         high, error = _quick_two_sum(high, error + low)
         return Twofold(*_quick_two_sum(high, error + rest))
 
+    def plus(self, values: Floats) -> Twofold:
+        high, error = _two_sum(self.high, values)
+        return Twofold(*_quick_two_sum(high, error + self.low))
+
     def __neg__(self) -> Twofold:
         return Twofold(-self.high, -self.low)
 
