@@ -35,7 +35,7 @@ def test_the_scatter_is_that_of_exact_arithmetic_though_the_mean_is_a_billion_de
 
 
 def test_means_and_classes_are_counted_by_eye():
-    found = moments(np.array([[1.0, 5.0], [3.0, 5.0], [8.0, 5.0]]), ["a", "a", "b"])
+    found = moments(np.array([[1.0, 5.0], [3.0, 5.0], [8.0, 5.0]]), ["a", "a", "b"], cuts=[1, 2])
     assert found.mean().tolist() == [4.0, 5.0]
     assert found.scatter().tolist() == [[26.0, 0.0], [0.0, 0.0]]
     assert found.class_names("y") == ("a", "b")
@@ -50,8 +50,10 @@ def test_what_varies_between_classes_alone_has_no_spread_within_them():
     found = moments(np.array([[0.1], [0.1], [0.7], [0.7], [0.7]]), ["a", "a", "b", "b", "b"])
     assert found.within("y").tolist() == [[0.0]]
     assert found.between("y")[0] == pytest.approx(0.432)
-    constant = moments(np.full((7, 1), 0.1), list("aabbbcc"))
+    # Sevenths of 0.1 are no float64, nor two: without a bound on what counts as spread this would be one.
+    constant = moments(np.full((31, 1), 0.1), ["a"] * 7 + ["b"] * 11 + ["c"] * 13)
     assert constant.between("y").tolist() == [0.0]
+    assert constant.scatter().tolist() == [[0.0]]
 
 
 @settings(max_examples=60, deadline=None)

@@ -80,6 +80,15 @@ def test_more_columns_than_rows_are_scikit_learns_too():
     compare(part, columns, wide, classes, rtol=1e-7)
 
 
+@pytest.mark.parametrize("apart", [2e-3, 2e-5])
+def test_a_near_copy_of_a_column_counts_down_to_scikit_learns_tolerance(apart):
+    matrix, classes = drawn(300)
+    near = matrix[:, 0] + apart * matrix[:, 0].std() * np.sin(np.arange(300))
+    wide = np.column_stack([matrix, near])
+    part, columns = fitted(wide, classes)
+    compare(part, columns, wide, classes, rtol=1e-6)
+
+
 def test_what_cannot_be_parted_is_refused():
     matrix, classes = drawn(30)
     with pytest.raises(InputError, match="two classes of 'y'"):

@@ -63,7 +63,7 @@ def test_more_components_than_directions_are_refused():
 @pytest.mark.parametrize(
     ("indices", "values", "said"),
     [
-        ([[0, 9]], [[1.0, 2.0]], "indices from 0 to 3"),
+        ([[0, 4]], [[1.0, 2.0]], "indices from 0 to 3"),
         ([[0, -1]], [[1.0, 2.0]], "indices from 0 to 3"),
         ([[0]], [[1.0, 2.0]], "a value per entry"),
         ([None], [[1.0]], "a list in every row"),

@@ -35,6 +35,7 @@ def test_what_does_not_vary_enough_is_dropped_and_equals_keep_their_order():
     ]
     assert [line.score for line in choice.judged] == [1.0, 1.0, 0.1875, 0.0]
     assert choice.apply(["d", "c", "b", "e"]) == ("c", "b", "e")
+    assert by_variance(of(columns), NAMES, Variance(kind="variance", above=1.0)).kept == ()
 
 
 def test_a_column_that_a_kept_one_before_stands_for_is_dropped_and_a_dropped_one_stands_for_none():
