@@ -50,8 +50,8 @@ def test_what_varies_between_classes_alone_has_no_spread_within_them():
     found = moments(np.array([[0.1], [0.1], [0.7], [0.7], [0.7]]), ["a", "a", "b", "b", "b"])
     assert found.within("y").tolist() == [[0.0]]
     assert found.between("y")[0] == pytest.approx(0.432)
-    # Sevenths of 0.1 are no float64, nor two: without a bound on what counts as spread this would be one.
-    constant = moments(np.full((31, 1), 0.1), ["a"] * 7 + ["b"] * 11 + ["c"] * 13)
+    # Of this number rounding leaves 4e-32 between the classes: that is no spread.
+    constant = moments(np.full((50, 1), 0.7294965609839984), ["a"] * 7 + ["b"] * 27 + ["c"] * 16)
     assert constant.between("y").tolist() == [0.0]
     assert constant.scatter().tolist() == [[0.0]]
 

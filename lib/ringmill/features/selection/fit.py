@@ -30,6 +30,8 @@ def select(
 ) -> list[Choice]:
     """Rows of the train split with the columns `names` of x → one choice for each step; what all keep is selected.
 
+    A step of whose columns none is left has no choice.
+
     Raises:
         InputError: a step names a column that is not in x; a value is null or NaN; a step cannot be fitted, or the last
             drops the last column.
