@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from ringmill.errors.base import RingmillError
@@ -267,3 +267,17 @@ class InputError(RingmillError):
             received=received,
             todo="rebuild the table with the stage that writes it",
         )
+
+    @classmethod
+    def unusable(cls, where: str, counts: Mapping[str, int], rows: int) -> InputError:
+        return cls(
+            f"Nothing can be fitted on {', '.join(repr(name) for name in counts)}: some values are no numbers.",
+            where=where,
+            expected="numbers, neither null nor NaN, of a magnitude up to 1e120; classes that are known",
+            received=f"of {rows:,} rows, " + "; ".join(f"{name}: {count:,} without" for name, count in counts.items()),
+            todo="fill or scale these columns by an entry before this one, or leave them out",
+        )
+
+    @classmethod
+    def unfit(cls, where: str, expected: str, received: str, todo: str) -> InputError:
+        return cls("This data cannot be fitted on.", where=where, expected=expected, received=received, todo=todo)
