@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ringmill.config.extraction import Lda, Pca, TruncatedSvd
 from ringmill.config.formats import Zone
 from ringmill.config.rules import Section
 
@@ -237,6 +238,9 @@ FeatureEntry = Annotated[
     | Cross
     | Calendar
     | Holidays
+    | Pca
+    | Lda
+    | TruncatedSvd
     | Combination,
     Field(discriminator="kind"),
 ]

@@ -7,6 +7,8 @@ the parts so far make them. All else is fitted from the rows as they are.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql.types import DoubleType, StructField, StructType
 
+from ringmill.config.extraction import Lda, Pca, TruncatedSvd
 from ringmill.config.features import (
     Bins,
     BoxCox,
@@ -30,12 +33,16 @@ from ringmill.config.features import (
     Scaling,
     Target,
 )
+from ringmill.config.selection import SelectionStep
 from ringmill.errors import ConfigError
 from ringmill.features.apply import Encoder, outputs
+from ringmill.features.extraction.fit import fit_dense, fit_sparse
 from ringmill.features.fit_categories import fit_categories
 from ringmill.features.fit_numbers import fit_numbers
 from ringmill.features.fit_plain import fit_calendar, fit_combined, fit_holidays, fit_missing
 from ringmill.features.fit_targets import FOLD, fit_targets
+from ringmill.features.selection.choice import Choice
+from ringmill.features.selection.fit import select
 from ringmill.features.state import Part, State
 
 # By Spark's name of a type its name in Arrow, in which the state keeps it.
@@ -50,6 +57,10 @@ ARROW = {
     "string": "string",
     "date": "date32[day]",
     "timestamp": "timestamp[us, tz=UTC]",
+    "array<int>": "list<element: int32>",
+    "array<bigint>": "list<element: int64>",
+    "array<double>": "list<element: double>",
+    "array<float>": "list<element: float>",
 }
 
 
@@ -103,15 +114,20 @@ FAMILIES: Mapping[tuple[type[Any], ...], Family] = {
     (Combination,): fit_combined,
     (Calendar,): fit_calendar,
     (Holidays,): fit_holidays,
+    (Pca, Lda): fit_dense,
+    (TruncatedSvd,): fit_sparse,
 }
 
 NUMBERS = ("double", "float", "int64", "int32", "int16", "int8", "bool")
 CATEGORIES = (*NUMBERS, "string")
+LISTS = ("list<element: int32>", "list<element: int64>", "list<element: double>", "list<element: float>")
 MOMENTS = ("date32[day]", "timestamp[us, tz=UTC]")
 # By kind of entry the types that it takes; any other takes all.
 TAKES: Mapping[tuple[type[Any], ...], tuple[str, tuple[str, ...]]] = {
     (Scaling, BoxCox, Bins, Combination): ("numbers or truth values", NUMBERS),
     (OneHot, Ordinal, Hashed, Frequency, Cross, Target): ("texts, whole numbers or truth values", CATEGORIES),
+    (Pca, Lda): ("numbers or truth values", NUMBERS),
+    (TruncatedSvd,): ("lists of whole numbers and of numbers", LISTS),
     (Calendar, Holidays): ("instants or dates", MOMENTS),
 }
 
@@ -163,3 +179,29 @@ def _with_outputs(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
             yield pa.RecordBatch.from_arrays([*batch.columns, *arrays], names=[*batch.schema.names, *names])
 
     return encode, StructType([*train.schema.fields, *(StructField(name, DoubleType()) for name in names)])
+
+
+def choose(
+    train: DataFrame, state: State, steps: Sequence[SelectionStep], *, seed: int, where: str
+) -> tuple[State, list[Choice]]:
+    """Rows of the train split and the state fitted on them → the state that keeps what all steps keep, and why."""
+    choices = select(train.mapInArrow(*_with_x(train, state)), state.kept, steps, seed=seed, where=where)
+    return replace(state, kept=reduce(lambda names, choice: choice.apply(names), choices, state.kept)), choices
+
+
+def _with_x(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
+    """For `mapInArrow`: the rows with the columns of x in place of columns of their names."""
+    places = {name: place for place, name in enumerate(state.outputs)}
+    others = [name for name in train.columns if name not in state.kept]
+    fold = FOLD if FOLD in train.columns else None
+
+    def encode(batches: Any) -> Any:
+        for batch in batches:
+            matrix = outputs(batch, state, fold=fold)
+            arrays = [pa.array(np.ascontiguousarray(matrix[:, places[name]])) for name in state.kept]
+            columns = [batch.column(name) for name in others]
+            yield pa.RecordBatch.from_arrays([*columns, *arrays], names=[*others, *state.kept])
+
+    return encode, StructType(
+        [*(train.schema[name] for name in others), *(StructField(name, DoubleType()) for name in state.kept)]
+    )

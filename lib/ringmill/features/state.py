@@ -12,6 +12,7 @@ from ringmill.features.calendar import Calendar, Holidays
 from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Target
 from ringmill.features.columns_of import Columns, Matrix
 from ringmill.features.combine import Combined
+from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
 from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
 
 
@@ -36,7 +37,23 @@ class Part(Protocol):
         """(rows) → (rows, len(names)) float64, finite."""
 
 
-PARTS = (Scaled, BoxCox, Bins, Missing, OneHot, Ordinal, Hashed, Frequency, Target, Calendar, Holidays, Combined)
+PARTS = (
+    PcaPart,
+    LdaPart,
+    TruncatedSvdPart,
+    Scaled,
+    BoxCox,
+    Bins,
+    Missing,
+    OneHot,
+    Ordinal,
+    Hashed,
+    Frequency,
+    Target,
+    Calendar,
+    Holidays,
+    Combined,
+)
 KINDS: Mapping[str, type[Any]] = {part.kind: part for part in PARTS}
 
 

@@ -8,15 +8,15 @@ from pyspark.sql import DataFrame
 
 from ringmill.config.extraction import Lda, Pca, TruncatedSvd
 from ringmill.features.extraction.lda import solve_lda
-from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
 from ringmill.features.extraction.pca import solve_pca
 from ringmill.features.extraction.svd import solve_truncated_svd
 from ringmill.features.gather import gather, gather_sparse
+from ringmill.features.state import Part
 
 
 def fit_dense(
     train: DataFrame, entries: Sequence[Pca | Lda], *, where: str = "the train split"
-) -> list[Sequence[PcaPart | LdaPart]]:
+) -> list[Sequence[Part]]:
     """Rows of the train split → a part for each entry, from the products of all columns that they name (one job).
 
     Raises:
@@ -32,14 +32,14 @@ def fit_dense(
 
 def fit_sparse(
     train: DataFrame, entries: Sequence[TruncatedSvd], *, where: str = "the train split"
-) -> list[Sequence[TruncatedSvdPart]]:
+) -> list[Sequence[Part]]:
     """Rows of the train split → a part for each entry (a job each: terms² numbers are held at a time).
 
     Raises:
         InputError: see `gather_sparse` and `solve_truncated_svd`.
     """
-    parts = []
+    parts: list[Sequence[Part]] = []
     for entry in entries:
         moments = gather_sparse(train, *entry.columns, terms=entry.terms, where=where)
         parts.append([solve_truncated_svd(moments, entry, where=where)])
-    return list(parts)
+    return parts
