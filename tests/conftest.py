@@ -40,6 +40,15 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture(scope="session")
+def adult() -> Path:
+    """The folder of UCI Adult, where it is at hand."""
+    folder = SHARED / "adult"
+    if not folder.exists():
+        pytest.skip(f"needs the Adult data in {folder}")
+    return folder
+
+
 @pytest.fixture
 def online_retail() -> Path:
     """The folder of the real data set, where it is at hand."""

@@ -355,12 +355,16 @@ def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
         Column("row_id", "bigint", "stable id of (customer, cutoff): the permutation's and the seeds' key"),
         Column("customer_id", "string", "who bought"),
         Column("cutoff", "date", "exclusive"),
-        *(Column(name, "double", "materialised measure as of the cutoff") for name in measures),
+        *(
+            # A gap needs two days with orders.
+            Column(name, "double", "materialised measure as of the cutoff", nullable=name.startswith("gap_days_"))
+            for name in measures
+        ),
         Column("country", "string", "country of the last sales line", nullable=True),
         Column("x", "array<float>", "encoded features, in the frozen state's order"),
         Column("label_buy", "double", "1 if a sales line falls into [cutoff, cutoff + horizon), else 0"),
         Column("label_spend", "double", "sum of sales lines within the horizon", unit="currency"),
-        Column("split", "string", "train, validation or test, by a hash of the customer"),
+        Column("split", "string", "train, validation or test, by features.split"),
     )
 
 

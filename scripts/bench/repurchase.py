@@ -24,8 +24,10 @@ from pyspark.sql import functions as F
 from ringmill.config import Config, load
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.features.apply import encoder
-from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
+from ringmill.features.default import default_set
+from ringmill.features.events import measure_names, summarise_measures, with_row_id
 from ringmill.features.fit import fit
+from ringmill.features.splits import split_of
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.features import table_of, with_x
 from ringmill.pipeline.stage import Run, execute
@@ -78,7 +80,8 @@ def run_fold(run: Run, customers: DataFrame, fold: int, found: OutOfFold, seeds:
     split = F.when(F.col("fold") == fold, "test").otherwise(F.when(inner == "train", "train").otherwise("validation"))
     rows = customers.withColumn("split", split).drop("fold")
     measures = measure_names(config.features.windows_days)
-    state = fit(rows.where("split = 'train'"), measures, top_countries=config.features.top_countries)
+    entries = default_set(measures, top_countries=config.features.top_countries)
+    state = fit(rows.where("split = 'train'"), entries, columns=(*measures, "country"))
     named = config.model_copy(update={"features": config.features.model_copy(update={"name": f"fold_{fold}"})})
     table = table_of(named, measures)
     version = run.lake.write(rows.mapInArrow(encoder(state), with_x(rows)), table, run_id=run.run_id)

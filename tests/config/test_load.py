@@ -37,6 +37,9 @@ def test_an_unknown_key_names_the_nearest_one(tmp_path):
         load(written(tmp_path, MINIMAL), ["train.batchsize=3"])
     with pytest.raises(ConfigError, match=r"clean\.rules\.0\.colum[\s\S]*did you mean 'column'"):
         load(written(tmp_path, MINIMAL), ["clean.rules=[{name: a, colum: quantity, required: true}]"])
+    with pytest.raises(ConfigError, match=r"features\.set\.1\.target\.smooth[\s\S]*did you mean 'smoothing'"):
+        one, other = "{kind: missing, columns: [a]}", "{kind: target, columns: [a], smooth: 3}"
+        load(written(tmp_path, MINIMAL), [f"features.set=[{one}, {other}]"])
 
 
 @pytest.mark.parametrize(
@@ -46,6 +49,9 @@ def test_an_unknown_key_names_the_nearest_one(tmp_path):
         ("train.batch=0", "train.batch"),
         ("features.train_cutoffs=[yesterday]", "features.train_cutoffs.0"),
         ("features.shares=[0.5, 0.4, 0.4]", "features"),
+        ("features.set=[{kind: zscor, columns: [a]}]", "features.set.0"),
+        ("features.set=[{kind: zscore, columns: [a, b], name: c}]", "features.set.0.zscore"),
+        ("features.split={kind: time}", "features.split"),
         ("raw.columns={order_id: o}", "raw"),
         ("clean.rules=[{name: a}]", "clean.rules.0"),
         ("nonsense", "--set"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -6,15 +7,25 @@ import pytest
 
 from ringmill.errors import InputError
 from ringmill.features.apply import apply, encoder
-from ringmill.features.state import Categories, Numeric, State
+from ringmill.features.categories import OneHot
+from ringmill.features.default import default_set
+from ringmill.features.scaling import Missing, Scaled
+from ringmill.features.state import State
 
-STATE = State(
-    numeric=(
-        Numeric("orders", log=True, mean=1.0, std=2.0, indicator=False),
-        Numeric("gap", log=False, mean=10.0, std=5.0, indicator=True),
-    ),
-    categories=(Categories("country", ("France", "Spain")),),
+PARTS = (
+    Scaled("orders", "orders", log1p=True, centre=1.0, scale=2.0),
+    Scaled("gap", "gap", log1p=False, centre=10.0, scale=5.0, null=0.0),
+    Missing("gap", "gap is null"),
+    OneHot(("country",), "country", ("France", "Spain")),
 )
+INPUTS = (("country", "string"), ("gap", "double"), ("orders", "double"))
+
+
+def state_of(*parts, inputs=INPUTS):
+    return State(inputs, parts, tuple(name for part in parts for name in part.names))
+
+
+STATE = state_of(*PARTS)
 
 
 def batch(**columns):
@@ -60,5 +71,39 @@ def test_state_survives_json_and_its_hash_sees_every_number():
     again = State.from_json(json.loads(json.dumps(STATE.to_json())))
     assert again == STATE
     assert again.hash == STATE.hash
-    changed = State((Numeric("orders", True, 1.0000001, 2.0, False), STATE.numeric[1]), STATE.categories)
+    changed = state_of(replace(PARTS[0], centre=1.0000001), *PARTS[1:])
     assert changed.hash != STATE.hash
+
+
+def test_law_9_nan_is_refused_where_null_is_allowed_too():
+    with pytest.raises(InputError, match=r"'gap'.*\n.*\n.*no NaN.*\n.*1 NaN"):
+        apply(batch(gap=[float("nan"), None]), STATE)
+
+
+def test_a_part_may_read_an_earlier_parts_output_and_what_is_not_kept_is_no_part_of_x():
+    twice = State(INPUTS, (PARTS[0], Scaled("z", "twice", False, 0.0, 0.5)), ("twice",))
+    twice = replace(twice, parts=(replace(PARTS[0], name="z"), twice.parts[1]))
+    once = apply(batch(), state_of(PARTS[0]))
+    assert twice.names == ("twice",)
+    np.testing.assert_array_equal(apply(batch(), twice), once * 2)
+
+
+def test_a_feature_beyond_float32_names_itself_and_its_rows():
+    with pytest.raises(InputError, match=r"'gap'.*\n.*\n.*float32\n.*1 rows"):
+        apply(batch(gap=[1e300, 1.0]), STATE)
+
+
+def test_the_default_set_keeps_the_measures_order_then_indicators_then_countries():
+    entries = default_set(("order_count", "gap_days_mean", "returns_share", "spend_total_7d"), top_countries=3)
+    found = [
+        (entry.kind, entry.columns, getattr(entry, "log1p", None), getattr(entry, "null", None)) for entry in entries
+    ]
+    assert found == [
+        ("zscore", ("order_count",), True, None),
+        ("zscore", ("gap_days_mean",), True, 0.0),
+        ("zscore", ("returns_share",), False, None),
+        ("zscore", ("spend_total_7d",), True, None),
+        ("missing", ("gap_days_mean",), None, None),
+        ("one_hot", ("country",), None, None),
+    ]
+    assert entries[-1].most == 3

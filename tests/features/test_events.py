@@ -2,7 +2,8 @@ from datetime import date
 
 import pytest
 
-from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
+from ringmill.features.events import measure_names, summarise_measures, with_row_id
+from ringmill.features.splits import split_of
 from rows import by_customer, clean_rows
 
 pytestmark = pytest.mark.spark
@@ -126,3 +127,11 @@ def test_row_ids_differ_by_customer_and_by_cutoff(spark):
     rows = clean_rows(spark, {}, {"customer_id": "bob"})
     ids = [row["row_id"] for row in measures(rows, date(2024, 3, 5), CUTOFF).transform(with_row_id).collect()]
     assert len(ids) == len(set(ids)) == 4
+
+
+def test_gaps_have_a_last_one_and_a_spread(spark):
+    days = ("2024-03-01", "2024-03-05", "2024-03-13")
+    rows = [{"order_id": str(n), "ordered_at": f"{day} 10:00:00"} for n, day in enumerate(days)]
+    ann = by_customer(measures(clean_rows(spark, *rows, {"customer_id": "once", "order_id": "9"})))
+    assert (ann["ann"]["gap_days_last"], ann["ann"]["gap_days_std"]) == (8.0, 2.0)  # gaps of 4 and 8 days
+    assert (ann["once"]["gap_days_last"], ann["once"]["gap_days_std"]) == (None, None)

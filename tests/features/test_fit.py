@@ -4,11 +4,17 @@ import numpy as np
 import pytest
 
 from ringmill.features.apply import apply
+from ringmill.features.default import default_set
 from ringmill.features.events import measure_names, summarise_measures
 from ringmill.features.fit import fit
 from rows import clean_rows
 
 pytestmark = pytest.mark.spark
+
+
+def fitted(customers, *, top_countries):
+    measures = measure_names((30,))
+    return fit(customers, default_set(measures, top_countries=top_countries), columns=(*measures, "country"))
 
 
 def test_law_9_a_one_order_customer_can_be_encoded_though_the_train_split_had_none(spark):
@@ -22,7 +28,7 @@ def test_law_9_a_one_order_customer_can_be_encoded_though_the_train_split_had_no
         {"customer_id": "once", "order_id": "C5", "quantity": -1, "is_cancellation": True},
     )
     customers = summarise_measures(rows, [date(2024, 4, 1)], windows_days=(30,), horizon_days=None, zone="UTC")
-    state = fit(customers.where("customer_id <> 'once'"), measure_names((30,)), top_countries=1)
+    state = fitted(customers.where("customer_id <> 'once'"), top_countries=1)
     table = customers.where("customer_id = 'once'").toArrow()
     assert table["gap_days_mean"].null_count == 1
     assert table["returns_share"].to_pylist() == [1.0]
@@ -34,8 +40,8 @@ def test_law_9_a_one_order_customer_can_be_encoded_though_the_train_split_had_no
 def test_the_state_sees_the_train_split_alone_and_a_constant_measure_is_encoded_as_zero(spark):
     rows = clean_rows(spark, {"customer_id": "a"}, {"customer_id": "b", "order_id": "2"})
     customers = summarise_measures(rows, [date(2024, 4, 1)], windows_days=(30,), horizon_days=None, zone="UTC")
-    state = fit(customers, measure_names((30,)), top_countries=0)
-    assert {part.std for part in state.numeric if part.name == "order_count"} == {1.0}
+    state = fitted(customers, top_countries=0)
+    assert [part.scale for part in state.parts if part.names == ("order_count",)] == [1.0]
     encoded = apply(customers.toArrow().to_batches()[0], state)
     # Zero up to the twelve digits to which the state is rounded.
     assert encoded[:, state.names.index("order_count")].tolist() == pytest.approx([0.0] * len(encoded), abs=1e-11)

@@ -89,18 +89,23 @@ def _named(path: str, error: ValidationError) -> ConfigError:
 
 def _keys_at(steps: Iterable[str | int]) -> list[str]:
     """The names a section may hold, found by walking the models along `steps`."""
-    model: type[BaseModel] = Config
+    models: list[type[BaseModel]] = [Config]
     for step in steps:
-        if step not in model.model_fields:  # a place in a list, or a name that the file chose
-            continue
-        model = _section_in(model.model_fields[step].annotation) or model
-    return list(model.model_fields)
+        if step in models[0].model_fields:
+            models = _sections_in(models[0].model_fields[str(step)].annotation) or models
+        else:  # a place in a list, a name that the file chose, or the kind that picks one of several sections
+            models = [model for model in models if step in _kinds_of(model)] or models
+    return list(models[0].model_fields)
 
 
-def _section_in(annotation: Any) -> type[BaseModel] | None:
+def _sections_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((found for part in get_args(annotation) if (found := _section_in(part))), None)
+        return [annotation]
+    return [found for part in get_args(annotation) for found in _sections_in(part)]
+
+
+def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:
+    return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
 
 
 def dump(section: BaseModel) -> Mapping[str, Any]:

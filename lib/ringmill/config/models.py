@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from ringmill.config.columns import check_columns
 from ringmill.config.extras import Extra
+from ringmill.config.features import FeatureEntry, Split
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
 from ringmill.config.personal import Personal, PersonalKey
@@ -141,12 +143,41 @@ class Features(Section):
     windows_days: tuple[int, ...] = (7, 30, 90, 365)
     top_countries: int = Field(8, ge=0, description="countries with a column of their own; the others share one")
     shares: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="train, validation, test")
+    split: Split = Split()
+    folds: int = Field(5, ge=2, description="of the train split, for entries that encode out of fold")
+    set: tuple[FeatureEntry, ...] = Field((), description="what becomes of the measures; default: features/default.py")
 
     @model_validator(mode="after")
     def _whole(self) -> Features:
         if abs(sum(self.shares) - 1.0) > 1e-9 or min(self.shares) <= 0:
             raise ValueError("features.shares: three positive shares with sum 1")
+        if self.split.kind != "group":
+            for (_, earlier), (name, later) in pairwise(self.cutoffs_by_split.items()):
+                if max(earlier) + timedelta(days=self.horizon_days) > min(later):
+                    raise ValueError(f"cutoffs of {name} at least horizon_days behind those of the split before")
         return self
+
+    @property
+    def cutoffs_by_split(self) -> dict[str, tuple[date, ...]]:
+        """Of each split the cutoffs that are its own; in a group split all are train's."""
+        own = {"train": self.train_cutoffs}
+        if self.split.kind == "group":
+            return own
+        return own | {"validation": self.split.validation_cutoffs, "test": self.split.test_cutoffs}
+
+    @property
+    def cutoffs(self) -> tuple[date, ...]:
+        """All cutoffs at which customers are measured."""
+        return tuple(cutoff for cutoffs in self.cutoffs_by_split.values() for cutoff in cutoffs)
+
+    def key_of(self, split: str) -> str:
+        """The key of the configuration that names a split's cutoffs."""
+        return "features.train_cutoffs" if split == "train" else f"features.split.{split}_cutoffs"
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether an entry encodes out of fold, so that train rows carry a fold."""
+        return any(entry.kind == "target" for entry in self.set)
 
 
 class Train(Section):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 
 from ringmill.errors.base import RingmillError
@@ -43,6 +43,18 @@ class ConfigError(RingmillError):
             expected=f"one of the columns in raw.columns and raw.extras: {', '.join(names)}",
             received=name,
             todo=f"did you mean '{near[0]}'?" if near else "correct the name, or map the column",
+        )
+
+    @classmethod
+    def unknown_input(cls, key: str, name: str, known: Iterable[str]) -> ConfigError:
+        names = sorted(known)
+        near = get_close_matches(name, names, n=1)
+        return cls(
+            f"'{key}' names a column that is not there.",
+            where=key,
+            expected=f"a measure, or an output of an entry before this one: {', '.join(names)}",
+            received=name,
+            todo=f"did you mean '{near[0]}'?" if near else "correct the name, or put the entry that makes it before",
         )
 
     @classmethod
@@ -237,6 +249,16 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def other_measures(cls, model: str, name: str, kind: str, received: str) -> InputError:
+        return cls(
+            f"The measure '{name}', on which the model was trained, is not there to be scored.",
+            where=model,
+            expected=f"a column {name} of type {kind}",
+            received=received,
+            todo="bring features.windows_days back to what it was, or train a model anew",
+        )
+
+    @classmethod
     def differs(cls, table: str, column: str, expected: str, received: str) -> InputError:
         return cls(
             f"Column '{column}' of {table} is not what its contract says.",
@@ -245,3 +267,17 @@ class InputError(RingmillError):
             received=received,
             todo="rebuild the table with the stage that writes it",
         )
+
+    @classmethod
+    def unusable(cls, where: str, counts: Mapping[str, int], rows: int) -> InputError:
+        return cls(
+            f"Nothing can be fitted on {', '.join(repr(name) for name in counts)}: some values are no numbers.",
+            where=where,
+            expected="numbers, neither null nor NaN, of a magnitude up to 1e120; classes that are known",
+            received=f"of {rows:,} rows, " + "; ".join(f"{name}: {count:,} without" for name, count in counts.items()),
+            todo="fill or scale these columns by an entry before this one, or leave them out",
+        )
+
+    @classmethod
+    def unfit(cls, where: str, expected: str, received: str, todo: str) -> InputError:
+        return cls("This data cannot be fitted on.", where=where, expected=expected, received=received, todo=todo)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ringmill.columns import is_sale, is_seen, local_date, sum_money, was_customer_line
@@ -22,6 +22,8 @@ BASE = (
     "active_days",
     "gap_days_mean",
     "gap_days_trend",
+    "gap_days_last",
+    "gap_days_std",
     "spend_total",
     "spend_mean",
     "product_count",
@@ -45,9 +47,10 @@ def summarise_measures(
     was known then; labels look only at [cutoff, cutoff + horizon_days), in the last version (law 2). With
     `horizon_days=None` (scoring) the labels are null.
 
-    Columns out: customer_id, cutoff, the measures of `measure_names` (double; gap_days_mean and gap_days_trend are
-    null below two days with orders), country (null where the last line has none), label_buy (0/1), label_spend
-    (currency), and last_seen_at, first_label_at, last_label_at: the instants that prove law 2.
+    Columns out: customer_id, cutoff, the measures of `measure_names` (double; the gaps between days with orders are
+    null below two such days, and gap_days_std is of the population), country (null where the last line has none),
+    label_buy (0/1), label_spend (currency), and last_seen_at, first_label_at, last_label_at: the instants that prove
+    law 2.
     """
     lines = rows.where(was_customer_line()).withColumn("sells", is_sale()).select(*LINE, *TIMES)
     frame = _cutoff_table(rows.sparkSession, cutoffs, windows_days, horizon_days, zone)
@@ -110,6 +113,11 @@ def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], zone: str)
     day_count = F.size("days")
     first_day, last_day = F.element_at("days", 1), F.element_at("days", -1)
     gap_mean = F.when(day_count > 1, F.date_diff(last_day, first_day) / (day_count - 1))
+    earlier, later = (F.slice("days", first, day_count - 1) for first in (1, 2))
+    gaps = F.zip_with(earlier, later, lambda one, next_one: F.date_diff(next_one, one))
+    squares = F.aggregate(gaps, F.lit(0).cast("bigint"), lambda total, gap: total + gap * gap)
+    # n Σ g² − (Σ g)² in whole numbers is exact, and 0 for equal gaps.
+    spread = (day_count - 1) * squares - F.pow(F.date_diff(last_day, first_day), F.lit(2))
     last_gap = F.when(day_count > 1, F.date_diff(last_day, F.try_element_at("days", F.lit(-2))))
     return history.withColumns(
         {
@@ -119,6 +127,8 @@ def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], zone: str)
             "gap_days_mean": gap_mean,
             # Above 1: the customer slows down; below 1: buys ever more often.
             "gap_days_trend": last_gap / gap_mean,
+            "gap_days_last": last_gap.cast("double"),
+            "gap_days_std": F.when(day_count > 1, F.sqrt(spread) / (day_count - 1)),
             "spend_mean": F.col("spend_total") / F.col("order_count"),
             # Spend below a ten-thousandth sums to 0: whoever cancels then cancels all of it.
             "returns_share": F.coalesce(
@@ -171,14 +181,3 @@ def _cutoff_table(
 def with_row_id(customers: DataFrame) -> DataFrame:
     """Add `row_id`, a 64-bit hash of (customer, cutoff) that does not depend on partitions or ranks."""
     return customers.withColumn("row_id", F.xxhash64("customer_id", F.col("cutoff").cast("string")))
-
-
-def split_of(customer: Column, shares: tuple[float, float, float], *, seed: int) -> Column:
-    """The split of a customer: by a hash, so that it is the same in every run and for every cutoff.
-
-    The first 60 bits of SHA-256 of 'seed:customer' modulo 10,000 are compared with the cumulated shares.
-    """
-    head = F.substring(F.sha2(F.concat(F.lit(f"{seed}:"), customer), 256), 1, 15)
-    bucket = F.conv(head, 16, 10).cast("bigint") % 10_000
-    train, validation = round(shares[0] * 10_000), round((shares[0] + shares[1]) * 10_000)
-    return F.when(bucket < train, "train").when(bucket < validation, "validation").otherwise("test")

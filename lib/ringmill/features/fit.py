@@ -1,60 +1,207 @@
-"""The train split's measures → the frozen state: one aggregate row for numbers, a small table per text column."""
+"""The train split's rows and a feature set → the frozen state: one job per family of entries and level.
+
+An entry whose columns are outputs of entries before it is of a higher level: its statistics are taken from the rows as
+the parts so far make them. All else is fitted from the rows as they are.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import DoubleType, StructField, StructType
 
-from ringmill.features.state import Categories, Numeric, State
+from ringmill.config.extraction import Lda, Pca, TruncatedSvd
+from ringmill.config.features import (
+    Bins,
+    BoxCox,
+    Calendar,
+    Combination,
+    Cross,
+    FeatureEntry,
+    Frequency,
+    Hashed,
+    Holidays,
+    Missing,
+    OneHot,
+    Ordinal,
+    Scaling,
+    Target,
+)
+from ringmill.config.selection import SelectionStep
+from ringmill.errors import ConfigError
+from ringmill.features.apply import Encoder, outputs
+from ringmill.features.extraction.fit import fit_dense, fit_sparse
+from ringmill.features.fit_categories import fit_categories
+from ringmill.features.fit_numbers import fit_numbers
+from ringmill.features.fit_plain import fit_calendar, fit_combined, fit_holidays, fit_missing
+from ringmill.features.fit_targets import FOLD, fit_targets
+from ringmill.features.selection.choice import Choice
+from ringmill.features.selection.fit import select
+from ringmill.features.state import Part, State
 
-# Shares are bounded by 1; everything else is a count, a duration or money, with a long right tail.
-LINEAR = frozenset({"returns_share"})
-# Null for a customer with one day of orders: there will be such customers even if the train split has none.
-MAY_BE_NULL = frozenset({"gap_days_mean", "gap_days_trend"})
-# Sums in another partition order differ in the last bits; twelve digits make the state, and its hash, repeatable.
-DIGITS = 12
+# By Spark's name of a type its name in Arrow, in which the state keeps it.
+ARROW = {
+    "double": "double",
+    "float": "float",
+    "bigint": "int64",
+    "int": "int32",
+    "smallint": "int16",
+    "tinyint": "int8",
+    "boolean": "bool",
+    "string": "string",
+    "date": "date32[day]",
+    "timestamp": "timestamp[us, tz=UTC]",
+    "array<int>": "list<element: int32>",
+    "array<bigint>": "list<element: int64>",
+    "array<double>": "list<element: double>",
+    "array<float>": "list<element: float>",
+}
 
 
-def fit(train: DataFrame, measures: Sequence[str], *, top_countries: int) -> State:
-    """Rows of the train split → state (two actions). A measure without spread keeps std 1, so it is encoded as 0."""
-    return State(
-        numeric=tuple(_fit_numeric(train, measures)),
-        categories=(Categories("country", _top_values(train, "country", top_countries)),),
+def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[str], zone: str = "UTC") -> State:
+    """Rows of the train split → the state of the feature set, which may read `columns` of them.
+
+    `zone` is that of calendar entries that name none. Entries of kind target need the column `fold` (see `fit_targets`)
+    and the column of their label besides.
+
+    Raises:
+        ConfigError: an entry names a column that is neither among them nor an output of an entry before it, or two
+            outputs have one name.
+    """
+    entries = [entry if getattr(entry, "zone", zone) else entry.model_copy(update={"zone": zone}) for entry in entries]
+    types = {name: ARROW.get(kind, kind) for name, kind in train.dtypes if name in set(columns)}
+    fitted: dict[int, Sequence[Part]] = {}
+    rows = train
+    while waiting := [place for place in range(len(entries)) if place not in fitted]:
+        level = [place for place in waiting if _known(types, fitted, place).issuperset(entries[place].columns)]
+        if not level or level[0] != waiting[0]:
+            known = _known(types, fitted, waiting[0])
+            absent = next(name for name in entries[waiting[0]].columns if name not in known)
+            raise ConfigError.unknown_input(f"features.set.{waiting[0]}.columns", absent, known)
+        for place in level:
+            _check(place, entries[place], types, train)
+        fitted |= dict(zip(level, _fit_level(rows, [entries[place] for place in level]), strict=True))
+        _check_names(fitted, set(train.columns) - set(types))
+        if len(fitted) < len(entries):
+            rows = train.mapInArrow(*_with_outputs(train, _state(types, entries, fitted)))
+    return _state(types, entries, fitted)
+
+
+Family = Callable[[DataFrame, Sequence[Any]], list[Sequence[Part]]]
+
+
+def _fit_level(rows: DataFrame, entries: Sequence[FeatureEntry]) -> list[Sequence[Part]]:
+    """Parts of each entry; every family looks at the rows once, whatever the number of its entries."""
+    found: dict[int, Sequence[Part]] = {}
+    for kinds, family in FAMILIES.items():
+        own = [place for place, entry in enumerate(entries) if isinstance(entry, kinds)]
+        if own:
+            found |= dict(zip(own, family(rows, [entries[place] for place in own]), strict=True))
+    return [found[place] for place in range(len(entries))]
+
+
+FAMILIES: Mapping[tuple[type[Any], ...], Family] = {
+    (Scaling, BoxCox, Bins): fit_numbers,
+    (OneHot, Ordinal, Hashed, Frequency, Cross): fit_categories,
+    (Target,): fit_targets,
+    (Missing,): fit_missing,
+    (Combination,): fit_combined,
+    (Calendar,): fit_calendar,
+    (Holidays,): fit_holidays,
+    (Pca, Lda): fit_dense,
+    (TruncatedSvd,): fit_sparse,
+}
+
+NUMBERS = ("double", "float", "int64", "int32", "int16", "int8", "bool")
+CATEGORIES = (*NUMBERS, "string")
+LISTS = ("list<element: int32>", "list<element: int64>", "list<element: double>", "list<element: float>")
+MOMENTS = ("date32[day]", "timestamp[us, tz=UTC]")
+# By kind of entry the types that it takes; any other takes all.
+TAKES: Mapping[tuple[type[Any], ...], tuple[str, tuple[str, ...]]] = {
+    (Scaling, BoxCox, Bins, Combination): ("numbers or truth values", NUMBERS),
+    (OneHot, Ordinal, Hashed, Frequency, Cross, Target): ("texts, whole numbers or truth values", CATEGORIES),
+    (Pca, Lda): ("numbers or truth values", NUMBERS),
+    (TruncatedSvd,): ("lists of whole numbers and of numbers", LISTS),
+    (Calendar, Holidays): ("instants or dates", MOMENTS),
+}
+
+
+def _check(place: int, entry: FeatureEntry, types: Mapping[str, str], train: DataFrame) -> None:
+    """Raises ConfigError: the entry names a column of a type that it does not take, or a label that is not there."""
+    key = f"features.set.{place}"
+    for kinds, (expected, taken) in TAKES.items():
+        if not isinstance(entry, kinds):
+            continue
+        for name in entry.columns:
+            if types.get(name, "double") not in taken:
+                raise ConfigError.bad_value(key, f"{key}.columns", expected, f"{name}, a {types.get(name, 'number')}")
+    if isinstance(entry, Target) and entry.label not in train.columns:
+        labels = [name for name in train.columns if name.startswith("label")]
+        raise ConfigError.unknown_input(f"{key}.label", entry.label, labels)
+
+
+def _known(types: Mapping[str, str], fitted: Mapping[int, Sequence[Part]], place: int) -> set[str]:
+    """What an entry may read: the columns, and the outputs of entries before it."""
+    return set(types) | {name for before in fitted if before < place for part in fitted[before] for name in part.names}
+
+
+def _check_names(fitted: Mapping[int, Sequence[Part]], taken: set[str]) -> None:
+    """Raises ConfigError: two outputs have one name, or one has that of a column that no entry may read."""
+    names = [name for parts in fitted.values() for part in parts for name in part.names]
+    if twice := sorted({name for name in names if names.count(name) > 1 or name in taken}):
+        expected = "a name of its own for each output, unlike labels and keys"
+        raise ConfigError.bad_value("features.set", "features.set", expected, ", ".join(twice))
+
+
+def _state(types: Mapping[str, str], entries: Sequence[FeatureEntry], fitted: Mapping[int, Sequence[Part]]) -> State:
+    parts = [part for place in sorted(fitted) for part in fitted[place]]
+    read = {name for part in parts for name in part.reads if name in types}
+    kept = [name for place in sorted(fitted) if entries[place].keep for part in fitted[place] for name in part.names]
+    return State(tuple(sorted((name, types[name]) for name in read)), tuple(parts), tuple(kept))
+
+
+def _with_outputs(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
+    """For `mapInArrow`: the rows with the parts' outputs behind their columns, where no column has the name already."""
+    new = [place for place, name in enumerate(state.outputs) if name not in train.columns]
+    names = [state.outputs[place] for place in new]
+    fold = FOLD if FOLD in train.columns else None
+
+    def encode(batches: Any) -> Any:
+        for batch in batches:
+            matrix = outputs(batch, state, fold=fold)
+            arrays = [pa.array(np.ascontiguousarray(matrix[:, place])) for place in new]
+            yield pa.RecordBatch.from_arrays([*batch.columns, *arrays], names=[*batch.schema.names, *names])
+
+    return encode, StructType([*train.schema.fields, *(StructField(name, DoubleType()) for name in names)])
+
+
+def choose(
+    train: DataFrame, state: State, steps: Sequence[SelectionStep], *, seed: int, where: str
+) -> tuple[State, list[Choice]]:
+    """Rows of the train split and the state fitted on them → the state that keeps what all steps keep, and why."""
+    choices = select(train.mapInArrow(*_with_x(train, state)), state.kept, steps, seed=seed, where=where)
+    return replace(state, kept=reduce(lambda names, choice: choice.apply(names), choices, state.kept)), choices
+
+
+def _with_x(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
+    """For `mapInArrow`: the rows with the columns of x in place of columns of their names."""
+    places = {name: place for place, name in enumerate(state.outputs)}
+    others = [name for name in train.columns if name not in state.kept]
+    fold = FOLD if FOLD in train.columns else None
+
+    def encode(batches: Any) -> Any:
+        for batch in batches:
+            matrix = outputs(batch, state, fold=fold)
+            arrays = [pa.array(np.ascontiguousarray(matrix[:, places[name]])) for name in state.kept]
+            columns = [batch.column(name) for name in others]
+            yield pa.RecordBatch.from_arrays([*columns, *arrays], names=[*others, *state.kept])
+
+    return encode, StructType(
+        [*(train.schema[name] for name in others), *(StructField(name, DoubleType()) for name in state.kept)]
     )
-
-
-def _fit_numeric(train: DataFrame, measures: Sequence[str]) -> list[Numeric]:
-    statistics: list[Column] = []
-    for name in measures:
-        value = _transformed(name)
-        statistics += [
-            F.avg(value).alias(f"{name}:mean"),
-            F.stddev_pop(value).alias(f"{name}:std"),
-        ]
-    row = train.agg(*statistics).collect()[0].asDict()
-    return [
-        Numeric(
-            name,
-            log=name not in LINEAR,
-            mean=_rounded(row[f"{name}:mean"] or 0.0),
-            std=_rounded(row[f"{name}:std"] or 0.0) or 1.0,
-            indicator=name in MAY_BE_NULL,
-        )
-        for name in measures
-    ]
-
-
-def _transformed(name: str) -> Column:
-    return F.col(name) if name in LINEAR else F.log1p(F.greatest(F.col(name), F.lit(0.0)))
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.{DIGITS - 1}e}")
-
-
-def _top_values(train: DataFrame, column: str, most: int) -> tuple[str, ...]:
-    counted = train.where(F.col(column).isNotNull()).groupBy(column).count()
-    rows = counted.orderBy(F.desc("count"), column).limit(most).collect()
-    return tuple(row[column] for row in rows)

@@ -4,54 +4,103 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar, Protocol, cast
+
+from ringmill.features.calendar import Calendar, Holidays
+from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Target
+from ringmill.features.columns_of import Columns, Matrix
+from ringmill.features.combine import Combined
+from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
+from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
 
 
-@dataclass(frozen=True)
-class Numeric:
-    """One measure: (log1p of it, if `log`) − mean, over std; a null becomes 0 and shows in an indicator column."""
+class Part(Protocol):
+    """One fitted step: a frozen dataclass of plain data, found in JSON by its kind."""
 
-    name: str
-    log: bool
-    mean: float
-    std: float
-    indicator: bool
+    kind: ClassVar[str]
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The columns that it takes: of the batch, or outputs of parts before it."""
+
+    @property
+    def refuses_null(self) -> bool:
+        """Whether a null among what it reads is an error."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its output columns."""
+
+    def apply(self, columns: Columns) -> Matrix:
+        """(rows) → (rows, len(names)) float64, finite."""
 
 
-@dataclass(frozen=True)
-class Categories:
-    """One text column: a column of ones and zeros per known value, and a last one for all others and null."""
-
-    name: str
-    values: tuple[str, ...]
+PARTS = (
+    PcaPart,
+    LdaPart,
+    TruncatedSvdPart,
+    Scaled,
+    BoxCox,
+    Bins,
+    Missing,
+    OneHot,
+    Ordinal,
+    Hashed,
+    Frequency,
+    Target,
+    Calendar,
+    Holidays,
+    Combined,
+)
+KINDS: Mapping[str, type[Any]] = {part.kind: part for part in PARTS}
 
 
 @dataclass(frozen=True)
 class State:
-    """Everything that `apply` needs."""
+    """Everything that `apply` needs.
 
-    numeric: tuple[Numeric, ...]
-    categories: tuple[Categories, ...]
+    `inputs` are the columns of the batch that the parts read, each with the Arrow type it was fitted on. A part may
+    read the outputs of parts before it. `kept` are the names of the model's x, in its order.
+    """
+
+    inputs: tuple[tuple[str, str], ...]
+    parts: tuple[Part, ...]
+    kept: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the encoded columns, in the order of x."""
-        scaled = [part.name for part in self.numeric]
-        missing = [f"{part.name} is null" for part in self.numeric if part.indicator]
-        known = [f"{part.name} = {value}" for part in self.categories for value in (*part.values, "other")]
-        return (*scaled, *missing, *known)
+        """Names of the columns of x."""
+        return self.kept
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of all outputs of all parts, kept or not."""
+        return tuple(name for part in self.parts for name in part.names)
 
     @property
     def hash(self) -> str:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        parts = [{"kind": part.kind, **asdict(cast(Any, part))} for part in self.parts]
+        return {"inputs": dict(self.inputs), "parts": parts, "kept": list(self.kept)}
 
     @classmethod
-    def from_json(cls, tree: dict[str, Any]) -> State:
+    def from_json(cls, tree: Mapping[str, Any]) -> State:
         return cls(
-            numeric=tuple(Numeric(**part) for part in tree["numeric"]),
-            categories=tuple(Categories(part["name"], tuple(part["values"])) for part in tree["categories"]),
+            inputs=tuple(sorted(tree["inputs"].items())),
+            parts=tuple(_part(part) for part in tree["parts"]),
+            kept=tuple(tree["kept"]),
         )
+
+
+def _part(tree: Mapping[str, Any]) -> Part:
+    fields = {name: _frozen(value) for name, value in tree.items() if name != "kind"}
+    return cast(Part, KINDS[tree["kind"]](**fields))
+
+
+def _frozen(value: Any) -> Any:
+    """JSON has lists where the parts have tuples."""
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value

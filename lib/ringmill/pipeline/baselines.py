@@ -29,7 +29,7 @@ def purchase_model_baseline(run: Run, features: DataFrame) -> pa.Table | None:
     section, zone = run.config.features, run.config.zone
     version = run.ledger.resolve("features").inputs[CLEAN_ROWS.path]
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, version)
-    histories = summarise_customers(rows, section.train_cutoffs, zone=zone, period="day")
+    histories = summarise_customers(rows, section.cutoffs, zone=zone, period="day")
     split = features.select("row_id", "customer_id", "cutoff", "split")
     customers = split.join(histories, ["customer_id", "cutoff"]).persist()
     models = fit_models(customers.where("split = 'train'"), run.config.rfm.lifetime)

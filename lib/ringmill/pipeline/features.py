@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_ROWS, Table, features_columns
-from ringmill.errors import InputError, LawError
-from ringmill.pipeline.cutoffs import check_cutoff, no_customers
+from ringmill.contracts import CLEAN_ROWS, Column, Table, features_columns
+from ringmill.errors import InputError
+from ringmill.lake.key import digest
+from ringmill.pipeline.cutoffs import check_cutoff
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.split_proof import SPLITS, prove_split
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import horizon
 
@@ -19,16 +20,22 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
-SPLITS = ("train", "validation", "test")
+    from ringmill.features.state import State
+    from ringmill.handoff.contract import Contract
+
+# What entries may read beside the measures: known at the cutoff, unlike labels, and no name of a row.
+FURTHER = ("country", "cutoff", "last_seen_at")
+FOLD = Column("fold", "int", "which out-of-fold table encodes the train row; null in other splits", nullable=True)
 
 
 def table_of(config: Config, measures: Sequence[str]) -> Table:
     """The contract of features/<name> under this configuration."""
+    folds = (FOLD,) if config.features.has_folds else ()
     return Table(
         path=f"features/{config.features.name}",
         grain="one row per (customer, cutoff) with a sales line before the cutoff",
-        columns=features_columns(tuple(measures)),
-        partition_by=("split",),
+        columns=(*features_columns(tuple(measures)), *folds),
+        partition_by=("split", *(column.name for column in folds)),
     )
 
 
@@ -41,44 +48,81 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    from pyspark.sql import functions as F
-
     from ringmill.features.apply import encoder
-    from ringmill.features.events import measure_names, split_of, summarise_measures, with_row_id
+    from ringmill.features.default import default_set
+    from ringmill.features.events import measure_names, summarise_measures, with_row_id
     from ringmill.features.fit import fit
+    from ringmill.features.splits import with_fold, with_split
 
     section, zone = run.config.features, run.config.zone
-    for cutoff in section.train_cutoffs:
-        end = horizon(cutoff, section.horizon_days, zone).end
-        check_cutoff(run, cutoff, key="features.train_cutoffs", horizon_end=end)
+    for split, cutoffs in section.cutoffs_by_split.items():
+        for cutoff in cutoffs:
+            end = horizon(cutoff, section.horizon_days, zone).end
+            check_cutoff(run, cutoff, key=section.key_of(split), horizon_end=end)
     measures = measure_names(section.windows_days)
     table = table_of(run.config, measures)
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
-    step.say(f"measures at {', '.join(map(str, section.train_cutoffs))}")
-    customers = (
+    step.say(f"measures at {', '.join(map(str, section.cutoffs))}")
+    every = (
         rows.transform(
             summarise_measures,
-            section.train_cutoffs,
+            section.cutoffs,
             windows_days=section.windows_days,
             horizon_days=section.horizon_days,
             zone=zone,
         )
         .transform(with_row_id)
-        .withColumn("split", split_of(F.col("customer_id"), section.shares, seed=run.config.seed))
+        .transform(with_split, section, seed=run.config.seed)
+        .transform(with_fold, section.folds, seed=run.config.seed)
         .persist()
     )
-    law_2 = _law_2(run, customers)
+    law_2 = prove_split(run, every)
+    customers = every.where("split IS NOT NULL")
     step.say("fitting on the train split")
-    state = fit(customers.where("split = 'train'"), measures, top_countries=section.top_countries)
-    version = run.lake.write(customers.mapInArrow(encoder(state), with_x(customers)), table, run_id=run.run_id)
-    customers.unpersist()
+    entries = section.set or default_set(measures, top_countries=section.top_countries)
+    state = fit(customers.where("split = 'train'"), entries, columns=(*measures, *FURTHER), zone=zone)
+    encode = encoder(state, fold=FOLD.name)
+    version = run.lake.write(customers.mapInArrow(encode, with_x(customers)), table, run_id=run.run_id)
+    every.unpersist()
     counts = _counts(run, table, version)
     return Result(
         outputs={table.path: version},
         counts=counts,
         summary=f"{sum(counts.values()):,} rows × {len(state.names)} features, {counts['train']:,} to train on",
         laws={"law 2": law_2},
-        detail={"state": state.to_json(), "state_hash": state.hash, "names": state.names, "measures": measures},
+        detail={
+            "state": state.to_json(),
+            "state_hash": state.hash,
+            "names": state.names,
+            "measures": measures,
+            "manifest": manifest_of(table, state).to_json(),
+        },
+    )
+
+
+def manifest_of(table: Table, state: State) -> Contract:
+    """What the table promises: its columns, what x is made of, and the tensors that training reads."""
+    from ringmill.handoff.contract import Contract, Promise, Tensor
+
+    refused = {name for part in state.parts if part.refuses_null for name in part.reads}
+    vocabularies = {
+        f"{getattr(part, 'name', part.kind)} ({part.kind})": digest(values)
+        for part in state.parts
+        if (values := getattr(part, "values", None)) is not None
+    }
+    return Contract(
+        table=table.path,
+        columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
+        inputs=tuple(Promise(name, kind, name not in refused) for name, kind in state.inputs),
+        tensors=(
+            Tensor("row_id", "row_id", (), "int64"),
+            Tensor("x", "x", (len(state.names),), "float32"),
+            Tensor("label_buy", "label_buy", (), "float64"),
+            Tensor("label_spend", "label_spend", (), "float64"),
+        ),
+        features=state.names,
+        state=state.hash,
+        vocabularies=vocabularies,
     )
 
 
@@ -90,46 +134,13 @@ def with_x(customers: DataFrame) -> StructType:
     return StructType([*customers.schema.fields, x])
 
 
-def _law_2(run: Run, customers: DataFrame) -> dict[str, Any]:
-    """Group split: no customer in two splits; and every instant seen, or labelled, lies in its window (two actions)."""
-    from pyspark.sql import functions as F
-
-    per_customer = customers.groupBy("customer_id").agg(F.count_distinct("split").alias("splits"))
-    shared = per_customer.where("splits > 1").count()
-    if shared:
-        raise LawError.broken("Law 2", "features", "no customer in two splits", f"{shared} customers")
-    proof: dict[str, Any] = {"kind": "group", "customers_in_two_splits": shared}
-    found = customers.groupBy("cutoff").agg(
-        F.max("last_seen_at").alias("seen"),
-        F.min("first_label_at").alias("first_label"),
-        F.max("last_label_at").alias("last_label"),
-    )
-    section, zone = run.config.features, run.config.zone
-    windows = {cutoff: horizon(cutoff, section.horizon_days, zone) for cutoff in section.train_cutoffs}
-    for row in found.collect():
-        window = windows[row["cutoff"]]
-        labels = [_utc(row[name]) for name in ("first_label", "last_label") if row[name] is not None]
-        if _utc(row["seen"]) >= window.start or not all(label in window for label in labels):
-            raise LawError.broken("Law 2", "features", f"events before {window.start}, labels in {window}", str(row))
-        proof[str(row["cutoff"])] = {
-            "latest_event": str(_utc(row["seen"])),
-            "labels": " to ".join(str(label) for label in labels) or "none",
-        }
-    if missing := {cutoff for cutoff in windows if str(cutoff) not in proof}:
-        raise no_customers(run, min(missing), key="features.train_cutoffs")
-    return proof
-
-
-def _utc(instant: Any) -> Any:
-    """Spark hands timestamps to Python as naive local times of this process; make them aware again."""
-    return instant.astimezone(UTC)
-
-
 def _counts(run: Run, table: Table, version: int) -> dict[str, int]:
-    splits = run.lake.read_arrow(table.path, version, ["split"])["split"].to_pylist()
-    counts = {split: splits.count(split) for split in SPLITS}
+    from ringmill.handoff.manifest import pin
+
+    # From the log: a list of the rows' splits would grow with the table.
+    counts = {split: pin(run.lake.path(table.path), version, split=split).rows for split in SPLITS}
     if empty := [split for split, rows in counts.items() if rows == 0]:
-        raise InputError.empty_split(table.path, empty, len(splits))
+        raise InputError.empty_split(table.path, empty, sum(counts.values()))
     return counts
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, SCORES
-from ringmill.errors import LawError
+from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -42,14 +43,15 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         rows.transform(
             summarise_measures, [cutoff], windows_days=config.features.windows_days, horizon_days=None, zone=config.zone
         )
-        .select("customer_id", "cutoff", *measures, "country")
+        .select("customer_id", *measures, "country", "cutoff", "last_seen_at")
         .persist()
     )
+    model = Path(run.lake.path(inputs["model"]))
+    check_inputs(model, customers.dtypes)
     expected = customers.count()
     if not expected:
         raise no_customers(run, cutoff, key="score.cutoff")
     step.say(f"scoring {expected:,} customers")
-    model = Path(run.lake.path(inputs["model"]))
     # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.
     tasks = min(run.spark.sparkContext.defaultParallelism, 1 + expected // ROWS_PER_SCORER)
     answers = customers.coalesce(tasks).mapInArrow(
@@ -70,6 +72,23 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         summary=f"{expected:,} customers as of {cutoff}, {probability.sum():,.0f} expected to buy",
         detail={"cutoff": str(cutoff)},
     )
+
+
+def check_inputs(model: Path, found: Sequence[tuple[str, str]]) -> None:
+    """Check that the measures (name, Spark type) are those that the model's features are made of.
+
+    Raises:
+        InputError: one is missing, or of another type.
+    """
+    from ringmill.features.fit import ARROW
+    from ringmill.features.state import State
+
+    state = State.from_json(json.loads((model / "features.json").read_text(encoding="utf-8")))
+    present = {name: ARROW.get(kind, kind) for name, kind in found}
+    for name, kind in state.inputs:
+        if present.get(name) != kind:
+            received = present.get(name) or f"columns {', '.join(present)}"
+            raise InputError.other_measures(str(model), name, kind, received)
 
 
 SCORE = Stage("score", ("ringmill.pipeline.score", "ringmill.score.scorer"), _configuration, _inputs, _body)

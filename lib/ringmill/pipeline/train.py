@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ringmill.train.spec import TrainResult, TrainSpec
 
 
+SPLITS = ("train", "validation", "test")
 MODULES = ("ringmill.pipeline.train", "ringmill.train.rank")
 
 
@@ -46,8 +47,30 @@ def planned(run: Run) -> str:
     """The hand-off's plan for the published features, as text."""
     from ringmill.train.run import plan
 
-    _, hand_off = plan(_spec(run, _inputs(run)))
+    spec = _spec(run, _inputs(run))
+    _check_manifest(run, spec)
+    _, hand_off = plan(spec)
     return "\n".join(hand_off.lines())
+
+
+def _check_manifest(run: Run, spec: TrainSpec) -> None:
+    """The pinned version against the manifest with which it was published (law 9).
+
+    Raises:
+        InputError: see `check_contract`; or the ledger's row has no manifest, or another state than it names.
+    """
+    from ringmill.features.state import State
+    from ringmill.handoff.contract import Contract, check_contract
+    from ringmill.handoff.manifest import pin
+
+    detail = run.ledger.resolve("features").detail
+    if "manifest" not in detail:
+        raise InputError.not_published("features", f"{spec.table}, version {spec.version}, with a manifest")
+    contract = Contract.from_json(detail["manifest"])
+    if (found := State.from_json(detail["state"]).hash) != contract.state:
+        where = f"{spec.table}, version {spec.version}"
+        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {found[:12]}")
+    check_contract(contract, spec.table, spec.version, [pin(spec.table, spec.version, split=split) for split in SPLITS])
 
 
 def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
@@ -75,6 +98,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     spec = _spec(run, inputs)
     spec.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
     section = run.config.train
+    step.say("checking the features against their manifest")
+    _check_manifest(run, spec)
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, _launcher(run), on_progress=lambda line: _say(step, line))
     step.say("comparing with logistic regression, BG/NBD and days since the last order")

@@ -1,0 +1,129 @@
+"""What features/<name> promises to training, as data; and the check of a pinned version before anything starts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from numpy.typing import NDArray
+
+from ringmill.errors import InputError
+from ringmill.handoff.manifest import Manifest
+from ringmill.handoff.storage import open_file
+
+ROWS_AT_ONCE = 65_536
+# Delta's names of types, by Spark's.
+DELTA = {"bigint": "long", "int": "integer", "smallint": "short", "tinyint": "byte"}
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One column of the table: its Spark type, and whether a null may be in it."""
+
+    name: str
+    type: str
+    nulls: bool
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What training reads: the column, the tensor's name, its shape without the rows, and its NumPy type.
+
+    A tensor holds finite numbers alone: neither null nor NaN nor infinity.
+    """
+
+    column: str
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The manifest of features/<name>: columns, tensors, and hashes of the state and of its vocabularies by part.
+
+    `inputs` are the columns from which x is made (name, Arrow type, whether a null may be in it): scoring's input.
+    """
+
+    table: str
+    columns: tuple[Promise, ...]
+    inputs: tuple[Promise, ...]
+    tensors: tuple[Tensor, ...]
+    features: tuple[str, ...]
+    state: str
+    vocabularies: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Contract:
+        tensors = (Tensor(**{**tensor, "shape": tuple(tensor["shape"])}) for tensor in tree["tensors"])
+        return cls(
+            table=tree["table"],
+            columns=tuple(Promise(**column) for column in tree["columns"]),
+            inputs=tuple(Promise(**column) for column in tree["inputs"]),
+            tensors=tuple(tensors),
+            features=tuple(tree["features"]),
+            state=tree["state"],
+            vocabularies=dict(tree["vocabularies"]),
+        )
+
+
+def check_contract(contract: Contract, table_path: str, version: int, manifests: Sequence[Manifest]) -> None:
+    """Check the version's columns and types by its log, and every row of its tensors in one pass of bounded memory.
+
+    Raises:
+        InputError: a column is missing, of another type or length, or holds null, NaN or infinity; the message names
+            column, table, version and how many rows are affected.
+        PlanError: a file is gone.
+    """
+    where, rows = f"{table_path}, version {version}", sum(manifest.rows for manifest in manifests)
+    found = {field.name: _type(field.type) for field in DeltaTable(table_path, version=version).schema().fields}
+    for column in contract.columns:
+        if column.name not in found:
+            there = f"columns {', '.join(found)}; {rows:,} rows"
+            raise InputError.differs(where, column.name, f"a column of that name, {column.type}", there)
+        if found[column.name] != (expected := DELTA.get(column.type, column.type)):
+            raise InputError.differs(
+                where, column.name, f"type {expected}", f"type {found[column.name]}; {rows:,} rows"
+            )
+    bad = dict.fromkeys((tensor.column for tensor in contract.tensors), 0)
+    for path in (file.path for manifest in manifests for file in manifest.files):
+        with open_file(path) as file:
+            for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_ONCE, columns=list(bad)):
+                for tensor in contract.tensors:
+                    bad[tensor.column] += _bad_rows(batch.column(tensor.column), tensor)
+    for tensor in contract.tensors:
+        if bad[tensor.column]:
+            shape = f"lists of {tensor.shape[0]} finite numbers" if tensor.shape else "a finite number in every row"
+            received = f"something else in {bad[tensor.column]:,} of {rows:,} rows"
+            raise InputError.differs(where, tensor.column, shape, received)
+
+
+def _bad_rows(column: pa.Array, tensor: Tensor) -> int:
+    """How many rows are null, have another length, or a number among theirs that is null or not finite."""
+    if not tensor.shape:
+        return int((~_finite(column)).sum())
+    lengths = column.value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
+    bad: NDArray[np.bool_] = lengths != tensor.shape[0]
+    rows = np.repeat(np.arange(len(column)), np.maximum(lengths, 0))
+    bad[rows[~_finite(column.flatten())]] = True
+    return int(bad.sum())
+
+
+def _finite(values: pa.Array) -> NDArray[np.bool_]:
+    sound = pc.is_finite(values) if pa.types.is_floating(values.type) else values.is_valid()
+    return np.asarray(sound.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _type(kind: Any) -> str:
+    """A type of Delta's schema, as text: 'double', 'array<float>'."""
+    element = getattr(kind, "element_type", None)
+    return f"array<{_type(element)}>" if element is not None else str(kind.type)

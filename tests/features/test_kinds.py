@@ -1,0 +1,225 @@
+"""Fitting every kind on a small train split whose numbers can be worked out by eye, and what all kinds share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pydantic import TypeAdapter
+
+from ringmill.config.features import FeatureEntry
+from ringmill.errors import ConfigError, InputError
+from ringmill.features.apply import apply, encoder
+from ringmill.features.fit import fit
+from ringmill.features.splits import split_of, with_fold
+from ringmill.features.state import State
+
+pytestmark = pytest.mark.spark
+COLUMNS = ("amount", "visits", "city", "tier", "at", "day")
+SCHEMA = (
+    "customer_id string, amount double, visits bigint, city string, tier string, at timestamp, day date, "
+    "label_buy double, split string, fold int"
+)
+TRAIN = (
+    ("a", 1.0, 1, "Rome", "low", "2024-03-31 00:30:00", "2024-12-24", 1.0, "train", 0),
+    ("b", 2.0, 2, "Rome", "high", "2024-06-01 12:00:00", "2024-12-25", 0.0, "train", 1),
+    ("c", 4.0, 9, "Oslo", "low", None, None, 1.0, "train", 1),
+    ("d", 8.0, 10, None, "low", "2024-06-01 12:00:00", "2024-01-01", 0.0, "train", 0),
+)
+
+
+def entries(*trees):
+    return TypeAdapter(tuple[FeatureEntry, ...]).validate_python(trees)
+
+
+def rows_of(spark, rows):
+    kinds = [part.split() for part in SCHEMA.split(", ")]
+    text = ", ".join(f"{name} {'string' if kind in ('timestamp', 'date') else kind}" for name, kind in kinds)
+    frame = spark.createDataFrame(rows, text)
+    return frame.selectExpr(*(f"CAST({name} AS {kind}) {name}" for name, kind in kinds))
+
+
+def batch_of(frame):
+    return frame.toArrow().combine_chunks().to_batches()[0]
+
+
+ALL = entries(
+    {"kind": "zscore", "columns": ["amount"], "name": "z"},
+    {"kind": "minmax", "columns": ["amount", "visits"], "name": "{column} in range"},
+    {"kind": "robust", "columns": ["amount"], "name": "robust"},
+    {"kind": "log", "columns": ["amount"], "name": "log"},
+    {"kind": "boxcox", "columns": ["amount"], "name": "boxcox"},
+    {"kind": "quantile_bins", "columns": ["visits"], "bins": 2, "name": "band"},
+    {"kind": "missing", "columns": ["city", "at"]},
+    {"kind": "one_hot", "columns": ["city"], "most": 1},
+    {"kind": "ordinal", "columns": ["tier"], "order": ["low", "high"]},
+    {"kind": "ordinal", "columns": ["visits"], "name": "visits' place"},
+    {"kind": "hashed", "columns": ["city"], "buckets": 4},
+    {"kind": "frequency", "columns": ["city"], "name": "city's share"},
+    {"kind": "target", "columns": ["city"], "smoothing": 2.0},
+    {"kind": "cross", "columns": ["tier", "band"]},
+    {"kind": "calendar", "columns": ["at"], "parts": ["hour", "month"], "null": -1},
+    {"kind": "calendar", "columns": ["day"], "parts": ["weekday"], "output": "wave", "null": 0},
+    {"kind": "holidays", "columns": ["day"], "days": ["2024-12-25"], "outputs": ["is", "until"], "null": 0},
+    {"kind": "ratio", "columns": ["amount", "visits"], "name": "amount per visit", "null": 0},
+    {"kind": "difference", "columns": ["visits", "amount"], "name": "visits over amount", "keep": False},
+    {"kind": "zscore", "columns": ["visits over amount"], "name": "difference"},
+)
+
+
+@pytest.fixture(scope="module")
+def train(spark):
+    return rows_of(spark, TRAIN).persist()
+
+
+@pytest.fixture(scope="module")
+def state(train):
+    return fit(train, ALL, columns=COLUMNS, zone="Europe/London")
+
+
+def test_every_kind_is_fitted_and_applied_as_it_says(train, state):
+    matrix = apply(batch_of(train), state, fold="fold")
+    found = dict(zip(state.names, matrix.T.tolist(), strict=True))
+
+    def check(name, expected):
+        assert found.pop(name) == pytest.approx(expected, rel=1e-6, abs=1e-6), name
+
+    amounts = np.array([1.0, 2.0, 4.0, 8.0])
+    check("z", (amounts - 3.75) / amounts.std())
+    check("amount in range", [0, 1 / 7, 3 / 7, 1])
+    check("visits in range", [0, 1 / 9, 8 / 9, 1])
+    check("robust", (amounts - 3.0) / (5.0 - 1.75))
+    check("log", np.log1p(amounts))
+    # Four numbers in geometric progression are symmetric as logarithms: λ is 0.
+    check("boxcox", np.log(amounts))
+    check("band", [0, 0, 1, 1])
+    check("city is null", [0, 0, 0, 1])
+    check("at is null", [0, 0, 1, 0])
+    check("city = Rome", [1, 1, 0, 0])
+    check("city = other", [0, 0, 1, 1])
+    check("tier", [0, 1, 0, 0])
+    check("visits' place", [0, 1, 2, 3])
+    check("city's share", [0.5, 0.5, 0.25, 0.25])
+    # Fold 0 (a, d) sees b and c: mean 1/2, Rome 0 of 1; fold 1 (b, c) sees a and d: mean 1/2, Rome 1 of 1, no Oslo.
+    check("city target", [(0 + 2 * 0.5) / 3, (1 + 2 * 0.5) / 3, 0.5, 0.5])
+    check("tier × band = low × 1", [0, 0, 1, 1])
+    check("tier × band = high × 0", [0, 1, 0, 0])
+    check("tier × band = low × 0", [1, 0, 0, 0])
+    check("tier × band = other", [0, 0, 0, 0])
+    check("at hour", [0, 13, -1, 13])  # half past midnight in winter time, 12:00 UTC in summer time
+    check("at month", [3, 6, -1, 6])
+    check("day weekday sine", [np.sin(2 * np.pi / 7), np.sin(4 * np.pi / 7), 0, 0])
+    check("day weekday cosine", [np.cos(2 * np.pi / 7), np.cos(4 * np.pi / 7), 0, 1])
+    check("day is a holiday", [0, 1, 0, 0])
+    check("day days until a holiday", [1, 0, 0, 60])
+    check("amount per visit", amounts / [1, 2, 9, 10])
+    differences = np.array([0.0, 0.0, 5.0, 2.0])
+    check("difference", (differences - 1.75) / differences.std())
+    buckets = np.array([found.pop(f"city in bucket {place}") for place in range(4)]).T
+    assert buckets.sum(axis=1).tolist() == [1, 1, 1, 0]
+    assert buckets[0].tolist() == buckets[1].tolist()
+    assert not found
+
+
+def test_scoring_rows_are_encoded_with_all_folds_and_unseen_ones_with_the_mean(train, state):
+    place = state.names.index("city target")
+    table = batch_of(train).set_column(3, "city", pa.array(["Rome", "Oslo", "Paris", None]))
+    expected = [(1 + 2 * 0.5) / 4, (1 + 2 * 0.5) / 3, 0.5, 0.5]
+    assert apply(table, state)[:, place].tolist() == pytest.approx(expected)
+
+
+def test_law_9_in_spark_and_in_a_plain_process_every_kind_gives_the_same_bits(spark, train, state):
+    rng = np.random.default_rng(5)
+
+    def maybe(value):
+        return None if rng.random() < 0.1 else value
+
+    other = [
+        (
+            str(number),
+            float(rng.lognormal(0, 4)),
+            int(rng.integers(1, 40)),
+            maybe(str(rng.choice(["Rome", "Oslo", "Paris", "Réunion", ""]))),
+            maybe(str(rng.choice(["low", "high", "none"]))),
+            maybe(f"2024-{rng.integers(1, 13):02}-{rng.integers(1, 29):02} {rng.integers(24):02}:30:00"),
+            maybe(f"{rng.integers(1960, 2030)}-{rng.integers(1, 13):02}-{rng.integers(1, 29):02}"),
+            None,
+            "test",
+            maybe(int(rng.integers(2))),
+        )
+        for number in range(2_000)
+    ]
+    frame = rows_of(spark, other).repartition(5).persist()
+    frame.count()
+    encoded = frame.mapInArrow(encoder(state, fold="fold"), f"{SCHEMA}, x array<float>").toArrow()
+    again = State.from_json(state.to_json())
+    by_id = {}
+    for batch in frame.toArrow().to_batches(max_chunksize=97):
+        by_id |= dict(zip(batch["customer_id"].to_pylist(), apply(batch, again, fold="fold"), strict=True))
+    for key, x in zip(encoded["customer_id"].to_pylist(), encoded["x"].to_pylist(), strict=True):
+        assert np.array(x, np.float32).tobytes() == by_id.pop(key).tobytes()
+    assert not by_id
+
+
+def test_law_9_poison_in_validation_and_test_leaves_the_states_hash_as_it_is(spark):
+    def rows(poison):
+        for number in range(300):
+            city = ["Rome", "Oslo"][number % 2]
+            honest = (1.0 + number % 7, number % 5 + 1, city, "low", "2024-06-01 12:00:00", "2024-05-05", 0.5)
+            wild = (1e12, 10**9, "Mars", "poison", "1999-01-01 00:00:00", "1999-01-01", 1e9)
+            yield (str(number), *(wild if number in poison else honest), None, None)
+
+    def fitted(poison):
+        frame = rows_of(spark, list(rows(poison))).drop("split", "fold")
+        split = split_of(frame["customer_id"], (0.6, 0.2, 0.2), seed=3)
+        frame = frame.withColumn("split", split).transform(with_fold, 3, seed=3).persist()
+        held_out = {int(row["customer_id"]) for row in frame.where("split <> 'train'").collect()}
+        return fit(frame.where("split = 'train'"), ALL, columns=COLUMNS), held_out
+
+    honest, held_out = fitted(frozenset())
+    assert 60 < len(held_out) < 180
+    assert fitted(held_out)[0].hash == honest.hash
+    inside = min(set(range(300)) - held_out)
+    assert fitted({inside})[0].hash != honest.hash
+
+
+def test_law_3_the_state_does_not_depend_on_how_rows_are_spread(train, state):
+    spread = fit(train.repartition(3, "amount"), ALL, columns=COLUMNS, zone="Europe/London")
+    assert spread.hash == state.hash
+
+
+def test_an_all_null_train_split_gives_a_state_that_can_be_applied(spark):
+    nothing = rows_of(spark, [("a", None, None, None, None, None, None, 1.0, "train", 0)] * 2)
+    kinds = ("zscore", "minmax", "robust", "log", "boxcox", "quantile_bins")
+    numbers = [{"kind": kind, "columns": ["amount"], "name": kind, "null": 0.0} for kind in kinds]
+    texts = [
+        {"kind": kind, "columns": ["city"], "name": kind} for kind in ("one_hot", "ordinal", "frequency", "target")
+    ]
+    state = fit(nothing, entries(*numbers, *texts), columns=COLUMNS)
+    expected = [0.0] * 6 + [1.0, -1.0, 1.0, 1.0]
+    assert apply(batch_of(nothing), state).tolist() == [expected, expected]
+
+
+def test_what_cannot_be_fitted_names_the_entry_and_the_column(train):
+    def refused(match, *trees):
+        with pytest.raises((ConfigError, InputError), match=match):
+            fit(train, entries(*trees), columns=COLUMNS)
+
+    refused(r"features\.set\.0\.columns[\s\S]*did you mean 'amount'", {"kind": "zscore", "columns": ["amuont"]})
+    refused(r"features\.set\.0[\s\S]*numbers[\s\S]*city, a string", {"kind": "zscore", "columns": ["city"]})
+    refused(r"features\.set\.0[\s\S]*instants[\s\S]*city", {"kind": "calendar", "columns": ["city"], "parts": ["hour"]})
+    refused(r"features\.set\.0[\s\S]*at, a timestamp", {"kind": "one_hot", "columns": ["at"]})
+    refused(r"features\.set\.0\.columns[\s\S]*label_buy", {"kind": "zscore", "columns": ["label_buy"]})
+    refused(r"features\.set\.0\.label[\s\S]*label_buy", {"kind": "target", "columns": ["city"], "label": "lable_buy"})
+    twice = {"kind": "zscore", "columns": ["amount"]}
+    refused(r"name of its own[\s\S]*amount", twice, twice)
+    late = ({"kind": "zscore", "columns": ["z"], "name": "zz"}, {"kind": "zscore", "columns": ["amount"], "name": "z"})
+    refused(r"features\.set\.0\.columns", *late)
+    between = {"kind": "zscore", "columns": ["visits"], "name": "other"}
+    refused(r"features\.set\.1\.columns[\s\S]*received: z\n", between, *late)
+    leak = ({"kind": "zscore", "columns": ["amount"], "name": "label_buy"},)
+    refused(r"name of its own[\s\S]*label_buy", *leak)
+    moments = {"kind": "calendar", "columns": ["other"], "parts": ["hour"]}
+    refused(r"features\.set\.1[\s\S]*instants[\s\S]*other, a number", between, moments)
+    below = {"kind": "difference", "columns": ["amount", "visits"], "name": "below"}
+    refused(r"'below'[\s\S]*positive numbers", below, {"kind": "boxcox", "columns": ["below"], "name": "b"})

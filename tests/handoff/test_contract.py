@@ -1,0 +1,84 @@
+"""check_contract: what a pinned version must hold before training starts; every message names column and version."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from handoff.tables import features_table, write_table
+from ringmill.errors import InputError
+from ringmill.handoff.contract import Contract, Promise, Tensor, check_contract
+from ringmill.handoff.manifest import pin
+
+CONTRACT = Contract(
+    table="features/customers",
+    columns=(
+        Promise("row_id", "bigint", False),
+        Promise("x", "array<float>", False),
+        Promise("label_buy", "double", False),
+        Promise("label_spend", "double", False),
+    ),
+    inputs=(Promise("order_count", "double", False),),
+    tensors=(
+        Tensor("row_id", "row_id", (), "int64"),
+        Tensor("x", "x", (3,), "float32"),
+        Tensor("label_buy", "label_buy", (), "float64"),
+        Tensor("label_spend", "label_spend", (), "float64"),
+    ),
+    features=("a", "b", "c"),
+    state="0" * 64,
+    vocabularies={},
+)
+ROWS = features_table(20)
+
+
+def check(tmp_path, table, contract=CONTRACT):
+    path = write_table(tmp_path / "t", table)
+    check_contract(contract, path, 0, [pin(path, 0, split=split) for split in ("train", "validation", "test")])
+
+
+def changed(name, values, kind):
+    return ROWS.set_column(ROWS.column_names.index(name), name, pa.array(values, kind))
+
+
+def test_what_the_stage_writes_passes_and_the_manifest_travels_as_json(tmp_path):
+    check(tmp_path, ROWS, Contract.from_json(json.loads(json.dumps(CONTRACT.to_json()))))
+    assert Contract.from_json(CONTRACT.to_json()) == CONTRACT
+
+
+def x_with(place, value):
+    rows = [list(row) for row in ROWS["x"].to_pylist()]
+    rows[place] = value
+    return changed("x", rows, pa.list_(pa.float32()))
+
+
+LISTS = "lists of 3 finite numbers"
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        (ROWS.drop_columns(["label_spend"]), "label_spend", "a column of that name, double[\\s\\S]*20 rows"),
+        (changed("label_buy", [1] * 20, pa.int64()), "label_buy", "type double[\\s\\S]*type long; 20 rows"),
+        (changed("x", [[1.0]] * 20, pa.list_(pa.float64())), "x", "type array<float>[\\s\\S]*array<double>"),
+        (changed("label_buy", [None, np.nan, np.inf] + [1.0] * 17, pa.float64()), "label_buy", "in 3 of 20 rows"),
+        (changed("row_id", [None] + [1] * 19, pa.int64()), "row_id", "in 1 of 20 rows"),
+        (x_with(0, None), "x", f"{LISTS}[\\s\\S]*in 1 of 20 rows"),
+        (x_with(1, [1.0, 2.0]), "x", f"{LISTS}[\\s\\S]*in 1 of 20 rows"),
+        (x_with(19, [1.0, float("nan"), float("nan")]), "x", f"{LISTS}[\\s\\S]*in 1 of 20 rows"),
+        (x_with(5, [1.0, None, 2.0]), "x", f"{LISTS}[\\s\\S]*in 1 of 20 rows"),
+    ],
+)
+def test_what_differs_names_column_table_version_and_rows(tmp_path, table, column, words):
+    with pytest.raises(InputError, match=f"'{column}'[\\s\\S]*t, version 0[\\s\\S]*{words}"):
+        check(tmp_path, table)
+
+
+def test_another_width_than_the_states_is_found_in_every_row(tmp_path):
+    wider = replace(CONTRACT, tensors=tuple(replace(t, shape=(4,)) if t.name == "x" else t for t in CONTRACT.tensors))
+    with pytest.raises(InputError, match=r"lists of 4 finite numbers[\s\S]*in 20 of 20 rows"):
+        check(tmp_path, ROWS, wider)

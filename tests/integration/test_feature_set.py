@@ -1,0 +1,211 @@
+"""The stage features with a set and a split of its own: what it writes, what its manifest says, what the ledger proves.
+
+One warehouse of made-up orders; the stage runs once for each configuration.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from ringmill.config import load
+from ringmill.errors import InputError, LawError
+from ringmill.features.apply import apply
+from ringmill.features.state import State
+from ringmill.handoff.contract import Contract
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.clean import CLEAN
+from ringmill.pipeline.features import FEATURES
+from ringmill.pipeline.split_proof import prove_split
+from ringmill.pipeline.stage import Run, execute
+from ringmill.pipeline.train import planned
+
+pytestmark = pytest.mark.spark
+CONF = """
+pipeline: sets
+warehouse: {folder}/warehouse
+zone: Europe/London
+raw:
+  path: {folder}/raw.csv
+  columns: {{order_id: order, product_id: product, quantity: pieces, unit_price: price, customer_id: customer,
+    country: country, ordered_at: at}}
+features:
+  train_cutoffs: [2024-03-01, 2024-03-20]
+  horizon_days: 10
+  windows_days: [30, 60]
+  folds: 3
+  split: {split}
+  set:
+  - {{kind: zscore, columns: [days_since_last_order, order_count], log1p: true}}
+  - {{kind: robust, columns: [gap_days_last, gap_days_std], name: "{{column}} robust", "null": 0}}
+  - {{kind: ratio, columns: [spend_total_30d, spend_total_60d], name: spend trend, "null": 1}}
+  - {{kind: boxcox, columns: [spend_mean], name: mean spend, "null": 0, keep: false}}
+  - {{kind: quantile_bins, columns: [mean spend], bins: 4, name: band}}
+  - {{kind: cross, columns: [country, band], most: 6}}
+  - {{kind: target, columns: [country]}}
+  - {{kind: calendar, columns: [cutoff], parts: [month], output: wave}}
+  - {{kind: calendar, columns: [last_seen_at], parts: [hour]}}
+"""
+BY_TIME = "{kind: time, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15]}"
+BOTH = "{kind: both, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15], stratify: [country]}"
+
+
+def write_orders(path):
+    draw = random.Random(4)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file)
+        lines.writerow(["order", "product", "pieces", "price", "customer", "country", "at"])
+        for customer in range(90):
+            at, country = (
+                datetime(2024, 1, 1) + timedelta(days=draw.random() * 40),
+                draw.choice(["France", "Spain", "Malta"]),
+            )
+            number = 0
+            while at < datetime(2024, 5, 15):
+                number += 1
+                pieces, price = draw.randint(1, 9), draw.choice(["1.25", "3.10"])
+                lines.writerow([f"{customer}-{number}", "P", pieces, price, customer, country, f"{at:%F %T}"])
+                at += timedelta(days=draw.expovariate(1 / 20))
+
+
+@pytest.fixture(scope="module")
+def warehouse(spark, tmp_path_factory):
+    """A folder whose orders are cleaned, and a function from a split to a run whose features are published."""
+    folder = tmp_path_factory.mktemp("sets")
+    write_orders(folder / "raw.csv")
+    runs = []
+
+    def published(split):
+        (folder / "conf.yaml").write_text(CONF.format(folder=folder, split=split), encoding="utf-8")
+        run = Run(load(folder / "conf.yaml"), session=spark)
+        runs.append(run)
+        execute(CLEAN, run)
+        return run, execute(FEATURES, run)
+
+    yield published
+    for run in runs:
+        run.close()
+
+
+@pytest.fixture(scope="module")
+def by_time(warehouse):
+    return warehouse(BY_TIME)
+
+
+def rows_of(run, entry: Entry):
+    return run.lake.read(run.spark, "features/customers", entry.outputs["features/customers"])
+
+
+def test_law_2_a_split_by_time_is_proved_and_customers_may_recur(by_time):
+    run, entry = by_time
+    proof = entry.laws["law 2"]
+    assert proof["kind"] == "time"
+    assert proof["customers_in_two_splits"] > 0
+    instants = proof["instants"]
+    assert instants["train"]["last_instant"] < "2024-03-31 23:00:00+00:00" == instants["validation"]["first_cutoff"]
+    assert instants["validation"]["last_instant"] < "2024-04-14 23:00:00+00:00" == instants["test"]["first_cutoff"]
+    found = {tuple(row) for row in rows_of(run, entry).select("cutoff", "split").distinct().collect()}
+    cutoffs = [date(2024, 3, 1), date(2024, 3, 20), date(2024, 4, 1), date(2024, 4, 15)]
+    assert found == set(zip(cutoffs, ["train", "train", "validation", "test"], strict=True))
+
+
+def test_law_9_the_ledgers_state_makes_the_tables_x_from_its_columns_bit_for_bit(by_time):
+    run, entry = by_time
+    state = State.from_json(entry.detail["state"])
+    assert (state.hash, state.names) == (entry.detail["state_hash"], entry.detail["names"])
+    table = rows_of(run, entry).toArrow()
+    # The last instant seen is known to the stage alone; the table need not hold it for training.
+    kept = [part for part in state.parts if part.reads != ("last_seen_at",)]
+    names = tuple(name for name in state.names if name != "last_seen_at hour")
+    inputs = tuple(each for each in state.inputs if each[0] != "last_seen_at")
+    again = apply(table.combine_chunks().to_batches()[0], State(inputs, tuple(kept), names), fold="fold")
+    written = np.array(table["x"].to_pylist(), np.float32)
+    places = [state.names.index(name) for name in names]
+    assert written.shape == (table.num_rows, len(state.names))
+    assert written[:, places].tobytes() == again.tobytes()
+    hours = written[:, state.names.index("last_seen_at hour")]
+    assert set(hours) <= set(range(24))
+    assert len(set(hours)) > 5
+
+
+def test_train_rows_have_folds_and_are_laid_out_by_split_and_fold(by_time):
+    run, entry = by_time
+    rows = rows_of(run, entry).groupBy("split", "fold").count().collect()
+    assert {row["fold"] for row in rows if row["split"] == "train"} == {0, 1, 2}
+    assert {row["fold"] for row in rows if row["split"] != "train"} == {None}
+    partitions = run.spark.sql(f"DESCRIBE DETAIL delta.`{run.lake.path('features/customers')}`").collect()[0]
+    assert partitions["partitionColumns"] == ["split", "fold"]
+
+
+def test_the_manifest_says_what_training_and_scoring_read_and_training_is_planned_against_it(by_time):
+    run, entry = by_time
+    contract = Contract.from_json(entry.detail["manifest"])
+    assert contract.table == "features/customers"
+    assert [(tensor.name, tensor.shape, tensor.dtype) for tensor in contract.tensors] == [
+        ("row_id", (), "int64"),
+        ("x", (len(entry.detail["names"]),), "float32"),
+        ("label_buy", (), "float64"),
+        ("label_spend", (), "float64"),
+    ]
+    inputs = {promise.name: (promise.type, promise.nulls) for promise in contract.inputs}
+    assert inputs["gap_days_last"] == ("double", True)
+    assert inputs["order_count"] == ("double", False)
+    assert inputs["last_seen_at"] == ("timestamp[us, tz=UTC]", False)
+    assert set(contract.vocabularies) == {"country × band (one_hot)", "country target (target)"}
+    assert contract.state == entry.detail["state_hash"]
+    assert f"{entry.counts['train']:,} train" in planned(run)
+
+
+def test_law_9_a_table_that_breaks_its_manifest_stops_training_before_it_starts(by_time):
+    run, entry = by_time
+    path, version = run.lake.path("features/customers"), entry.outputs["features/customers"]
+    run.spark.sql(f"UPDATE delta.`{path}` SET label_spend = double('NaN') WHERE split = 'test'")
+    from deltalake import DeltaTable
+
+    from ringmill.handoff.contract import check_contract
+    from ringmill.handoff.manifest import pin
+
+    broken = DeltaTable(path).version()
+    assert broken == version + 1
+    manifests = [pin(path, broken, split=split) for split in ("train", "validation", "test")]
+    tests, rows = entry.counts["test"], sum(entry.counts.values())
+    words = f"'label_spend'[\\s\\S]*customers, version {broken}[\\s\\S]*{tests:,} of {rows:,} rows"
+    with pytest.raises(InputError, match=words):
+        check_contract(Contract.from_json(entry.detail["manifest"]), path, broken, manifests)
+    assert planned(run)  # the published version is as it was
+
+
+def test_law_2_a_proof_that_does_not_hold_stops_the_stage(by_time):
+    run, entry = by_time
+    last = date(2024, 4, 15)
+    is_last = F.col("cutoff") == last
+    sound = rows_of(run, entry).withColumns(
+        {
+            "last_seen_at": F.lit(datetime(2024, 2, 1, tzinfo=UTC)),
+            "first_label_at": F.lit(None).cast("timestamp"),
+            "last_label_at": F.when(is_last, F.lit(datetime(2024, 4, 20, tzinfo=UTC))),
+        }
+    )
+    assert prove_split(run, sound)["instants"]["test"]["last_instant"] == "2024-04-20 00:00:00+00:00"
+    mixed = sound.withColumn("split", F.when(is_last, "train").otherwise(F.col("split")))
+    with pytest.raises(LawError, match="every instant of train before validation's first cutoff"):
+        prove_split(run, mixed)
+    unseen = sound.withColumn("last_seen_at", F.lit(datetime(2024, 3, 25, tzinfo=UTC)))
+    with pytest.raises(LawError, match="events before"):
+        prove_split(run, unseen)
+
+
+def test_law_2_by_both_no_customer_and_no_instant_is_in_two_splits_and_the_rest_is_counted(warehouse):
+    run, entry = warehouse(BOTH)
+    proof = entry.laws["law 2"]
+    assert (proof["kind"], proof["customers_in_two_splits"]) == ("both", 0)
+    assert proof["rows_left_out"] > 0
+    assert set(proof["instants"]) == {"train", "validation", "test"}
+    rows = rows_of(run, entry)
+    assert rows.count() == sum(entry.counts.values())
+    assert rows.groupBy("customer_id").agg(F.count_distinct("split").alias("n")).where("n > 1").count() == 0
