@@ -12,10 +12,12 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
+from sklearn.feature_selection import f_classif
 
 from ringmill.config import load
 from ringmill.errors import InputError, LawError
 from ringmill.features.apply import apply
+from ringmill.features.selection.choice import Choice
 from ringmill.features.state import State
 from ringmill.handoff.contract import Contract
 from ringmill.lake.ledger import Entry
@@ -50,6 +52,8 @@ features:
   - {{kind: target, columns: [country]}}
   - {{kind: calendar, columns: [cutoff], parts: [month], output: wave}}
   - {{kind: calendar, columns: [last_seen_at], parts: [hour]}}
+  selection:
+  - {{kind: anova, label: label_buy, keep: 1, features: [days_since_last_order, order_count]}}
 """
 BY_TIME = "{kind: time, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15]}"
 BOTH = "{kind: both, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15], stratify: [country]}"
@@ -101,6 +105,13 @@ def rows_of(run, entry: Entry):
     return run.lake.read(run.spark, "features/customers", entry.outputs["features/customers"])
 
 
+def of_table(state, names):
+    """The state of the features `names`, from columns of the table: the last instant seen is known to the stage alone,
+    the table need not hold it for training."""
+    parts = tuple(part for part in state.parts if part.reads != ("last_seen_at",))
+    return State(tuple(each for each in state.inputs if each[0] != "last_seen_at"), parts, names)
+
+
 def test_law_2_a_split_by_time_is_proved_and_customers_may_recur(by_time):
     run, entry = by_time
     proof = entry.laws["law 2"]
@@ -119,11 +130,8 @@ def test_law_9_the_ledgers_state_makes_the_tables_x_from_its_columns_bit_for_bit
     state = State.from_json(entry.detail["state"])
     assert (state.hash, state.names) == (entry.detail["state_hash"], entry.detail["names"])
     table = rows_of(run, entry).toArrow()
-    # The last instant seen is known to the stage alone; the table need not hold it for training.
-    kept = [part for part in state.parts if part.reads != ("last_seen_at",)]
     names = tuple(name for name in state.names if name != "last_seen_at hour")
-    inputs = tuple(each for each in state.inputs if each[0] != "last_seen_at")
-    again = apply(table.combine_chunks().to_batches()[0], State(inputs, tuple(kept), names), fold="fold")
+    again = apply(table.combine_chunks().to_batches()[0], of_table(state, names), fold="fold")
     written = np.array(table["x"].to_pylist(), np.float32)
     places = [state.names.index(name) for name in names]
     assert written.shape == (table.num_rows, len(state.names))
@@ -131,6 +139,22 @@ def test_law_9_the_ledgers_state_makes_the_tables_x_from_its_columns_bit_for_bit
     hours = written[:, state.names.index("last_seen_at hour")]
     assert set(hours) <= set(range(24))
     assert len(set(hours)) > 5
+
+
+def test_a_selection_is_printed_frozen_and_kept_in_the_ledger(by_time):
+    run, entry = by_time
+    (step,) = (Choice.from_json(tree) for tree in entry.detail["selection"])
+    assert {*step.kept, *step.dropped} == {"days_since_last_order", "order_count"}
+    assert len(step.dropped) == 1
+    assert set(step.kept) <= set(entry.detail["names"])
+    assert not set(step.dropped) & set(entry.detail["names"])
+    # Judged on the train rows alone, as scikit-learn judges them.
+    train = rows_of(run, entry).where("split = 'train'").toArrow()
+    state = of_table(State.from_json(entry.detail["state"]), ("days_since_last_order", "order_count"))
+    x = apply(train.combine_chunks().to_batches()[0], state, fold="fold")
+    scores, _ = f_classif(x.astype(np.float64), train["label_buy"].to_numpy())
+    judged = {line.feature: line.score for line in step.judged}
+    assert [judged[name] for name in state.kept] == pytest.approx(list(scores), rel=1e-5)
 
 
 def test_train_rows_have_folds_and_are_laid_out_by_split_and_fold(by_time):

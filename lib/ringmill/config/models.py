@@ -17,6 +17,7 @@ from ringmill.config.gates import Gate
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rfm import Rfm
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
+from ringmill.config.selection import SelectionStep
 from ringmill.contracts import CLEAN_ROWS
 
 
@@ -146,6 +147,7 @@ class Features(Section):
     split: Split = Split()
     folds: int = Field(5, ge=2, description="of the train split, for entries that encode out of fold")
     set: tuple[FeatureEntry, ...] = Field((), description="what becomes of the measures; default: features/default.py")
+    selection: tuple[SelectionStep, ...] = Field((), description="steps that drop columns of x, in their order")
 
     @model_validator(mode="after")
     def _whole(self) -> Features:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import StructType
 
+    from ringmill.features.selection.choice import Choice
     from ringmill.features.state import State
     from ringmill.handoff.contract import Contract
 
@@ -51,7 +52,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.features.apply import encoder
     from ringmill.features.default import default_set
     from ringmill.features.events import measure_names, summarise_measures, with_row_id
-    from ringmill.features.fit import fit
+    from ringmill.features.fit import choose, fit
     from ringmill.features.splits import with_fold, with_split
 
     section, zone = run.config.features, run.config.zone
@@ -80,7 +81,14 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     customers = every.where("split IS NOT NULL")
     step.say("fitting on the train split")
     entries = section.set or default_set(measures, top_countries=section.top_countries)
-    state = fit(customers.where("split = 'train'"), entries, columns=(*measures, *FURTHER), zone=zone)
+    train = customers.where("split = 'train'")
+    state = fit(train, entries, columns=(*measures, *FURTHER), zone=zone)
+    choices: list[Choice] = []
+    if section.selection:
+        step.say(f"selecting among {len(state.kept)} features")
+        state, choices = choose(train, state, section.selection, seed=run.config.seed, where=table.path)
+    for choice in choices:
+        step.show(choice.table())
     encode = encoder(state, fold=FOLD.name)
     version = run.lake.write(customers.mapInArrow(encode, with_x(customers)), table, run_id=run.run_id)
     every.unpersist()
@@ -94,6 +102,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             "state": state.to_json(),
             "state_hash": state.hash,
             "names": state.names,
+            "selection": [choice.to_json() for choice in choices],
             "measures": measures,
             "manifest": manifest_of(table, state).to_json(),
         },

@@ -16,6 +16,9 @@ class Step(Protocol):
 
     def say(self, text: str) -> None: ...
 
+    def show(self, text: str) -> None:
+        """Lines that stay on the terminal, as they are."""
+
 
 class Progress:
     """Lines on a terminal (a spinner while a stage runs), plain lines elsewhere."""
@@ -53,7 +56,7 @@ class Progress:
 class _Live:
     def __init__(self, console: Console, name: str) -> None:
         self._name, self._started = name, time.monotonic()
-        self._status = console.status(f"{name} …")
+        self._console, self._status = console, console.status(f"{name} …")
 
     def __enter__(self) -> _Live:
         self._status.start()
@@ -64,6 +67,9 @@ class _Live:
 
     def say(self, text: str) -> None:
         self._status.update(f"[bold]{self._name}[/] {time.monotonic() - self._started:.0f} s: {text}")
+
+    def show(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False)
 
 
 class _Plain:
@@ -78,3 +84,6 @@ class _Plain:
 
     def say(self, text: str) -> None:
         self._console.print(f"  {self._name}: {text}", soft_wrap=True)
+
+    def show(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False)
