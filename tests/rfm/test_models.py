@@ -4,6 +4,8 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.integrate import quad
+from scipy.stats import beta
 
 from rfm import cdnow
 from ringmill.rfm import bgnbd, gamma_gamma
@@ -109,6 +111,21 @@ def test_expected_purchases_stay_finite_for_a_customer_with_very_many(theirs):
     near_1 = BetaGeo(0.5, 5.0, 1.0, 3.0)
     around = [BetaGeo(0.5, 5.0, a, 3.0).expected(9.0, x, recency, age)[0] for a in (0.999, 1.001)]
     assert min(around) < near_1.expected(9.0, x, recency, age)[0] < max(around)
+
+
+@pytest.mark.parametrize(("a", "b"), [(2.5, 3.0), (400.0, 900.0), (3e4, 5e4), (5e6, 2e6)])
+def test_expected_purchases_are_the_integral_over_the_chance_to_drop_out(a, b):
+    model = BetaGeo(0.3, 4.0, a, b)
+    for frequency, recency, age in ((0.0, 0.0, 50.0), (3.0, 20.0, 50.0), (40.0, 300.0, 310.0)):
+        ends = model.alpha + age + 90.0
+        chance = beta(b + frequency, a - 1.0)
+        again = model.r + frequency
+        low, high = chance.ppf(1e-14), chance.ppf(1 - 1e-14)
+        stays, _ = quad(lambda p: chance.pdf(p) * (1 - 90.0 / ends * p) ** -again, low, high, limit=400, epsrel=1e-11)  # noqa: B023
+        none = ((ends - 90.0) / ends) ** again * stays
+        row = [np.array([value]) for value in (frequency, recency, age)]
+        expected = (a + b + frequency - 1.0) / (a - 1.0) * (1.0 - none) * model.alive(*row)
+        assert model.expected(90.0, *row) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_gradients_are_the_differences_of_the_likelihoods(customers):

@@ -56,12 +56,17 @@ class BetaGeo:
         """(rows) → expected purchases in the next `ahead` units of time.
 
         Equation 10 of the source, its hypergeometric function by Euler's transformation: the plain one overflows for
-        customers with many purchases.
+        customers with many purchases. The transformed one does where a is large (all drop out alike); there the plain
+        one holds.
         """
         a = self.a if abs(self.a - 1.0) > 1e-7 else 1.0 + 1e-7  # the formula's limit at 1 is finite
         ends, c = self.alpha + age + ahead, a + self.b + frequency - 1.0
         left = (self.alpha + age) / ends
-        none = left ** (a - 1.0) * hyp2f1(a + self.b - 1.0 - self.r, a - 1.0, c, ahead / ends)
+        again = self.r + frequency
+        with np.errstate(invalid="ignore", over="ignore"):
+            none = left ** (a - 1.0) * hyp2f1(c - again, a - 1.0, c, ahead / ends)
+            plain = left**again * hyp2f1(again, self.b + frequency, c, ahead / ends)
+        none = np.where(np.isfinite(none), none, plain)
         expected: Floats = c / (a - 1.0) * (1.0 - none) * self.alive(frequency, recency, age)
         return expected
 
