@@ -75,6 +75,13 @@ def test_state_survives_json_and_its_hash_sees_every_number():
     assert changed.hash != STATE.hash
 
 
+def test_a_state_of_another_release_is_named_and_not_guessed_at():
+    with pytest.raises(InputError, match=r"frozen state[\s\S]*categories, numeric"):
+        State.from_json({"numeric": [], "categories": []})
+    with pytest.raises(InputError, match="wavelets"):
+        State.from_json({"inputs": {}, "parts": [{"kind": "wavelets"}], "kept": []})
+
+
 def test_law_9_nan_is_refused_where_null_is_allowed_too():
     with pytest.raises(InputError, match=r"'gap'.*\n.*\n.*no NaN.*\n.*1 NaN"):
         apply(batch(gap=[float("nan"), None]), STATE)

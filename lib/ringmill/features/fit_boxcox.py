@@ -17,7 +17,9 @@ from pyspark.sql import functions as F
 
 LIMIT = 5.0
 GRID, FINE, NODES = 41, 17, 11
-DIGITS = 9
+DECIMALS = 9
+# Of values that are equal up to rounding, in a scale where their geometric mean is 1.
+NO_SPREAD = 1e-24
 
 
 def fit_exponents(train: DataFrame, columns: Mapping[str, tuple[str, float]]) -> dict[str, float]:
@@ -46,7 +48,7 @@ def column_of(name: str) -> Column:
 def _likelihoods(
     train: DataFrame, columns: Mapping[str, tuple[str, float]], at: Mapping[str, NDArray[np.float64]]
 ) -> dict[str, NDArray[np.float64]]:
-    """Per column the log-likelihood per row at each of its exponents; −∞ where the variance is 0 or overflows."""
+    """Per column the log-likelihood per row at each of its exponents; −∞ where the variance is nothing or overflows."""
     keys = list(columns)
     trials = []
     for place, key in enumerate(keys):
@@ -67,7 +69,7 @@ def _likelihoods(
 
 
 def _of_variance(variance: NDArray[np.float64]) -> NDArray[np.float64]:
-    usable = np.isfinite(variance) & (variance > 0)
+    usable = np.isfinite(variance) & (variance > NO_SPREAD)
     return np.where(usable, -0.5 * np.log(np.where(usable, variance, 1.0)), -np.inf)
 
 
@@ -90,5 +92,5 @@ def _maximum(at: NDArray[np.float64], likelihood: NDArray[np.float64]) -> float:
     roots = np.asarray(polynomial.deriv().roots(), np.complex128)
     real = roots.real[(np.abs(roots.imag) < 1e-12) & (roots.real >= low) & (roots.real <= high)]
     best = max([*map(float, real), low, high], key=lambda exponent: float(polynomial(exponent)))
-    # Other partitions sum in another order: nine digits are the same in each.
-    return float(f"{best:.{DIGITS - 1}e}")
+    # Other partitions sum in another order: nine decimals are the same in each, also where λ is 0.
+    return round(best, DECIMALS) + 0.0

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from ringmill.columns import sum_money
 from ringmill.config.features import Target
 from ringmill.features.categories import Target as TargetPart
 from ringmill.features.fit_categories import text
@@ -19,7 +20,8 @@ Sums = tuple[int, float]
 
 
 def fit_targets(train: DataFrame, entries: Sequence[Target]) -> list[Sequence[Part]]:
-    """One action. Every train row has its fold, from 0, in the column `fold`, and a label (a row without has no part).
+    """One action. Every train row has its fold, from 0, in the column `fold`, and a label, which counts to four
+    decimals, so that its sums are exact (a row without one has no part).
 
     Rows, categories × folds of them, come to the driver: the state holds as many.
     """
@@ -31,7 +33,7 @@ def fit_targets(train: DataFrame, entries: Sequence[Target]) -> list[Sequence[Pa
     stacked = train.select(FOLD, F.explode(F.array(*of_each)).alias("pair")).select(FOLD, "pair.*")
     summed = stacked.where("label IS NOT NULL").groupBy("of", "value", FOLD)
     sums: list[dict[tuple[str | None, int], Sums]] = [{} for _ in keys]
-    for row in summed.agg(F.count("*").alias("rows"), F.sum("label").alias("total")).collect():
+    for row in summed.agg(F.count("*").alias("rows"), sum_money(F.col("label")).alias("total")).collect():
         sums[row["of"]][row["value"], row[FOLD]] = (row["rows"], row["total"])
     parts: list[list[Part]] = [[] for _ in entries]
     for (place, name), found in zip(keys, sums, strict=True):

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, cast
 
+from ringmill.errors import InputError
 from ringmill.features.calendar import Calendar, Holidays
 from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Target
 from ringmill.features.columns_of import Columns, Matrix
@@ -89,6 +90,11 @@ class State:
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> State:
+        """What `to_json` gave. Raises InputError where it is of another release: other keys, or an unknown kind."""
+        found = {*tree, *(part["kind"] for part in tree.get("parts", ()))}
+        if strange := sorted(found - {"inputs", "parts", "kept", *KINDS}):
+            known = f"inputs, parts and kept, of the kinds {', '.join(KINDS)}"
+            raise InputError.differs("the features' frozen state", "x", known, ", ".join(strange))
         return cls(
             inputs=tuple(sorted(tree["inputs"].items())),
             parts=tuple(_part(part) for part in tree["parts"]),
