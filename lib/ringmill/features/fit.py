@@ -92,8 +92,10 @@ def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[
             absent = next(name for name in entries[waiting[0]].columns if name not in known)
             raise ConfigError.unknown_input(f"features.set.{waiting[0]}.columns", absent, known)
         for place in level:
-            made = {listed.name: f"list<element: {listed.type}>" for listed in _lists(fitted)}
+            lists = _lists(fitted)
+            made = {listed.name: f"list<element: {listed.type}>" for listed in lists}
             _check(place, entries[place], made | types, train)
+            _check_terms(place, entries[place], {listed.name: listed.terms for listed in lists})
         fitted |= dict(zip(level, _fit_level(rows, [entries[place] for place in level]), strict=True))
         _check_names(fitted, set(train.columns) - set(types))
         _check_lists(fitted, train.columns)
@@ -158,6 +160,13 @@ def _check(place: int, entry: FeatureEntry, types: Mapping[str, str], train: Dat
     if isinstance(entry, Target) and entry.label not in train.columns:
         labels = [name for name in train.columns if name.startswith("label")]
         raise ConfigError.unknown_input(f"{key}.label", entry.label, labels)
+
+
+def _check_terms(place: int, entry: FeatureEntry, terms: Mapping[str, int]) -> None:
+    """Raises ConfigError: the entry reads sparse rows of an earlier one, which have more terms than it names."""
+    if isinstance(entry, TruncatedSvd) and (found := terms.get(entry.columns[0], 0)) > entry.terms:
+        key = f"features.set.{place}"
+        raise ConfigError.bad_value(key, f"{key}.terms", f"at least the {found:,} terms of its rows", entry.terms)
 
 
 def _known(types: Mapping[str, str], fitted: Mapping[int, Sequence[Part]], place: int) -> set[str]:

@@ -21,12 +21,13 @@ NUMPY = {"int8": "int8", "int32": "int32", "float": "float32", "double": "float6
 class Listed:
     """A column of lists: its name, its numbers' Arrow type, and as a tensor its shape without the rows.
 
-    Without a shape the lists differ in length: it is no tensor.
+    Without a shape the lists differ in length: it is no tensor. `terms`: of a sparse row's indices, how many there are.
     """
 
     name: str
     type: str
     shape: tuple[int, ...] = ()
+    terms: int = 0
 
 
 class Listing(ABC):

@@ -48,9 +48,11 @@ def reference(text, *, keep=False):
         if is_alone(char):
             found += [word] * bool(word) + [char]
             word = ""
-        elif kind[0] in "LN" or (kind[0] == "M" and word):
-            word += char
-        elif char == "'" and word and following[0] in "LN" and not is_alone(chars[place + 1]):
+        elif (
+            kind[0] in "LN"
+            or (kind[0] == "M" and word)
+            or (char == "'" and word and following[0] in "LN" and not is_alone(chars[place + 1]))
+        ):
             word += char
         else:
             found += [word] * bool(word)

@@ -36,7 +36,12 @@ class Weights(Tokenising, Listing):
     def lists(self) -> tuple[Listed, ...]:
         if self.output == "columns":
             return ()
-        return Listed(f"{self.name} indices", "int32"), Listed(f"{self.name} values", "double")
+        return Listed(f"{self.name} indices", "int32", terms=self.width), Listed(f"{self.name} values", "double")
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """How many terms there are."""
 
     @property
     @abstractmethod
@@ -83,11 +88,15 @@ class Tfidf(Weights):
     def terms(self) -> tuple[str, ...]:
         return tuple(f"{self.name} {term}" for term in self.values)
 
+    @property
+    def width(self) -> int:
+        return len(self.values)
+
     def counted(self, columns: Columns) -> Entries:
         found = self.tokens_of(columns)
         place = places_of(found, self.values)
         known = place >= 0
-        counts = _counts(columns.rows, len(self.values), found.row[known], place[known])
+        counts = _counts(columns.rows, self.width, found.row[known], place[known])
         if not self.idf:
             return counts
         weights = counts.values * np.asarray(self.idf)[counts.indices]
@@ -105,6 +114,10 @@ class HashedText(Weights):
     @property
     def terms(self) -> tuple[str, ...]:
         return tuple(f"{self.name} in bucket {place}" for place in range(self.buckets))
+
+    @property
+    def width(self) -> int:
+        return self.buckets
 
     def counted(self, columns: Columns) -> Entries:
         found = self.tokens_of(columns)
