@@ -121,7 +121,7 @@ def _counting(ways: Sequence[Tokenising]) -> Callable[[Iterable[pa.RecordBatch]]
 
 def _counts(of: int, way: Tokenising, texts: pa.Array) -> pa.RecordBatch:
     """(rows) texts → a record per distinct term, and one for the rows."""
-    tokens = way.of(texts)
+    tokens = way.of(texts).named()
     terms = len(tokens.distinct)
     counts = np.bincount(tokens.which, minlength=terms)
     pairs = np.unique(tokens.row * max(terms, 1) + tokens.which)

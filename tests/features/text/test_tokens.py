@@ -112,10 +112,15 @@ def test_stop_words_are_compared_folded_and_leave_no_gap_in_n_grams():
     assert tokens(["Don't eat THE cake"], stop_words=stops, casefold=False) == [["eat", "cake"]]
 
 
-def test_items_of_lists_are_tokens_as_they_are():
-    lists = pa.array([["P 1", "p 1", None, ""], None, []], pa.list_(pa.string()))
-    found = WORDS.of(lists)
-    assert (found.distinct.take(pa.array(found.which)).to_pylist(), found.row.tolist()) == (["P 1", "p 1"], [0, 0])
+def test_items_of_lists_are_tokens_as_they_are_and_one_that_is_null_keeps_its_place():
+    lists = pa.array([["P 1", None, "p 1", ""], None, []], pa.list_(pa.string()))
+
+    def of(found):
+        return found.distinct.take(pa.array(found.which)).to_pylist(), found.row.tolist()
+
+    assert of(WORDS.of(lists)) == (["P 1", "", "p 1", ""], [0, 0, 0, 0])
+    assert of(WORDS.of(lists).named()) == (["P 1", "p 1"], [0, 0])
+    assert of(way(ngrams=(2, 2)).of(lists)) == (["P 1 p 1"], [0])
 
 
 @settings(max_examples=300, deadline=None)

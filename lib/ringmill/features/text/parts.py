@@ -120,7 +120,7 @@ class HashedText(Weights):
         return self.buckets
 
     def counted(self, columns: Columns) -> Entries:
-        found = self.tokens_of(columns)
+        found = self.tokens_of(columns).named()
         of = [bucket(term, self.buckets, self.seed) for term in found.distinct.to_pylist()]
         return _counts(columns.rows, self.buckets, found.row, np.asarray(of, np.int64)[found.which])
 

@@ -49,6 +49,11 @@ class Tokens:
     def where(self, kept: NDArray[np.bool_]) -> Tokens:
         return Tokens(self.rows, self.distinct, self.row[kept], self.which[kept])
 
+    def named(self) -> Tokens:
+        """Without the empty token."""
+        empty = self.distinct.index("").as_py()
+        return self if empty < 0 else self.where(self.which != empty)
+
 
 @dataclass(frozen=True)
 class Tokenising:
@@ -71,16 +76,20 @@ class Tokenising:
         return self.of(columns.array(self.column))
 
     def of(self, texts: pa.Array) -> Tokens:
-        """(rows) texts or lists of texts → their terms; null has none. See the module's head."""
+        """(rows) texts or lists of texts → their terms; null has none. See the module's head.
+
+        A null or empty item of a list keeps its place as the empty token, so that places stay those of other lists.
+        """
+        first, last = self.ngrams
         if pa.types.is_list(texts.type):
             found = _encoded(texts)
+            found = found if last == 1 else found.named()
         else:
             found = split(texts, tokens=self.tokens, punctuation=self.punctuation)
             found = _merged(found, folded(found.distinct)) if self.casefold else found
         if self.stop_words:
             stops = pc.is_in(folded(found.distinct), pa.array(self.stop_words, pa.string()))
             found = found.where(~stops.to_numpy(zero_copy_only=False)[found.which])
-        first, last = self.ngrams
         joint = "" if self.tokens == "characters" else " "
         return found if last == 1 else _together([_grams(found, n, joint) for n in range(first, last + 1)])
 
@@ -94,7 +103,7 @@ def split(texts: pa.Array, *, tokens: str, punctuation: str) -> Tokens:
     texts = pc.utf8_trim(pc.replace_substring_regex(texts, WHITE, " "), " ")
     if tokens == "characters":
         texts = pc.replace_substring(texts, " ", f"{SPACE} ")
-    runs = _encoded(pc.split_pattern(texts, " "))
+    runs = _encoded(pc.split_pattern(texts, " ")).named()
     marks = f"|{MARK}" if punctuation == "keep" else ""
     if tokens == "characters":
         character = rf"(?:[\p{{L}}\p{{N}}]|{SYMBOL}{marks})\p{{M}}*"
@@ -122,7 +131,7 @@ def _pieces(runs: pa.Array, pattern: str) -> Tokens:
     odd = pc.invert(pc.match_substring_regex(runs, f"^(?:{pattern})$"))
     toneless = pc.replace_substring_regex(runs.filter(odd), TONE, "")
     broken = pc.replace_substring_regex(toneless, f"(?s)({pattern})|.", rf"\1{BREAK}")
-    return _encoded(pc.split_pattern(pc.replace_with_mask(runs, odd, broken), BREAK))
+    return _encoded(pc.split_pattern(pc.replace_with_mask(runs, odd, broken), BREAK)).named()
 
 
 def _expanded(runs: Tokens, pieces: Tokens) -> Tokens:
@@ -148,13 +157,9 @@ def _spaced(tokens: Tokens) -> Tokens:
 def _encoded(lists: pa.Array) -> Tokens:
     lengths = lists.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
     row = np.repeat(np.arange(len(lists)), lengths)
-    encoded = lists.flatten().dictionary_encode()
-    distinct = encoded.dictionary.cast(pa.string())
-    # Null and the empty text are no tokens.
-    which = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    empty = distinct.index("").as_py()
-    kept = (which >= 0) & (which != empty if empty >= 0 else True)
-    return Tokens(len(lists), distinct, row[kept], which[kept])
+    encoded = lists.flatten().fill_null("").dictionary_encode()
+    which = encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    return Tokens(len(lists), encoded.dictionary.cast(pa.string()), row, which)
 
 
 def _merged(tokens: Tokens, names: pa.Array) -> Tokens:
