@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from ringmill.config.entry import Entry
+from ringmill.config.rules import Section
 
 Language = Literal[
     "danish",
@@ -128,3 +129,29 @@ class Sequence(Padded):
     @property
     def is_per_column(self) -> bool:
         return False
+
+
+class TextAugmentation(Section):
+    """How the texts of train rows are varied from epoch to epoch; no other row is ever touched.
+
+    Chances are per word (a run without white space). `synonyms` by word: what may stand in its place, in lower case,
+    the marks around the word staying.
+    """
+
+    column: str
+    synonym: float = Field(0.0, ge=0, le=1, description="chance that a word with synonyms becomes one of them")
+    swap: float = Field(
+        0.0, ge=0, le=1, description="chance that a word changes places with the next; none moves twice"
+    )
+    delete: float = Field(0.0, ge=0, le=1, description="chance that a word is left out; a text keeps one at least")
+    punctuation: float = Field(0.0, ge=0, le=1, description="chance that a mark follows a word")
+    marks: str = Field(".,;:!?-", min_length=1)
+    synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_synonyms(self) -> TextAugmentation:
+        if self.synonym and not self.synonyms:
+            raise ValueError("'synonyms', where 'synonym' is above 0")
+        if empty := sorted(word for word, others in self.synonyms.items() if not others):
+            raise ValueError(f"a synonym at least for '{empty[0]}'")
+        return self
