@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.text import Sequence as SequenceEntry
 from ringmill.features.fit_boxcox import column_of
-from ringmill.features.fit_numbers import rounded
+from ringmill.features.fit_numbers import DIGITS, rounded
 from ringmill.features.sequences import Sequence as SequencePart
 from ringmill.features.state import Part
 
@@ -30,8 +30,7 @@ def fit_sequences(train: DataFrame, entries: Sequence[SequenceEntry]) -> list[Se
         stacked = train.select(F.explode(F.array(*pairs)).alias("pair")).select("pair.of", F.explode("pair.items"))
         means = stacked.groupBy("of").agg(F.avg("col").alias("mean"), F.stddev_pop("col").alias("deviation"))
         for row in means.collect():
-            deviation = rounded(row["deviation"] or 0.0) or 1.0
-            found[keys[row["of"]]] = (rounded(row["mean"] or 0.0), deviation)
+            found[keys[row["of"]]] = _repeatable(row["mean"] or 0.0, row["deviation"] or 0.0)
     parts: list[Sequence[Part]] = []
     for place, entry in enumerate(entries):
         scales = [found.get((place, name), (0.0, 1.0)) for name in entry.columns]
@@ -49,6 +48,18 @@ def fit_sequences(train: DataFrame, entries: Sequence[SequenceEntry]) -> list[Se
         )
         parts.append([part])
     return parts
+
+
+def _repeatable(mean: float, deviation: float) -> tuple[float, float]:
+    """Both to the digits that do not depend on the order of summing; deviation 1 where there is none.
+
+    A deviation below the mean's last digit is rounding. A mean near 0, beside the deviation, is what is left of sums
+    that cancel: its digits are counted from the deviation's.
+    """
+    if deviation <= abs(mean) * 10.0**-DIGITS:
+        return rounded(mean), 1.0
+    near_zero = abs(mean) < 0.01 * deviation
+    return rounded(round(mean / deviation, DIGITS) * rounded(deviation) if near_zero else mean), rounded(deviation)
 
 
 def _logarithm(item: Column) -> Column:

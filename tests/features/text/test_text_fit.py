@@ -115,6 +115,21 @@ def test_law_9_texts_of_validation_and_test_leave_the_states_hash_as_it_is(spark
     assert fit(every, ALL, columns=COLUMNS).hash != state.hash
 
 
+def test_law_3_the_state_does_not_depend_on_how_rows_are_spread(spark):
+    rows = [
+        (n, f"word {n % 37} {'often ' * (n % 3)}", None, [0.1 * (-1) ** n * (1 + n % 493), 0.1], [0.1, 0.1], "train")
+        for n in range(986)
+    ]
+    frame = spark.createDataFrame(rows, SCHEMA)
+    trees = entries(
+        {"kind": "tfidf", "columns": ["text"], "size": 20},
+        {"kind": "sequence", "columns": ["gaps", "sums"], "name": "orders", "length": 2, "log1p": False},
+    )
+    states = [fit(spread, trees, columns=COLUMNS) for spread in (frame.coalesce(1), frame.repartition(7, "row_id"))]
+    assert states[0] == states[1]
+    assert states[0].parts[1].deviations[1] == 1.0
+
+
 @pytest.fixture(scope="module")
 def messages(spark, sms_spam):
     return spark.createDataFrame(pa.table({"text": [text for _, text in sms_spam]})).repartition(3).persist()
