@@ -28,9 +28,11 @@ from ringmill.features.columns_of import Columns
 BREAK = "\x1f"
 SPACE = "▁"
 APOSTROPHES = "[\u2019\u02bc]"
-ALONE = r"([\p{Han}\p{Hiragana}\p{Katakana}][\p{M}\x{30fc}]*)"
+ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}][\p{M}\x{30fc}]*"
 WORD = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:'[\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*"
 SYMBOL = r"\p{So}"
+# What lies between words and symbols: all but an apostrophe that joins two words, and marks that follow a character.
+BETWEEN = r"[^\p{L}\p{M}\p{N}\p{So}'][^\p{L}\p{N}\p{So}]*|'[^\p{L}\p{N}\p{So}]+|^[^\p{L}\p{N}\p{So}]+|'$"
 MARK = r"[\p{P}\p{Sc}\p{Sk}\p{Sm}]"
 # Skin tones are of category Sk.
 TONE = r"[\x{1f3fb}-\x{1f3ff}]"
@@ -97,19 +99,21 @@ class Tokenising:
 def split(texts: pa.Array, *, tokens: str, punctuation: str) -> Tokens:
     """(rows) texts → their tokens, in NFKC but not folded.
 
-    The search for tokens sees each distinct run without white space once: on short messages that is six times faster.
+    The search for tokens sees each distinct run without white space once, which makes it several times faster.
     """
     texts = pc.replace_substring_regex(pc.utf8_normalize(texts, form="NFKC"), APOSTROPHES, "'")
-    texts = pc.utf8_trim(pc.replace_substring_regex(texts, WHITE, " "), " ")
     if tokens == "characters":
-        texts = pc.replace_substring(texts, " ", f"{SPACE} ")
-    runs = _encoded(pc.split_pattern(texts, " ")).named()
-    marks = f"|{MARK}" if punctuation == "keep" else ""
-    if tokens == "characters":
-        character = rf"(?:[\p{{L}}\p{{N}}]|{SYMBOL}{marks})\p{{M}}*"
-        return _spaced(_expanded(runs, _pieces(runs.distinct, character)))
-    alone = pc.replace_substring_regex(runs.distinct, ALONE, rf"{BREAK}\1{BREAK}")
-    return _expanded(runs, _pieces(alone, f"{WORD}|{SYMBOL}{marks}"))
+        spaced = pc.utf8_trim(pc.replace_substring_regex(texts, WHITE, " "), " ")
+        runs = _encoded(pc.split_pattern(pc.replace_substring(spaced, " ", f"{SPACE} "), " ")).named()
+        marks = f"|{MARK}" if punctuation == "keep" else ""
+        found = _matches(runs.distinct, rf"(?:[\p{{L}}\p{{N}}]|{SYMBOL}{marks})\p{{M}}*")
+        return _spaced(_expanded(runs, found))
+    runs = _encoded(pc.utf8_split_whitespace(texts)).named()
+    if punctuation == "keep":
+        alone = pc.replace_substring_regex(runs.distinct, f"({ALONE})", rf"{BREAK}\1{BREAK}")
+        return _expanded(runs, _matches(alone, f"{WORD}|{SYMBOL}|{MARK}"))
+    alone = pc.replace_substring_regex(runs.distinct, f"({ALONE}|{SYMBOL})", rf"{BREAK}\1{BREAK}")
+    return _expanded(runs, _pieces(pc.replace_substring_regex(alone, BETWEEN, BREAK)))
 
 
 def folded(texts: pa.Array) -> pa.Array:
@@ -125,13 +129,18 @@ def plain_words(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(set(folded(pc.replace_substring_regex(texts, APOSTROPHES, "'")).to_pylist())))
 
 
-def _pieces(runs: pa.Array, pattern: str) -> Tokens:
+def _matches(runs: pa.Array, pattern: str) -> Tokens:
     """(runs) texts → the pieces that match, and nothing of what lies between."""
+    toneless = pc.replace_substring_regex(runs, TONE, BREAK)
     # Most runs are one word, which a match finds far sooner than a replacement.
-    odd = pc.invert(pc.match_substring_regex(runs, f"^(?:{pattern})$"))
-    toneless = pc.replace_substring_regex(runs.filter(odd), TONE, "")
-    broken = pc.replace_substring_regex(toneless, f"(?s)({pattern})|.", rf"\1{BREAK}")
-    return _encoded(pc.split_pattern(pc.replace_with_mask(runs, odd, broken), BREAK)).named()
+    odd = pc.invert(pc.match_substring_regex(toneless, f"^(?:{pattern})$"))
+    broken = pc.replace_substring_regex(toneless.filter(odd), f"(?s)({pattern})|.", rf"\1{BREAK}")
+    return _pieces(pc.replace_with_mask(toneless, odd, broken))
+
+
+def _pieces(runs: pa.Array) -> Tokens:
+    """(runs) texts → what lies between their breaks."""
+    return _encoded(pc.split_pattern(runs, BREAK)).named()
 
 
 def _expanded(runs: Tokens, pieces: Tokens) -> Tokens:
