@@ -148,7 +148,7 @@ class TokenIds(Tokenising, Listing):
 
     def arrays(self, columns: Columns) -> tuple[pa.Array, ...]:
         found = self.tokens_of(columns)
-        ids = (places_of(found, self.values) + 2).clip(1).astype(np.int32)
+        ids = (places_of(found, self.values) + 2).astype(np.int32)
         tensor = padded(columns.rows, found.row, ids, length=self.length, truncate=self.truncate, pad=self.pad)
         return (tensor_array(tensor, "int32"),)
 
