@@ -49,6 +49,17 @@ def adult() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def sms_spam() -> list[tuple[str, str]]:
+    """Label and text of each message of the SMS Spam Collection, where it is at hand."""
+    file = SHARED / "sms_spam" / "SMSSpamCollection"
+    if not file.exists():
+        pytest.skip(f"needs the SMS Spam Collection in {file.parent}")
+    # Quotes are part of the texts, and some hold characters that `splitlines` takes for ends of lines.
+    lines = file.read_text(encoding="utf-8").split("\n")
+    return [tuple(line.split("\t", 1)) for line in lines if line]
+
+
 @pytest.fixture
 def online_retail() -> Path:
     """The folder of the real data set, where it is at hand."""

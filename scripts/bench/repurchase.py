@@ -84,7 +84,7 @@ def run_fold(run: Run, customers: DataFrame, fold: int, found: OutOfFold, seeds:
     state = fit(rows.where("split = 'train'"), entries, columns=(*measures, "country"))
     named = config.model_copy(update={"features": config.features.model_copy(update={"name": f"fold_{fold}"})})
     table = table_of(named, measures)
-    version = run.lake.write(rows.mapInArrow(encoder(state), with_x(rows)), table, run_id=run.run_id)
+    version = run.lake.write(rows.mapInArrow(encoder(state), with_x(rows, state)), table, run_id=run.run_id)
     features = run.lake.read(run.spark, table.path, version)
     scored = with_logistic_probability(features, fitted_on=("train", "validation"))
     for row in scored.collect():

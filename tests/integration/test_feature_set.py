@@ -10,13 +10,14 @@ import random
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from pyspark.sql import functions as F
 from sklearn.feature_selection import f_classif
 
 from ringmill.config import load
 from ringmill.errors import InputError, LawError
-from ringmill.features.apply import apply
+from ringmill.features.apply import apply, tensors
 from ringmill.features.selection.choice import Choice
 from ringmill.features.state import State
 from ringmill.handoff.contract import Contract
@@ -41,6 +42,7 @@ features:
   horizon_days: 10
   windows_days: [30, 60]
   folds: 3
+  last_orders: 4
   split: {split}
   set:
   - {{kind: zscore, columns: [days_since_last_order, order_count], log1p: true}}
@@ -52,6 +54,10 @@ features:
   - {{kind: target, columns: [country]}}
   - {{kind: calendar, columns: [cutoff], parts: [month], output: wave}}
   - {{kind: calendar, columns: [last_seen_at], parts: [hour]}}
+  - {{kind: sequence, columns: [last_orders_gap_days, last_orders_spend], name: orders, length: 3, log1p: true,
+    "null": 0}}
+  - {{kind: token_ids, columns: [last_orders_product], name: products, length: 3, truncate: start}}
+  - {{kind: tfidf, columns: [last_orders_product], name: bought, size: 2}}
   selection:
   - {{kind: anova, label: label_buy, keep: 1, features: [days_since_last_order, order_count]}}
 """
@@ -109,7 +115,7 @@ def of_table(state, names):
     """The state of the features `names`, from columns of the table: the last instant seen is known to the stage alone,
     the table need not hold it for training."""
     parts = tuple(part for part in state.parts if part.reads != ("last_seen_at",))
-    return State(tuple(each for each in state.inputs if each[0] != "last_seen_at"), parts, names)
+    return State(tuple(each for each in state.inputs if each[0] != "last_seen_at"), parts, names, state.tensors)
 
 
 def test_law_2_a_split_by_time_is_proved_and_customers_may_recur(by_time):
@@ -131,11 +137,17 @@ def test_law_9_the_ledgers_state_makes_the_tables_x_from_its_columns_bit_for_bit
     assert (state.hash, state.names) == (entry.detail["state_hash"], entry.detail["names"])
     table = rows_of(run, entry).toArrow()
     names = tuple(name for name in state.names if name != "last_seen_at hour")
-    again = apply(table.combine_chunks().to_batches()[0], of_table(state, names), fold="fold")
+    again, beside = tensors(table.combine_chunks().to_batches()[0], of_table(state, names), fold="fold")
     written = np.array(table["x"].to_pylist(), np.float32)
     places = [state.names.index(name) for name in names]
     assert written.shape == (table.num_rows, len(state.names))
     assert written[:, places].tobytes() == again.tobytes()
+    assert {name: table[name].to_pylist() for name in beside} == {
+        name: array.to_pylist() for name, array in beside.items()
+    }
+    orders = pc.list_value_length(table["last_orders_spend"]).to_numpy()
+    assert np.array_equal(np.array(table["orders_mask"].to_pylist()).sum(axis=1), np.minimum(orders, 3))
+    assert set(orders) == {1, 2, 3, 4}
     hours = written[:, state.names.index("last_seen_at hour")]
     assert set(hours) <= set(range(24))
     assert len(set(hours)) > 5
@@ -175,12 +187,17 @@ def test_the_manifest_says_what_training_and_scoring_read_and_training_is_planne
         ("x", (len(entry.detail["names"]),), "float32"),
         ("label_buy", (), "float64"),
         ("label_spend", (), "float64"),
+        ("orders", (3, 2), "float32"),
+        ("orders_mask", (3,), "int8"),
+        ("products", (3,), "int32"),
     ]
     inputs = {promise.name: (promise.type, promise.nulls) for promise in contract.inputs}
     assert inputs["gap_days_last"] == ("double", True)
     assert inputs["order_count"] == ("double", False)
     assert inputs["last_seen_at"] == ("timestamp[us, tz=UTC]", False)
-    assert set(contract.vocabularies) == {"country × band (one_hot)", "country target (target)"}
+    encodings = {"country × band (one_hot)", "country target (target)", "products (token_ids)", "bought (tfidf)"}
+    assert set(contract.vocabularies) == encodings
+    assert "x alone, and none of orders, orders_mask, products" in planned(run)
     assert contract.state == entry.detail["state_hash"]
     assert f"{entry.counts['train']:,} train" in planned(run)
 

@@ -7,9 +7,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ringmill.config.entry import Entry
 from ringmill.config.extraction import Lda, Pca, TruncatedSvd
 from ringmill.config.formats import Zone
 from ringmill.config.rules import Section
+from ringmill.config.text import HashedText, Sequence, Tfidf, TokenIds
 
 
 class Split(Section):
@@ -36,33 +38,6 @@ class Split(Section):
         if self.kind == "time" and self.stratify:
             raise ValueError("'stratify' with kind: group or both; by time nobody is drawn")
         return self
-
-
-class Entry(Section):
-    """What all kinds share.
-
-    `columns` are columns of the table, or outputs of entries before this one; a name that both have is the table's.
-    `name` names the outputs; {column} in it stands for the column's name. With `keep: false` the outputs are for later
-    entries alone and no part of x.
-    """
-
-    columns: tuple[str, ...] = Field(min_length=1)
-    name: str = "{column}"
-    keep: bool = True
-
-    @model_validator(mode="after")
-    def _a_name_each(self) -> Entry:
-        if len(self.columns) > 1 and self.is_per_column and "{column}" not in self.name:
-            raise ValueError("a 'name' with {column} in it, for several columns")
-        return self
-
-    @property
-    def is_per_column(self) -> bool:
-        """Whether each column has outputs of its own."""
-        return True
-
-    def name_of(self, column: str) -> str:
-        return self.name.replace("{column}", column)
 
 
 class Scaling(Entry):
@@ -241,6 +216,10 @@ FeatureEntry = Annotated[
     | Pca
     | Lda
     | TruncatedSvd
+    | Tfidf
+    | HashedText
+    | TokenIds
+    | Sequence
     | Combination,
     Field(discriminator="kind"),
 ]

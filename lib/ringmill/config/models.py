@@ -146,6 +146,9 @@ class Features(Section):
     shares: tuple[float, float, float] = Field((0.70, 0.15, 0.15), description="train, validation, test")
     split: Split = Split()
     folds: int = Field(5, ge=2, description="of the train split, for entries that encode out of fold")
+    last_orders: int = Field(
+        0, ge=0, le=1_000, description="of so many a customer's gaps, spend and products are kept as lists; 0: of none"
+    )
     set: tuple[FeatureEntry, ...] = Field((), description="what becomes of the measures; default: features/default.py")
     selection: tuple[SelectionStep, ...] = Field((), description="steps that drop columns of x, in their order")
 

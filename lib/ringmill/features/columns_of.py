@@ -29,23 +29,30 @@ class Columns:
         self._types = types
         self._numbers: dict[str, Matrix] = {}
         self._outputs: dict[str, Matrix] = {}
+        self._lists: dict[str, pa.Array] = {}
 
     def add(self, names: Sequence[str], matrix: Matrix) -> None:
         """Let later parts read (rows, len(names)) under these names."""
         self._outputs.update({name: matrix[:, place] for place, name in enumerate(names)})
 
+    def add_lists(self, names: Sequence[str], arrays: Sequence[pa.Array]) -> None:
+        """Let later parts read columns of (rows) lists under these names."""
+        self._lists.update(zip(names, arrays, strict=True))
+
     def array(self, name: str) -> pa.Array:
-        """(rows,) of the batch as it is.
+        """(rows,) of the batch as it is, or the lists that an earlier part made.
 
         Raises:
             InputError: it is missing, or of another type than the state was fitted on.
         """
+        if name not in self._types and name in self._lists:
+            return self._lists[name]
         index = self._batch.schema.get_field_index(name)
         if index < 0:
             raise InputError.missing_columns(WHERE, [name], self._batch.schema.names)
         found = self._batch.column(index)
-        if name in self._types and str(found.type) != self._types[name]:
-            raise InputError.differs(WHERE, name, f"type {self._types[name]}", f"type {found.type}")
+        if name in self._types and (received := type_name(found.type)) != self._types[name]:
+            raise InputError.differs(WHERE, name, f"type {self._types[name]}", f"type {received}")
         return found
 
     def numbers(self, name: str, *, nulls: bool) -> Matrix:
@@ -99,6 +106,11 @@ class Columns:
         if odd := int((np.floor(numbers) != numbers).sum()) - found.null_count:
             raise InputError.differs(WHERE, name, "whole numbers, as categories are", f"{odd:,} rows with others")
         return found.cast(pa.int64()).cast(pa.string())
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Arrow's name of a type; of lists without what the item is called and whether it may be null."""
+    return f"list<element: {kind.value_type}>" if pa.types.is_list(kind) else str(kind)
 
 
 # Between the values of a combination; the unit separator of ASCII, which texts do not hold.

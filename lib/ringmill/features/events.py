@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from ringmill.columns import is_sale, is_seen, local_date, sum_money, was_customer_line
+from ringmill.features.last_orders import LISTS, first_product, gathered_orders, last_order_lists
 from ringmill.windows import horizon, look_back
 
 KEYS = ("customer_id", "cutoff")
@@ -39,7 +40,13 @@ def measure_names(windows_days: Sequence[int]) -> tuple[str, ...]:
 
 
 def summarise_measures(
-    rows: DataFrame, cutoffs: Sequence[date], *, windows_days: Sequence[int], horizon_days: int | None, zone: str
+    rows: DataFrame,
+    cutoffs: Sequence[date],
+    *,
+    windows_days: Sequence[int],
+    horizon_days: int | None,
+    zone: str,
+    last_orders: int = 0,
 ) -> DataFrame:
     """Clean lines → one row per (customer, cutoff) with a sales line before the cutoff.
 
@@ -49,6 +56,7 @@ def summarise_measures(
 
     Columns out: customer_id, cutoff, the measures of `measure_names` (double; the gaps between days with orders are
     null below two such days, and gap_days_std is of the population), country (null where the last line has none),
+    with `last_orders` above 0 the lists of that many last orders (features/last_orders.py),
     label_buy (0/1), label_spend (currency), and last_seen_at, first_label_at, last_label_at: the instants that prove
     law 2.
     """
@@ -69,6 +77,7 @@ def summarise_measures(
             F.max(F.when(sale, F.col("ordered_at"))).alias("last_at"),
             F.max(F.when(sale, F.struct("ordered_at", "country"))).alias("last_line"),
             F.collect_set(F.when(sale, F.col("product_id"))).alias("products"),
+            *([first_product(sale).alias("first_product")] if last_orders else []),
             *(
                 sum_money(F.when(sale & (F.col("ordered_at") >= F.col(f"start_{days}")), F.col("line_total"))).alias(
                     f"spend_{days}"
@@ -82,16 +91,17 @@ def summarise_measures(
             F.max(F.when(label, F.col("ordered_at"))).alias("last_label_at"),
         )
     )
-    return _summarise_orders(orders, windows_days, zone).transform(_with_labels, horizon_days)
+    return _summarise_orders(orders, windows_days, last_orders).transform(_with_labels, horizon_days)
 
 
-def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], zone: str) -> DataFrame:
+def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], last_orders: int) -> DataFrame:
     is_order = F.col("first_at").isNotNull()
     per_customer = orders.groupBy(*KEYS).agg(
         F.min("first_at").alias("first_at"),
         F.max("last_at").alias("last_seen_at"),
         F.max("last_line").getField("country").alias("country"),
         F.count_if(is_order).cast("double").alias("order_count"),
+        *([gathered_orders(is_order).alias("orders")] if last_orders else []),
         F.array_sort(F.collect_set("day")).alias("days"),
         sum_money(F.col("spend")).alias("spend_total"),
         F.coalesce(sum_money(F.col("cancelled")), F.lit(0.0)).alias("cancelled_total"),
@@ -135,11 +145,13 @@ def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], zone: str)
                 F.least(F.lit(1.0), F.try_divide(F.col("cancelled_total"), F.col("spend_total"))),
                 (F.col("cancelled_total") > 0).cast("double"),
             ),
+            **(last_order_lists(F.col("orders"), last_orders) if last_orders else {}),
         }
     ).select(
         *KEYS,
         *measure_names(windows_days),
         "country",
+        *(LISTS if last_orders else ()),
         "label_spend",
         "last_seen_at",
         "first_label_at",

@@ -6,6 +6,7 @@ the parts so far make them. All else is fitted from the rows as they are.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.types import DoubleType, StructField, StructType
+from pyspark.sql.types import DataType, DoubleType, StructField, StructType
 
 from ringmill.config.extraction import Lda, Pca, TruncatedSvd
 from ringmill.config.features import (
@@ -34,13 +35,18 @@ from ringmill.config.features import (
     Target,
 )
 from ringmill.config.selection import SelectionStep
+from ringmill.config.text import TENSOR, HashedText, Tfidf, TokenIds
+from ringmill.config.text import Sequence as SequenceEntry
 from ringmill.errors import ConfigError
-from ringmill.features.apply import Encoder, outputs
+from ringmill.features.apply import Encoder, everything, outputs
 from ringmill.features.extraction.fit import fit_dense, fit_sparse
 from ringmill.features.fit_categories import fit_categories
 from ringmill.features.fit_numbers import fit_numbers
 from ringmill.features.fit_plain import fit_calendar, fit_combined, fit_holidays, fit_missing
+from ringmill.features.fit_sequences import fit_sequences
 from ringmill.features.fit_targets import FOLD, fit_targets
+from ringmill.features.fit_text import fit_text
+from ringmill.features.lists import SPARK, Listed, Listing
 from ringmill.features.selection.choice import Choice
 from ringmill.features.selection.fit import select
 from ringmill.features.state import Part, State
@@ -61,6 +67,7 @@ ARROW = {
     "array<bigint>": "list<element: int64>",
     "array<double>": "list<element: double>",
     "array<float>": "list<element: float>",
+    "array<string>": "list<element: string>",
 }
 
 
@@ -85,9 +92,13 @@ def fit(train: DataFrame, entries: Sequence[FeatureEntry], *, columns: Sequence[
             absent = next(name for name in entries[waiting[0]].columns if name not in known)
             raise ConfigError.unknown_input(f"features.set.{waiting[0]}.columns", absent, known)
         for place in level:
-            _check(place, entries[place], types, train)
+            lists = _lists(fitted)
+            made = {listed.name: f"list<element: {listed.type}>" for listed in lists}
+            _check(place, entries[place], made | types, train)
+            _check_terms(place, entries[place], {listed.name: listed.terms for listed in lists})
         fitted |= dict(zip(level, _fit_level(rows, [entries[place] for place in level]), strict=True))
         _check_names(fitted, set(train.columns) - set(types))
+        _check_lists(fitted, train.columns)
         if len(fitted) < len(entries):
             rows = train.mapInArrow(*_with_outputs(train, _state(types, entries, fitted)))
     return _state(types, entries, fitted)
@@ -116,11 +127,14 @@ FAMILIES: Mapping[tuple[type[Any], ...], Family] = {
     (Holidays,): fit_holidays,
     (Pca, Lda): fit_dense,
     (TruncatedSvd,): fit_sparse,
+    (Tfidf, HashedText, TokenIds): fit_text,
+    (SequenceEntry,): fit_sequences,
 }
 
 NUMBERS = ("double", "float", "int64", "int32", "int16", "int8", "bool")
 CATEGORIES = (*NUMBERS, "string")
 LISTS = ("list<element: int32>", "list<element: int64>", "list<element: double>", "list<element: float>")
+TEXTS = ("string", "list<element: string>")
 MOMENTS = ("date32[day]", "timestamp[us, tz=UTC]")
 # By kind of entry the types that it takes; any other takes all.
 TAKES: Mapping[tuple[type[Any], ...], tuple[str, tuple[str, ...]]] = {
@@ -128,6 +142,8 @@ TAKES: Mapping[tuple[type[Any], ...], tuple[str, tuple[str, ...]]] = {
     (OneHot, Ordinal, Hashed, Frequency, Cross, Target): ("texts, whole numbers or truth values", CATEGORIES),
     (Pca, Lda): ("numbers or truth values", NUMBERS),
     (TruncatedSvd,): ("lists of whole numbers and of numbers", LISTS),
+    (SequenceEntry,): ("lists of numbers", LISTS),
+    (Tfidf, HashedText, TokenIds): ("texts or lists of texts", TEXTS),
     (Calendar, Holidays): ("instants or dates", MOMENTS),
 }
 
@@ -146,9 +162,24 @@ def _check(place: int, entry: FeatureEntry, types: Mapping[str, str], train: Dat
         raise ConfigError.unknown_input(f"{key}.label", entry.label, labels)
 
 
+def _check_terms(place: int, entry: FeatureEntry, terms: Mapping[str, int]) -> None:
+    """Raises ConfigError: the entry reads sparse rows of an earlier one, which have more terms than it names."""
+    if isinstance(entry, TruncatedSvd) and (found := terms.get(entry.columns[0], 0)) > entry.terms:
+        key = f"features.set.{place}"
+        raise ConfigError.bad_value(key, f"{key}.terms", f"at least the {found:,} terms of its rows", entry.terms)
+
+
 def _known(types: Mapping[str, str], fitted: Mapping[int, Sequence[Part]], place: int) -> set[str]:
     """What an entry may read: the columns, and the outputs of entries before it."""
-    return set(types) | {name for before in fitted if before < place for part in fitted[before] for name in part.names}
+    before = [part for earlier in fitted if earlier < place for part in fitted[earlier]]
+    names = {name for part in before for name in part.names}
+    return set(types) | names | {listed.name for listed in _lists({0: before})}
+
+
+def _lists(fitted: Mapping[int, Sequence[Part]]) -> list[Listed]:
+    """The columns of lists that the parts make."""
+    parts = (part for place in sorted(fitted) for part in fitted[place])
+    return [listed for part in parts if isinstance(part, Listing) for listed in part.lists]
 
 
 def _check_names(fitted: Mapping[int, Sequence[Part]], taken: set[str]) -> None:
@@ -159,26 +190,47 @@ def _check_names(fitted: Mapping[int, Sequence[Part]], taken: set[str]) -> None:
         raise ConfigError.bad_value("features.set", "features.set", expected, ", ".join(twice))
 
 
+def _check_lists(fitted: Mapping[int, Sequence[Part]], taken: Sequence[str]) -> None:
+    """Raises ConfigError: a column of lists has the name of another, or is a tensor whose name no column may have."""
+    lists = _lists(fitted)
+    names = ["x", *taken, *(listed.name for listed in lists)]
+    for listed in lists:
+        if names.count(listed.name) > 1 or (listed.shape and not re.fullmatch(TENSOR, listed.name)):
+            expected = f"a name of its own for each column of lists, and for a tensor one of {TENSOR}"
+            raise ConfigError.bad_value("features.set", "features.set", expected, listed.name)
+
+
 def _state(types: Mapping[str, str], entries: Sequence[FeatureEntry], fitted: Mapping[int, Sequence[Part]]) -> State:
     parts = [part for place in sorted(fitted) for part in fitted[place]]
     read = {name for part in parts for name in part.reads if name in types}
     kept = [name for place in sorted(fitted) if entries[place].keep for part in fitted[place] for name in part.names]
-    return State(tuple(sorted((name, types[name]) for name in read)), tuple(parts), tuple(kept))
+    own = {place: fitted[place] for place in fitted if entries[place].keep}
+    tensors = tuple(listed.name for listed in _lists(own) if listed.shape)
+    return State(tuple(sorted((name, types[name]) for name in read)), tuple(parts), tuple(kept), tensors)
 
 
 def _with_outputs(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
     """For `mapInArrow`: the rows with the parts' outputs behind their columns, where no column has the name already."""
     new = [place for place, name in enumerate(state.outputs) if name not in train.columns]
     names = [state.outputs[place] for place in new]
+    lists = [listed.name for listed in state.lists]
     fold = FOLD if FOLD in train.columns else None
 
     def encode(batches: Any) -> Any:
         for batch in batches:
-            matrix = outputs(batch, state, fold=fold)
+            matrix, made = everything(batch, state, fold=fold, lists=lists)
             arrays = [pa.array(np.ascontiguousarray(matrix[:, place])) for place in new]
-            yield pa.RecordBatch.from_arrays([*batch.columns, *arrays], names=[*batch.schema.names, *names])
+            columns = [*batch.columns, *arrays, *(made[name] for name in lists)]
+            yield pa.RecordBatch.from_arrays(columns, names=[*batch.schema.names, *names, *lists])
 
-    return encode, StructType([*train.schema.fields, *(StructField(name, DoubleType()) for name in names)])
+    numbers = (StructField(name, DoubleType()) for name in names)
+    return encode, StructType([*train.schema.fields, *numbers, *(field_of(listed) for listed in state.lists)])
+
+
+def field_of(listed: Listed) -> StructField:
+    """A column of lists in Spark's schema."""
+    kind = DataType.fromDDL(f"array<{SPARK[listed.type]}>")
+    return StructField(listed.name, kind, nullable=False)
 
 
 def choose(

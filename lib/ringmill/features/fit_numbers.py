@@ -80,7 +80,7 @@ def _part(row: Mapping[str, Any], key: str, entry: Number, column: str, exponent
 
 def _centre_and_scale(row: Mapping[str, Any], key: str, entry: Scaling) -> tuple[float, float]:
     if entry.kind == "zscore":
-        return _mean_and_deviation(row[f"{key}:mean"] or 0.0, row[f"{key}:std"] or 0.0)
+        return repeatable(row[f"{key}:mean"] or 0.0, row[f"{key}:std"] or 0.0)
     if entry.kind == "minmax":
         low, high = row[f"{key}:low"], row[f"{key}:high"]
         return (low, high - low) if low is not None else (0.0, 0.0)
@@ -90,7 +90,7 @@ def _centre_and_scale(row: Mapping[str, Any], key: str, entry: Scaling) -> tuple
     return 0.0, 1.0
 
 
-def _mean_and_deviation(mean: float, std: float) -> tuple[float, float]:
+def repeatable(mean: float, std: float) -> tuple[float, float]:
     """Both to the digits that do not depend on the order of summing.
 
     A deviation below the mean's last digit is rounding, not spread. A mean near 0, beside the deviation, is what is

@@ -14,11 +14,17 @@ from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Tar
 from ringmill.features.columns_of import Columns, Matrix
 from ringmill.features.combine import Combined
 from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
+from ringmill.features.lists import Listed, Listing
 from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
+from ringmill.features.sequences import Sequence
+from ringmill.features.text.parts import HashedText, Tfidf, TokenIds
 
 
 class Part(Protocol):
-    """One fitted step: a frozen dataclass of plain data, found in JSON by its kind."""
+    """One fitted step: a frozen dataclass of plain data, found in JSON by its kind.
+
+    One that makes columns of lists is a `Listing` besides.
+    """
 
     kind: ClassVar[str]
 
@@ -54,6 +60,10 @@ PARTS = (
     Calendar,
     Holidays,
     Combined,
+    Tfidf,
+    HashedText,
+    TokenIds,
+    Sequence,
 )
 KINDS: Mapping[str, type[Any]] = {part.kind: part for part in PARTS}
 
@@ -63,12 +73,14 @@ class State:
     """Everything that `apply` needs.
 
     `inputs` are the columns of the batch that the parts read, each with the Arrow type it was fitted on. A part may
-    read the outputs of parts before it. `kept` are the names of the model's x, in its order.
+    read the outputs of parts before it. `kept` are the names of the model's x, in its order; `tensors` those of the
+    columns of lists that are written beside x.
     """
 
     inputs: tuple[tuple[str, str], ...]
     parts: tuple[Part, ...]
     kept: tuple[str, ...]
+    tensors: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -81,24 +93,35 @@ class State:
         return tuple(name for part in self.parts for name in part.names)
 
     @property
+    def lists(self) -> tuple[Listed, ...]:
+        """All columns of lists that parts make, tensors or not."""
+        return tuple(listed for part in self.parts if isinstance(part, Listing) for listed in part.lists)
+
+    @property
+    def beside(self) -> tuple[Listed, ...]:
+        """The tensors beside x, in the parts' order."""
+        return tuple(listed for listed in self.lists if listed.name in self.tensors)
+
+    @property
     def hash(self) -> str:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         parts = [{"kind": part.kind, **asdict(cast(Any, part))} for part in self.parts]
-        return {"inputs": dict(self.inputs), "parts": parts, "kept": list(self.kept)}
+        return {"inputs": dict(self.inputs), "parts": parts, "kept": list(self.kept), "tensors": list(self.tensors)}
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> State:
         """What `to_json` gave. Raises InputError where it is of another release: other keys, or an unknown kind."""
         found = {*tree, *(part["kind"] for part in tree.get("parts", ()))}
-        if strange := sorted(found - {"inputs", "parts", "kept", *KINDS}):
-            known = f"inputs, parts and kept, of the kinds {', '.join(KINDS)}"
+        if strange := sorted(found - {"inputs", "parts", "kept", "tensors", *KINDS}):
+            known = f"inputs, parts, kept and tensors, of the kinds {', '.join(KINDS)}"
             raise InputError.differs("the features' frozen state", "x", known, ", ".join(strange))
         return cls(
             inputs=tuple(sorted(tree["inputs"].items())),
             parts=tuple(_part(part) for part in tree["parts"]),
             kept=tuple(tree["kept"]),
+            tensors=tuple(tree["tensors"]),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,13 +36,19 @@ class Promise:
 class Tensor:
     """What training reads: the column, the tensor's name, its shape without the rows, and its NumPy type.
 
-    A tensor holds finite numbers alone: neither null nor NaN nor infinity.
+    A tensor holds finite numbers alone: neither null nor NaN nor infinity. Its column holds lists of them, flat, the
+    last axis fastest, or single numbers.
     """
 
     column: str
     name: str
     shape: tuple[int, ...]
     dtype: str
+
+    @property
+    def length(self) -> int:
+        """Of a row's list."""
+        return prod(self.shape)
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ def check_contract(contract: Contract, table_path: str, version: int, manifests:
         if column.name not in found:
             there = f"columns {', '.join(found)}; {rows:,} rows"
             raise InputError.differs(where, column.name, f"a column of that name, {column.type}", there)
-        if found[column.name] != (expected := DELTA.get(column.type, column.type)):
+        if found[column.name] != (expected := _delta(column.type)):
             raise InputError.differs(
                 where, column.name, f"type {expected}", f"type {found[column.name]}; {rows:,} rows"
             )
@@ -102,7 +109,7 @@ def check_contract(contract: Contract, table_path: str, version: int, manifests:
                     bad[tensor.column] += _bad_rows(batch.column(tensor.column), tensor)
     for tensor in contract.tensors:
         if bad[tensor.column]:
-            shape = f"lists of {tensor.shape[0]} finite numbers" if tensor.shape else "a finite number in every row"
+            shape = f"lists of {tensor.length} finite numbers" if tensor.shape else "a finite number in every row"
             received = f"something else in {bad[tensor.column]:,} of {rows:,} rows"
             raise InputError.differs(where, tensor.column, shape, received)
 
@@ -112,7 +119,7 @@ def _bad_rows(column: pa.Array, tensor: Tensor) -> int:
     if not tensor.shape:
         return int((~_finite(column)).sum())
     lengths = column.value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)
-    bad: NDArray[np.bool_] = lengths != tensor.shape[0]
+    bad: NDArray[np.bool_] = lengths != tensor.length
     rows = np.repeat(np.arange(len(column)), np.maximum(lengths, 0))
     bad[rows[~_finite(column.flatten())]] = True
     return int(bad.sum())
@@ -121,6 +128,13 @@ def _bad_rows(column: pa.Array, tensor: Tensor) -> int:
 def _finite(values: pa.Array) -> NDArray[np.bool_]:
     sound = pc.is_finite(values) if pa.types.is_floating(values.type) else values.is_valid()
     return np.asarray(sound.fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _delta(kind: str) -> str:
+    """Delta's name of a Spark type."""
+    if kind.startswith("array<"):
+        return f"array<{_delta(kind[len('array<') : -1])}>"
+    return DELTA.get(kind, kind)
 
 
 def _type(kind: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
@@ -28,14 +29,28 @@ if TYPE_CHECKING:
 FURTHER = ("country", "cutoff", "last_seen_at")
 FOLD = Column("fold", "int", "which out-of-fold table encodes the train row; null in other splits", nullable=True)
 
+LAST_ORDERS = (
+    Column(
+        "last_orders_gap_days",
+        "array<double>",
+        "of the last orders, oldest first: local days since the order before; null for the customer's first order",
+        unit="days",
+    ),
+    Column(
+        "last_orders_spend", "array<double>", "of the same orders: what their sales lines add up to", unit="currency"
+    ),
+    Column("last_orders_product", "array<string>", "of the same orders: the product of the line that sold for most"),
+)
+
 
 def table_of(config: Config, measures: Sequence[str]) -> Table:
     """The contract of features/<name> under this configuration."""
     folds = (FOLD,) if config.features.has_folds else ()
+    lists = LAST_ORDERS if config.features.last_orders else ()
     return Table(
         path=f"features/{config.features.name}",
         grain="one row per (customer, cutoff) with a sales line before the cutoff",
-        columns=(*features_columns(tuple(measures)), *folds),
+        columns=(*features_columns(tuple(measures)), *lists, *folds),
         partition_by=("split", *(column.name for column in folds)),
     )
 
@@ -71,6 +86,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             windows_days=section.windows_days,
             horizon_days=section.horizon_days,
             zone=zone,
+            last_orders=section.last_orders,
         )
         .transform(with_row_id)
         .transform(with_split, section, seed=run.config.seed)
@@ -82,15 +98,16 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     step.say("fitting on the train split")
     entries = section.set or default_set(measures, top_countries=section.top_countries)
     train = customers.where("split = 'train'")
-    state = fit(train, entries, columns=(*measures, *FURTHER), zone=zone)
+    state = fit(train, entries, columns=readable(table, measures), zone=zone)
     choices: list[Choice] = []
     if section.selection:
         step.say(f"selecting among {len(state.kept)} features")
         state, choices = choose(train, state, section.selection, seed=run.config.seed, where=table.path)
     for choice in choices:
         step.show(choice.table())
+    table = with_tensors(table, state)
     encode = encoder(state, fold=FOLD.name)
-    version = run.lake.write(customers.mapInArrow(encode, with_x(customers)), table, run_id=run.run_id)
+    version = run.lake.write(customers.mapInArrow(encode, with_x(customers, state)), table, run_id=run.run_id)
     every.unpersist()
     counts = _counts(run, table, version)
     return Result(
@@ -111,6 +128,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 def manifest_of(table: Table, state: State) -> Contract:
     """What the table promises: its columns, what x is made of, and the tensors that training reads."""
+    from ringmill.features.lists import NUMPY
     from ringmill.handoff.contract import Contract, Promise, Tensor
 
     refused = {name for part in state.parts if part.refuses_null for name in part.reads}
@@ -128,6 +146,7 @@ def manifest_of(table: Table, state: State) -> Contract:
             Tensor("x", "x", (len(state.names),), "float32"),
             Tensor("label_buy", "label_buy", (), "float64"),
             Tensor("label_spend", "label_spend", (), "float64"),
+            *(Tensor(made.name, made.name, made.shape, NUMPY[made.type]) for made in state.beside),
         ),
         features=state.names,
         state=state.hash,
@@ -135,12 +154,30 @@ def manifest_of(table: Table, state: State) -> Contract:
     )
 
 
-def with_x(customers: DataFrame) -> StructType:
-    """The schema of encoded rows: theirs, and x."""
+def readable(table: Table, measures: Sequence[str]) -> tuple[str, ...]:
+    """The columns that entries may read."""
+    lists = {column.name for column in LAST_ORDERS}
+    return (*measures, *FURTHER, *(name for name in table.names if name in lists))
+
+
+def with_tensors(table: Table, state: State) -> Table:
+    """The table with the state's tensors beside x."""
+    from ringmill.features.lists import SPARK
+
+    tensors = (
+        Column(made.name, f"array<{SPARK[made.type]}>", f"tensor of shape {made.shape}, flat") for made in state.beside
+    )
+    return replace(table, columns=(*table.columns, *tensors))
+
+
+def with_x(customers: DataFrame, state: State) -> StructType:
+    """The schema of encoded rows: theirs, x, and the tensors beside it."""
     from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
+    from ringmill.features.fit import field_of
+
     x = StructField("x", ArrayType(FloatType(), containsNull=False), nullable=False)
-    return StructType([*customers.schema.fields, x])
+    return StructType([*customers.schema.fields, x, *(field_of(made) for made in state.beside)])
 
 
 def _counts(run: Run, table: Table, version: int) -> dict[str, int]:

@@ -19,7 +19,13 @@ ROWS_PER_SCORER = 200_000
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"score": dump(config.score), "windows_days": config.features.windows_days, "zone": config.zone}
+    features = config.features
+    return {
+        "score": dump(config.score),
+        "windows_days": features.windows_days,
+        "last_orders": features.last_orders,
+        "zone": config.zone,
+    }
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -31,6 +37,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from pyspark.sql import functions as F
 
     from ringmill.features.events import measure_names, summarise_measures
+    from ringmill.features.last_orders import LISTS
     from ringmill.score.batches import scored
 
     config = run.config
@@ -39,11 +46,18 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
     measures = measure_names(config.features.windows_days)
     step.say(f"features of every customer as of {cutoff}")
+    section = config.features
+    lists = LISTS if section.last_orders else ()
     customers = (
         rows.transform(
-            summarise_measures, [cutoff], windows_days=config.features.windows_days, horizon_days=None, zone=config.zone
+            summarise_measures,
+            [cutoff],
+            windows_days=section.windows_days,
+            horizon_days=None,
+            zone=config.zone,
+            last_orders=section.last_orders,
         )
-        .select("customer_id", *measures, "country", "cutoff", "last_seen_at")
+        .select("customer_id", *measures, "country", "cutoff", "last_seen_at", *lists)
         .persist()
     )
     model = Path(run.lake.path(inputs["model"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,13 +48,13 @@ def planned(run: Run) -> str:
     from ringmill.train.run import plan
 
     spec = _spec(run, _inputs(run))
-    _check_manifest(run, spec)
+    unread = _check_manifest(run, spec)
     _, hand_off = plan(spec)
-    return "\n".join(hand_off.lines())
+    return "\n".join([*hand_off.lines(), *_unread_words(unread)])
 
 
-def _check_manifest(run: Run, spec: TrainSpec) -> None:
-    """The pinned version against the manifest with which it was published (law 9).
+def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
+    """The pinned version against the manifest with which it was published (law 9); the tensors that no model reads.
 
     Raises:
         InputError: see `check_contract`; or the ledger's row has no manifest, or another state than it names.
@@ -62,6 +62,7 @@ def _check_manifest(run: Run, spec: TrainSpec) -> None:
     from ringmill.features.state import State
     from ringmill.handoff.contract import Contract, check_contract
     from ringmill.handoff.manifest import pin
+    from ringmill.handoff.read import COLUMNS
 
     detail = run.ledger.resolve("features").detail
     if "manifest" not in detail:
@@ -71,6 +72,11 @@ def _check_manifest(run: Run, spec: TrainSpec) -> None:
         where = f"{spec.table}, version {spec.version}"
         raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {found[:12]}")
     check_contract(contract, spec.table, spec.version, [pin(spec.table, spec.version, split=split) for split in SPLITS])
+    return [tensor.name for tensor in contract.tensors if tensor.column not in COLUMNS]
+
+
+def _unread_words(names: Sequence[str]) -> list[str]:
+    return [f"the model reads x alone, and none of {', '.join(names)}"] if names else []
 
 
 def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
@@ -99,7 +105,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     spec.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
     section = run.config.train
     step.say("checking the features against their manifest")
-    _check_manifest(run, spec)
+    for words in _unread_words(_check_manifest(run, spec)):
+        step.say(words)
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, _launcher(run), on_progress=lambda line: _say(step, line))
     step.say("comparing with logistic regression, BG/NBD and days since the last order")
