@@ -1,8 +1,10 @@
-"""Pictures of seeded noise over soft colours, and the files that hold them."""
+"""Pictures of seeded noise over soft colours, and the files that hold them, whole and damaged."""
 
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 
 import numpy as np
 from PIL import Image
@@ -22,3 +24,9 @@ def file_of(pixels, form, **options):
     held = io.BytesIO()
     image.save(held, form, **options)
     return held.getvalue()
+
+
+def with_size(png, width, height):
+    """The same PNG, whose header declares another size, with the right checksum."""
+    header = png[12:16] + struct.pack(">II", width, height) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]

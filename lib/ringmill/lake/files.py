@@ -167,6 +167,14 @@ def open_path(path: str) -> tuple[fs.FileSystem, str]:
     return system, below
 
 
+def list_below(path: str) -> tuple[str, list[tuple[str, int]]]:
+    """Names and bytes of the files at a file's, folder's or glob's path, and the folder below which they are named."""
+    path = path if "://" in path else str(Path(path).absolute())
+    system, inner = open_path(path)
+    base, found = _list(system, inner)
+    return path.removesuffix(inner[len(base) :]), [(_name_below(info.path, base), info.size) for info in found]
+
+
 def _list(system: fs.FileSystem, path: str) -> tuple[str, list[fs.FileInfo]]:
     """The data files at a file's, folder's or glob's path, by name, and the folder below which they were looked for."""
     info = system.get_file_info(path)

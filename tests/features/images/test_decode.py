@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pictures import file_of, picture
+from pictures import file_of, picture, with_size
 from ringmill.config.images import Decoding
 from ringmill.features.images.decode import decode, resized
 
@@ -19,12 +16,6 @@ PHOTO = picture(48, 64)
 PLAIN = Decoding(height=48, width=64)
 REASONS = ("empty_file", "torn_image", "unknown_format", "too_large")
 LOSSLESS = ("PNG", "BMP")
-
-
-def with_size(png, width, height):
-    """The same PNG, whose header declares another size, with the right checksum."""
-    header = png[12:16] + struct.pack(">II", width, height) + png[24:29]
-    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
 
 
 @pytest.mark.parametrize("form", LOSSLESS)
