@@ -77,6 +77,21 @@ def test_labels_come_from_a_file_where_one_is_named(spark, folder, tmp_path):
     assert {row["image_id"]: row["label"] for row in rows if row["label"]} == {"cat/a.jpeg": "black"}
 
 
+def test_the_file_with_the_labels_is_no_image_where_it_lies_among_them(spark, tmp_path):
+    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "labels.csv").write_text("image,label\na.png,1\n", encoding="utf-8")
+    found = read_images(spark, of(tmp_path, labels="file", label_path=str(tmp_path / "labels.csv")))
+    assert [(row["image_id"], row["label"]) for row in found.images.collect()] == [("a.png", "1")]
+    assert found.rows == 1
+
+
+def test_a_folder_of_empty_files_alone_is_read(spark, tmp_path):
+    (tmp_path / "a.png").touch()
+    assert [(row["image_id"], bytes(row["content"])) for row in read_images(spark, of(tmp_path)).images.collect()] == [
+        ("a.png", b"")
+    ]
+
+
 def test_a_file_with_two_labels_of_an_image_or_without_its_columns_is_refused(spark, folder, tmp_path):
     labels = tmp_path / "labels.csv"
     labels.write_text("image,label\na.png,1\na.png,2\n", encoding="utf-8")

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.images import Images
 from ringmill.errors import InputError
-from ringmill.lake.files import list_below
+from ringmill.lake.files import absolute, list_below
 from ringmill.lake.idx import IdxFile, look_at_idx, read_stretch
 
 COLUMNS = "image_id string, source_file string, bytes bigint, content binary, label string"
@@ -50,7 +50,7 @@ def read_images(spark: SparkSession, section: Images, *, partition_bytes: int = 
     """What `section` names, in partitions of about `partition_bytes` decoded bytes.
 
     image_id is the path below the folder read, or of an idx file its name and the place in it, from 0: 'name#7'.
-    label is null where there is none.
+    label is null where there is none. The file with the labels is none of the images, wherever it lies.
 
     Raises:
         InputError: nothing is there; an idx file is torn, or its labels are not as many as its images; the file with
@@ -74,10 +74,13 @@ def digest_of(images: DataFrame) -> str:
 
 
 def _read_files(spark: SparkSession, section: Images, partition_bytes: int) -> RawImages:
-    base, found = list_below(section.path)
+    base, listed = list_below(section.path)
+    labels_file = absolute(section.label_path or "").removeprefix(f"{base.rstrip('/')}/")
+    found = [(name, size) for name, size in listed if name != labels_file]
     if not found:
         raise InputError.no_file(section.path)
-    files = _filled(spark, section, base).union(_empty(spark, [name for name, size in found if not size]))
+    files = _filled(spark, section, base).where(F.col("name") != labels_file)
+    files = files.union(_empty(spark, [name for name, size in found if not size]))
     images = files.select(
         F.col("name").alias("image_id"),
         F.col("name").alias("source_file"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,6 +60,20 @@ def test_what_is_no_whole_image_has_a_reason(content, reason):
 @pytest.mark.parametrize(("width", "height"), [(8_000, 8_000), (12_000, 12_000), (2**31 - 1, 2**31 - 1)])
 def test_a_header_with_a_huge_size_is_too_large_before_a_pixel_is_unpacked(width, height):
     assert decode(with_size(file_of(PHOTO, "PNG"), width, height), PLAIN) == "too_large"
+
+
+def test_other_formats_headers_with_a_huge_size_are_too_large_too():
+    sizes = struct.pack("<HH", 60_000, 60_000)
+    gif, bmp, jpeg = (file_of(PHOTO, form) for form in ("GIF", "BMP", "JPEG"))
+    frame = jpeg.index(b"\xff\xc0") + 5
+    assert decode(gif[:6] + sizes + gif[10:], PLAIN) == "too_large"
+    assert decode(bmp[:18] + struct.pack("<ii", 60_000, 60_000) + bmp[26:], PLAIN) == "too_large"
+    assert decode(jpeg[:frame] + struct.pack(">HH", 60_000, 60_000) + jpeg[frame + 4 :], PLAIN) == "too_large"
+
+
+def test_inks_of_a_press_become_colours():
+    press = Image.new("CMYK", (64, 48), (0, 255, 255, 0))
+    assert decode(file_of(press, "JPEG"), PLAIN)[0, 0].tolist() == pytest.approx([255, 0, 0], abs=3)
 
 
 def test_the_limit_of_pixels_is_inclusive():
