@@ -66,7 +66,7 @@ def normalise(pixels: Pixels, state: ImageState) -> NDArray[np.float32]:
 
 def class_index(labels: pa.Array, state: ImageState) -> NDArray[np.int64]:
     """(rows,) string → (rows,) int64: the place among the classes; −1 for null, and for what train does not hold."""
-    found = pc.index_in(labels, value_set=pa.array(state.classes, pa.string()), skip_nulls=True)
+    found = pc.index_in(labels, value_set=pa.array(state.classes, pa.string()))
     return np.asarray(found.fill_null(UNSEEN).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
