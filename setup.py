@@ -17,6 +17,7 @@ setup(
         "jinja2",
         "numpy==2.4.6",
         "pandas<3",
+        "pillow",
         "plotly",
         "psutil",
         "pyarrow",

@@ -67,3 +67,12 @@ def online_retail() -> Path:
     if not folder.exists():
         pytest.skip(f"needs the Online Retail data in {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def fashion_mnist() -> Path:
+    """The folder of Fashion-MNIST's idx files, where it is at hand."""
+    folder = SHARED / "fashion_mnist"
+    if not folder.exists():
+        pytest.skip(f"needs the Fashion-MNIST data in {folder}")
+    return folder

@@ -84,7 +84,17 @@ def test_horovod_is_imported_in_one_module():
     assert [p.relative_to(ROOT).as_posix() for p in SOURCES if imports_of(p, "horovod")] == ["train/ranks.py"]
 
 
-@pytest.mark.parametrize("entry", ["ringmill.train.rank", "ringmill.score.scorer", "ringmill.handoff.read"])
+PLAIN = (
+    "ringmill.train.rank",
+    "ringmill.score.scorer",
+    "ringmill.handoff.read",
+    "ringmill.features.images.augment",
+    "ringmill.features.images.encode",
+    "ringmill.features.images.state",
+)
+
+
+@pytest.mark.parametrize("entry", PLAIN)
 def test_ranks_and_scorers_never_import_pyspark(entry):
     assert not [p.relative_to(ROOT).as_posix() for p in closure([entry]) if imports_of(p, "pyspark")]
 
@@ -95,7 +105,13 @@ def test_only_the_lake_and_the_barrier_start_or_hold_a_session():
 
 
 def test_nothing_of_tensorflow_is_imported_by_sparks_workers():
-    for module in ("ringmill.score.batches", "ringmill.features.apply", "ringmill.generate.shop"):
+    for module in (
+        "ringmill.score.batches",
+        "ringmill.features.apply",
+        "ringmill.features.images.fit",
+        "ringmill.generate.shop",
+        "ringmill.lake.images",
+    ):
         found = [p.relative_to(ROOT).as_posix() for p in closure([module]) if imports_of(p, "(tensorflow|keras)")]
         assert not found, f"{module} reaches {found}"
 

@@ -19,12 +19,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's path under the warehouse, its grain in words, its columns, and how its files are laid out."""
+    """A table's path under the warehouse, its grain in words, its columns, and how its files are laid out.
+
+    `rows_per_group` are those of a Parquet row group, where Spark's 128 MB do not suit who reads.
+    """
 
     path: str
     grain: str
     columns: tuple[Column, ...]
     partition_by: tuple[str, ...] = ()
+    rows_per_group: int | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from ringmill.config.extras import Extra
 from ringmill.config.features import FeatureEntry, Split
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
+from ringmill.config.images import Images
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rfm import Rfm
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
@@ -237,6 +238,7 @@ class Config(Section):
     clean: Clean = Clean()
     rfm: Rfm = Rfm()
     features: Features
+    images: Images | None = None
     train: Train = Train()
     score: Score = Score()
     report: Report = Report()
@@ -245,4 +247,6 @@ class Config(Section):
     @model_validator(mode="after")
     def _columns_are_there(self) -> Config:
         check_columns(self.raw, self.clean)
+        if self.images is not None and self.images.name == self.features.name:
+            raise ValueError("images.name other than features.name: each names a table of its own")
         return self

@@ -259,6 +259,16 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def bad_idx(cls, path: str, expected: str, received: str) -> InputError:
+        return cls(
+            "The idx file is not whole, or is none.",
+            where=path,
+            expected=expected,
+            received=received,
+            todo="fetch the file again and compare its checksum, or correct the path",
+        )
+
+    @classmethod
     def differs(cls, table: str, column: str, expected: str, received: str) -> InputError:
         return cls(
             f"Column '{column}' of {table} is not what its contract says.",

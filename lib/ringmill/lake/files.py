@@ -159,12 +159,26 @@ def batch_of(raw: Raw, entries: tuple[Entry, ...]) -> str:
 def open_path(path: str) -> tuple[fs.FileSystem, str]:
     """The file system of a local path or a URI, and the path in it."""
     if "://" not in path:
-        return fs.LocalFileSystem(), str(Path(path).absolute())
+        return fs.LocalFileSystem(), absolute(path)
     try:
         system, below = fs.FileSystem.from_uri(path)
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError.unreadable(path, str(error)) from error
     return system, below
+
+
+def absolute(path: str) -> str:
+    """A URI as it is, a path from the root."""
+    return path if "://" in path else str(Path(path).absolute())
+
+
+def list_below(path: str) -> tuple[str, list[tuple[str, int]]]:
+    """Names and bytes of the files at a file's, folder's or glob's path, and the folder below which they are named."""
+    system, inner = open_path(path)
+    base, found = _list(system, inner)
+    return absolute(path).removesuffix(inner[len(base) :]), [
+        (_name_below(info.path, base), info.size) for info in found
+    ]
 
 
 def _list(system: fs.FileSystem, path: str) -> tuple[str, list[fs.FileInfo]]:

@@ -19,6 +19,8 @@ from ringmill.lake.arrow import schema_of
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+# Files that a task holds open at once where its rows are too large to be sorted: one per split, and the rejected.
+CONCURRENT_WRITERS = 4
 Filters = list[tuple[str, str, Any]]
 
 
@@ -89,7 +91,7 @@ class Lake:
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
         before = self._version(table)
-        with _race_named(table.path):
+        with _row_groups(frame.sparkSession, table), _race_named(table.path):
             writer.save(self.path(table.path))
         return self._written(frame.sparkSession, table, before)
 
@@ -164,6 +166,32 @@ def _shaped(frame: DataFrame, table: Table) -> DataFrame:
     if missing := set(table.names) - set(frame.columns):
         raise InputError.missing_columns(table.path, missing, frame.columns)
     return frame.selectExpr(*(f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`" for column in table.columns))
+
+
+@contextmanager
+def _row_groups(spark: SparkSession, table: Table) -> Iterator[None]:
+    """Set the rows of a row group for one write: Delta hands no such option on, but Hadoop's settings are read."""
+    if table.rows_per_group is None:
+        yield
+        return
+    chosen = {
+        "parquet.block.row.count.limit": str(table.rows_per_group),
+        # The bytes must not end a group before its rows do.
+        "parquet.block.size": str(2**30),
+        # Without it a task sorts its rows by partition, and spills them where they are large.
+        "spark.sql.maxConcurrentOutputFileWriters": str(CONCURRENT_WRITERS),
+    }
+    before = {key: spark.conf.get(key, None) for key in chosen}
+    for key, value in chosen.items():
+        spark.conf.set(key, value)
+    try:
+        yield
+    finally:
+        for key, old in before.items():
+            if old is None:
+                spark.conf.unset(key)
+            else:
+                spark.conf.set(key, old)
 
 
 @contextmanager

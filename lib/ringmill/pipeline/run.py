@@ -12,6 +12,7 @@ from ringmill.lake.ledger import Entry
 from ringmill.pipeline.clean import CLEAN, planned_clean
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
+from ringmill.pipeline.images import IMAGES
 from ringmill.pipeline.report import REPORT
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
@@ -21,7 +22,9 @@ from ringmill.pipeline.train import TRAIN, planned
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-STAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, TRAIN, SCORE, REPORT)}
+STAGES: dict[str, Stage] = {
+    stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, IMAGES, TRAIN, SCORE, REPORT)
+}
 
 
 def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: Iterable[str]) -> Config:
@@ -45,8 +48,9 @@ def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | 
 
 
 def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
-    """All stages; `generate` only where the configuration has a shop to generate."""
-    names = [name for name in STAGES if name != "generate" or config.generate is not None]
+    """All stages; `generate` and `images` only where the configuration has such a section."""
+    left_out = {name for name in ("generate", "images") if getattr(config, name) is None}
+    names = [name for name in STAGES if name not in left_out]
     return run_stages(config, names, session=session)
 
 
