@@ -40,21 +40,24 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+def at_hand(name: str) -> Path:
+    """The file or folder of a real data set; a test that needs it is skipped where it is not there."""
+    path = SHARED / name
+    if not path.exists():
+        pytest.skip(f"needs the data in {path}")
+    return path
+
+
 @pytest.fixture(scope="session")
 def adult() -> Path:
-    """The folder of UCI Adult, where it is at hand."""
-    folder = SHARED / "adult"
-    if not folder.exists():
-        pytest.skip(f"needs the Adult data in {folder}")
-    return folder
+    """The folder of UCI Adult."""
+    return at_hand("adult")
 
 
 @pytest.fixture(scope="session")
 def sms_spam() -> list[tuple[str, str]]:
-    """Label and text of each message of the SMS Spam Collection, where it is at hand."""
-    file = SHARED / "sms_spam" / "SMSSpamCollection"
-    if not file.exists():
-        pytest.skip(f"needs the SMS Spam Collection in {file.parent}")
+    """Label and text of each message of the SMS Spam Collection."""
+    file = at_hand("sms_spam/SMSSpamCollection")
     # Quotes are part of the texts, and some hold characters that `splitlines` takes for ends of lines.
     lines = file.read_text(encoding="utf-8").split("\n")
     return [tuple(line.split("\t", 1)) for line in lines if line]
@@ -62,17 +65,11 @@ def sms_spam() -> list[tuple[str, str]]:
 
 @pytest.fixture
 def online_retail() -> Path:
-    """The folder of the real data set, where it is at hand."""
-    folder = SHARED / "online_retail"
-    if not folder.exists():
-        pytest.skip(f"needs the Online Retail data in {folder}")
-    return folder
+    """The folder of UCI Online Retail."""
+    return at_hand("online_retail")
 
 
 @pytest.fixture(scope="session")
 def fashion_mnist() -> Path:
-    """The folder of Fashion-MNIST's idx files, where it is at hand."""
-    folder = SHARED / "fashion_mnist"
-    if not folder.exists():
-        pytest.skip(f"needs the Fashion-MNIST data in {folder}")
-    return folder
+    """The folder of Fashion-MNIST's idx files."""
+    return at_hand("fashion_mnist")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.errors import InputError
-from ringmill.features.columns_of import WHERE, Columns, Matrix
+from ringmill.features.columns_of import WHERE, Columns, Matrix, OneColumn
 
 # By part the number of its values in a round, and the value at which a round begins.
 ROUNDS = {
@@ -35,21 +35,13 @@ PARTS = {
 
 
 @dataclass(frozen=True)
-class Moment:
+class Moment(OneColumn):
     """What these parts share: a column of instants or dates, the zone, and the output of a null (None: an error)."""
 
     column: str
     name: str
     zone: str
     null: float | None
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.column,)
-
-    @property
-    def refuses_null(self) -> bool:
-        return self.null is None
 
     def local(self, columns: Columns) -> pa.Array:
         """(rows,) of local timestamps without a zone.

@@ -123,3 +123,23 @@ def _decoded(name: str, found: pa.Array) -> Matrix:
         raise InputError.differs(WHERE, name, "no NaN: a missing value is null", f"{strange:,} NaN")
     numbers: Matrix = values.fill_null(np.nan).to_numpy(zero_copy_only=False)
     return numbers
+
+
+class OneColumn:
+    """What parts share that make one output of one column, and refuse null unless they say what it becomes."""
+
+    column: str
+    name: str
+    null: float | None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    @property
+    def refuses_null(self) -> bool:
+        return self.null is None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.name,)

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringmill.errors import InputError
-from ringmill.features.columns_of import WHERE, Columns, Matrix
+from ringmill.features.columns_of import WHERE, Columns, Matrix, OneColumn
 
 
 @dataclass(frozen=True)
-class Scaled:
+class Scaled(OneColumn):
     """(log1p of max(x, 0), if `log1p`) − centre, over scale: z-score, min-max, robust scaling and plain logarithm.
 
     `null` is the output of a null; where it is None, a null is an error.
@@ -27,18 +27,6 @@ class Scaled:
     scale: float
     null: float | None = None
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.column,)
-
-    @property
-    def refuses_null(self) -> bool:
-        return self.null is None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
-
     def apply(self, columns: Columns) -> Matrix:
         numbers = columns.numbers(self.column, nulls=not self.refuses_null)
         shaped = np.log1p(np.maximum(numbers, 0.0)) if self.log1p else numbers
@@ -46,7 +34,7 @@ class Scaled:
 
 
 @dataclass(frozen=True)
-class BoxCox:
+class BoxCox(OneColumn):
     """(x^λ − 1) / λ of positive numbers, or log x for λ = 0.
 
     `null` is the output of null, 0 and negative numbers; where it is None, each of them is an error.
@@ -57,18 +45,6 @@ class BoxCox:
     name: str
     exponent: float
     null: float | None = None
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.column,)
-
-    @property
-    def refuses_null(self) -> bool:
-        return self.null is None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def apply(self, columns: Columns) -> Matrix:
         numbers = columns.numbers(self.column, nulls=not self.refuses_null)
@@ -82,7 +58,7 @@ class BoxCox:
 
 
 @dataclass(frozen=True)
-class Bins:
+class Bins(OneColumn):
     """The place of a number among `edges`, the inner bounds of bins that hold their lower bound; or ones and zeros.
 
     `null` is the index of a null; where it is None, a null is an error. In columns a null is 0 everywhere.
@@ -94,14 +70,6 @@ class Bins:
     edges: tuple[float, ...]
     output: str = "index"
     null: float | None = None
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.column,)
-
-    @property
-    def refuses_null(self) -> bool:
-        return self.null is None
 
     @property
     def names(self) -> tuple[str, ...]:

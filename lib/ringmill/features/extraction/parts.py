@@ -15,8 +15,25 @@ from ringmill.features.twofold import Floats
 WHERE = "the features' input"
 
 
+class Components:
+    """What these parts share: they read all their columns, refuse null, and make a numbered output per component."""
+
+    refuses_null: ClassVar[bool] = True
+    name: str
+    columns: tuple[str, ...]
+    components: Rows
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.columns
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(f"{self.name} {place + 1}" for place in range(len(self.components)))
+
+
 @dataclass(frozen=True)
-class PcaPart:
+class PcaPart(Components):
     """(x − mean) · each component, over the component's deviation where `whiten` is set.
 
     `components`: (components, columns), orthonormal, greatest variance first, the loading of greatest magnitude
@@ -24,7 +41,6 @@ class PcaPart:
     """
 
     kind: ClassVar[str] = "pca"
-    refuses_null: ClassVar[bool] = True
     name: str
     columns: tuple[str, ...]
     mean: tuple[float, ...]
@@ -33,21 +49,13 @@ class PcaPart:
     explained_variance_ratio: tuple[float, ...]
     whiten: bool
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"{self.name} {place + 1}" for place in range(len(self.components)))
-
     def apply(self, columns: Columns) -> Floats:
         projected = project(matrix_of(columns, self.columns) - np.array(self.mean), np.array(self.components))
         return projected / np.sqrt(self.explained_variance) if self.whiten else projected
 
 
 @dataclass(frozen=True)
-class LdaPart:
+class LdaPart(Components):
     """(x − mean) · each discriminant, which is scaled so that its variance within classes is 1.
 
     `components`: (discriminants, columns), the most separating first, the loading of greatest magnitude positive.
@@ -55,7 +63,6 @@ class LdaPart:
     """
 
     kind: ClassVar[str] = "lda"
-    refuses_null: ClassVar[bool] = True
     name: str
     columns: tuple[str, ...]
     label: str
@@ -64,20 +71,12 @@ class LdaPart:
     components: Rows
     explained_variance_ratio: tuple[float, ...]
 
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"{self.name} {place + 1}" for place in range(len(self.components)))
-
     def apply(self, columns: Columns) -> Floats:
         return project(matrix_of(columns, self.columns) - np.array(self.mean), np.array(self.components))
 
 
 @dataclass(frozen=True)
-class TruncatedSvdPart:
+class TruncatedSvdPart(Components):
     """x · each component, where x is the row of `terms` numbers that `columns` (indices, values) stand for.
 
     `components`: (components, terms), orthonormal, greatest singular value first, the loading of greatest magnitude
@@ -85,7 +84,6 @@ class TruncatedSvdPart:
     """
 
     kind: ClassVar[str] = "truncated_svd"
-    refuses_null: ClassVar[bool] = True
     name: str
     columns: tuple[str, str]
     terms: int
@@ -93,14 +91,6 @@ class TruncatedSvdPart:
     singular_values: tuple[float, ...]
     explained_variance: tuple[float, ...]
     explained_variance_ratio: tuple[float, ...]
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return self.columns
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(f"{self.name} {place + 1}" for place in range(len(self.components)))
 
     def apply(self, columns: Columns) -> Floats:
         indices, values = (columns.array(name) for name in self.columns)
