@@ -50,6 +50,16 @@ def test_online_retails_sales_have_the_published_figures(real_job, spark):
     assert entries["rfm"].detail["cutoff"] == "2011-12-10"
 
 
+def test_who_cancelled_a_great_order_within_minutes_is_no_champion(real_job, spark):
+    config, _ = real_job
+    customers = spark.read.format("delta").load(f"{config.warehouse}/rfm/customers")
+    rows = customers.where("customer_id IN ('16446', '12346')").collect()
+    found = {row["customer_id"]: row for row in rows}
+    # 80,995 and 74,215 pieces, each taken back by a cancellation that is linked to its order.
+    assert {customer: row["spend_total"] > 70_000 for customer, row in found.items()} == {"16446": True, "12346": True}
+    assert all(row["spend_net"] < 100 and row["segment"] != "champions" for row in rows)
+
+
 def test_law_2_the_repurchase_task_has_its_known_size_and_no_customer_in_two_splits(real_job, spark):
     config, entries = real_job
     features = spark.read.format("delta").load(f"{config.warehouse}/features/customers")
