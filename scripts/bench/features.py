@@ -158,7 +158,7 @@ def _log1p(values: Any) -> Any:
 
 
 def at(spark: SparkSession, folder: str, rows: int, rounds: int) -> dict[str, Any]:
-    """All samples of one size, in seconds, what the driver received, and the peer."""
+    """All samples of one size, in seconds, what the driver received while fitting, and its peak memory until now."""
     table = spark.read.format("delta").load(write_table(spark, folder, rows))
     state, out, again = fitted(table), f"{folder}/encoded-{rows}", f"{folder}/again-{rows}"
     encoded(table, state, out)
@@ -171,15 +171,14 @@ def at(spark: SparkSession, folder: str, rows: int, rounds: int) -> dict[str, An
     samples = [{name: seconds(work) for name, work in works.items()} for _ in range(rounds)]
     came = received(spark, works["fit"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    peer = scikit_learn(f"{folder}/rows-{rows}", folder) if rows <= IN_MEMORY else f"not run above {IN_MEMORY:,} rows"
-    return {"rows": rows, "rounds": samples, "received": came, "peak": peak, "scikit-learn": peer}
+    return {"rows": rows, "rounds": samples, "received": came, "peak": peak}
 
 
-def claims_of(found: dict[str, Any]) -> list[dict[str, Any]]:
+def claims_of(found: dict[str, Any], peer: Any) -> list[dict[str, Any]]:
     rounds: Sequence[dict[str, float]] = found["rounds"]
     parts = {name: median(one[name] for one in rounds) for name in rounds[0]}
     size = f"{found['rows'] / 1e6:g}m"
-    peers = {"bare read and write, seconds": parts["bare"], "scikit-learn": found["scikit-learn"]}
+    peers = {"bare read and write, seconds": parts["bare"], "scikit-learn": peer}
     more = {"rows": found["rows"], "seconds": parts, "better": "lower", "unit": "× bare", "peers": peers}
     return [
         claim(f"apply_over_bare_{size}", [one["apply"] / one["bare"] for one in rounds], goal=GOAL_APPLY, **more),
@@ -211,7 +210,13 @@ def main() -> None:
             found = [at(spark, folder, rows, rounds) for rows in sizes]
         finally:
             spark.stop()
-    write(options.out, [*(one for of in found for one in claims_of(of)), driver(found)])
+        # Last, because it holds all rows in this process.
+        peers = [
+            scikit_learn(f"{folder}/rows-{rows}", folder) if rows <= IN_MEMORY else f"not run above {IN_MEMORY:,} rows"
+            for rows in sizes
+        ]
+    claims = [one for of, peer in zip(found, peers, strict=True) for one in claims_of(of, peer)]
+    write(options.out, [*claims, driver(found)])
 
 
 if __name__ == "__main__":
