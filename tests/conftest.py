@@ -63,7 +63,7 @@ def sms_spam() -> list[tuple[str, str]]:
     return [tuple(line.split("\t", 1)) for line in lines if line]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def online_retail() -> Path:
     """The folder of UCI Online Retail."""
     return at_hand("online_retail")

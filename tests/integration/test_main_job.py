@@ -22,11 +22,9 @@ def versions(warehouse):
 
 
 @pytest.fixture(scope="module")
-def real_job(spark, tmp_path_factory):
+def real_job(spark, tmp_path_factory, online_retail):
     """Online Retail through all stages, once, in a barrier stage of two ranks: configuration and entries by stage."""
-    data = Path(__file__).resolve().parents[3] / "shared" / "data" / "online_retail" / "online_retail.parquet"
-    if not data.exists():
-        pytest.skip(f"needs the Online Retail data in {data}")
+    data = online_retail / "online_retail.parquet"
     config = load(CONF / "online_retail.yaml", [f"raw.path={data}"], warehouse=str(tmp_path_factory.mktemp("real")))
     return config, {entry.stage: entry for entry in run_all(config, session=spark)}
 

@@ -125,16 +125,11 @@ def _decoded(name: str, found: pa.Array) -> Matrix:
     return numbers
 
 
-class OneColumn:
-    """What parts share that make one output of one column, and refuse null unless they say what it becomes."""
+class OneOutput:
+    """What parts share that make one output, and refuse null unless they say what it becomes."""
 
-    column: str
     name: str
     null: float | None
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        return (self.column,)
 
     @property
     def refuses_null(self) -> bool:
@@ -143,3 +138,13 @@ class OneColumn:
     @property
     def names(self) -> tuple[str, ...]:
         return (self.name,)
+
+
+class OneColumn(OneOutput):
+    """The same of one column."""
+
+    column: str
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return (self.column,)

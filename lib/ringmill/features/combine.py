@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from ringmill.errors import InputError
-from ringmill.features.columns_of import WHERE, Columns, Matrix
+from ringmill.features.columns_of import WHERE, Columns, Matrix, OneOutput
 from ringmill.features.scaling import filled
 
 
 @dataclass(frozen=True)
-class Combined:
+class Combined(OneOutput):
     """`ratio`: first over second; `difference`: first minus second.
 
     `null` is the output where one of them is null, or the second of a ratio is 0; where it is None, each is an error.
@@ -29,14 +29,6 @@ class Combined:
     @property
     def reads(self) -> tuple[str, ...]:
         return (self.first, self.second)
-
-    @property
-    def refuses_null(self) -> bool:
-        return self.null is None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def apply(self, columns: Columns) -> Matrix:
         first, second = (columns.numbers(name, nulls=not self.refuses_null) for name in self.reads)

@@ -38,7 +38,7 @@ from ringmill.config.selection import SelectionStep
 from ringmill.config.text import TENSOR, HashedText, Tfidf, TokenIds
 from ringmill.config.text import Sequence as SequenceEntry
 from ringmill.errors import ConfigError
-from ringmill.features.apply import Encoder, everything, outputs
+from ringmill.features.apply import Encoder, everything
 from ringmill.features.extraction.fit import fit_dense, fit_sparse
 from ringmill.features.fit_categories import fit_categories
 from ringmill.features.fit_numbers import fit_numbers
@@ -211,20 +211,27 @@ def _state(types: Mapping[str, str], entries: Sequence[FeatureEntry], fitted: Ma
 
 def _with_outputs(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
     """For `mapInArrow`: the rows with the parts' outputs behind their columns, where no column has the name already."""
-    new = [place for place, name in enumerate(state.outputs) if name not in train.columns]
-    names = [state.outputs[place] for place in new]
-    lists = [listed.name for listed in state.lists]
+    names = [name for name in state.outputs if name not in train.columns]
+    return _joined(train, state, train.columns, names, [*state.lists])
+
+
+def _joined(
+    train: DataFrame, state: State, kept: Sequence[str], names: Sequence[str], lists: Sequence[Listed] = ()
+) -> tuple[Encoder, StructType]:
+    """For `mapInArrow`: the columns `kept` of the rows, then the outputs `names` and the columns of `lists`."""
+    places = {name: place for place, name in enumerate(state.outputs)}
     fold = FOLD if FOLD in train.columns else None
 
     def encode(batches: Any) -> Any:
         for batch in batches:
-            matrix, made = everything(batch, state, fold=fold, lists=lists)
-            arrays = [pa.array(np.ascontiguousarray(matrix[:, place])) for place in new]
-            columns = [*batch.columns, *arrays, *(made[name] for name in lists)]
-            yield pa.RecordBatch.from_arrays(columns, names=[*batch.schema.names, *names, *lists])
+            matrix, made = everything(batch, state, fold=fold, lists=[listed.name for listed in lists])
+            columns = {name: batch.column(name) for name in kept}
+            columns |= {name: pa.array(np.ascontiguousarray(matrix[:, places[name]])) for name in names}
+            columns |= {listed.name: made[listed.name] for listed in lists}
+            yield pa.RecordBatch.from_pydict(columns)
 
     numbers = (StructField(name, DoubleType()) for name in names)
-    return encode, StructType([*train.schema.fields, *numbers, *(field_of(listed) for listed in state.lists)])
+    return encode, StructType([*(train.schema[name] for name in kept), *numbers, *map(field_of, lists)])
 
 
 def field_of(listed: Listed) -> StructField:
@@ -243,17 +250,4 @@ def choose(
 
 def _with_x(train: DataFrame, state: State) -> tuple[Encoder, StructType]:
     """For `mapInArrow`: the rows with the columns of x in place of columns of their names."""
-    places = {name: place for place, name in enumerate(state.outputs)}
-    others = [name for name in train.columns if name not in state.kept]
-    fold = FOLD if FOLD in train.columns else None
-
-    def encode(batches: Any) -> Any:
-        for batch in batches:
-            matrix = outputs(batch, state, fold=fold)
-            arrays = [pa.array(np.ascontiguousarray(matrix[:, places[name]])) for name in state.kept]
-            columns = [batch.column(name) for name in others]
-            yield pa.RecordBatch.from_arrays([*columns, *arrays], names=[*others, *state.kept])
-
-    return encode, StructType(
-        [*(train.schema[name] for name in others), *(StructField(name, DoubleType()) for name in state.kept)]
-    )
+    return _joined(train, state, [name for name in train.columns if name not in state.kept], state.kept)

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ringmill.config.images import Augmentation
 from ringmill.features.images.decode import Pixels
+from ringmill.features.mixing import GOLDEN, mixed, uniform
 
 # Values that are varied at once: temporary arrays of a few megabytes stay near the processor.
 AT_ONCE = 2**19
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FLIP, DOWN, ACROSS, BRIGHTNESS, NOISE = np.arange(1, 6, dtype=np.uint64) * GOLDEN
 # Of the sum of four bytes, each uniform over 0…255.
 BYTES_MEAN, BYTES_DEVIATION = 510.0, (4 * (256**2 - 1) / 12) ** 0.5
@@ -64,30 +64,20 @@ def _with_light(pixels: Pixels, keys: NDArray[np.uint64], spec: Augmentation) ->
 
 def _keys(row_id: NDArray[np.int64], *, seed: int, epoch: int) -> NDArray[np.uint64]:
     """(rows,) a number that stands for (seed, epoch, row id)."""
-    start = _mixed(_mixed(np.array([seed], np.uint64)) + np.uint64(epoch))
-    return _mixed(start + _mixed(row_id.astype(np.int64).view(np.uint64)))
+    start = mixed(mixed(np.array([seed], np.uint64)) + np.uint64(epoch))
+    return mixed(start + mixed(row_id.astype(np.int64).view(np.uint64)))
 
 
 def _uniform(keys: NDArray[np.uint64], layer: np.uint64) -> NDArray[np.float64]:
     """(rows,) from 0 to below 1, one draw per row and layer."""
-    return (_mixed(keys + layer) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return uniform(mixed(keys + layer))
 
 
 def _normal(keys: NDArray[np.uint64], count: int) -> NDArray[np.float32]:
     """(rows, count) of mean 0 and deviation 1: two from each 64 bits of a row's stream."""
-    starts = _mixed(keys + NOISE)
+    starts = mixed(keys + NOISE)
     places = np.arange(1, -(-count // 2) + 1, dtype=np.uint64) * GOLDEN
-    halves = _mixed(starts[:, None] + places).astype("<u8", copy=False).view("<u4")[:, :count]
+    halves = mixed(starts[:, None] + places).astype("<u8", copy=False).view("<u4")[:, :count]
     pairs = (halves & np.uint32(0x00FF00FF)) + ((halves >> np.uint32(8)) & np.uint32(0x00FF00FF))
     sums = (pairs & np.uint32(0xFFFF)) + (pairs >> np.uint32(16))
     return (sums.astype(np.float32) - np.float32(BYTES_MEAN)) / np.float32(BYTES_DEVIATION)
-
-
-def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """SplitMix64's finaliser (Steele, Lea and Flood 2014): every bit of the result hangs on every bit of the number."""
-    mixed = numbers ^ (numbers >> np.uint64(30))
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed

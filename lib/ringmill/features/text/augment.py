@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ringmill.config.text import TextAugmentation
 from ringmill.errors import InputError
 from ringmill.features.columns_of import WHERE
+from ringmill.features.mixing import GOLDEN, mixed, uniform
 from ringmill.features.text.tokens import folded
 
 AROUND = ".,;:!?-…\"'()[]{}“”‘’«»¿¡*_~"
@@ -135,18 +136,9 @@ def _kept(row: NDArray[np.int64], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def draws(seed: int, epoch: int, ids: NDArray[np.int64], place: NDArray[np.int64], what: int) -> NDArray[np.float64]:
     """(n) row ids and places → (n) numbers in [0, 1), uniform, each a function of all five alone.
 
-    The finaliser of SplitMix64 (Steele, Lea, Flood 2014) over one after the other.
+    The finaliser of `mixing` over one after the other.
     """
     state = np.zeros(len(ids), np.uint64)
     for part in (np.uint64(seed), np.uint64(epoch), ids.view(np.uint64), place.view(np.uint64), np.uint64(what)):
-        state = _mixed(state ^ _mixed(np.zeros(len(ids), np.uint64) + part + GOLDEN))
-    return (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-
-
-def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return state ^ (state >> np.uint64(31))
+        state = mixed(state ^ mixed(np.zeros(len(ids), np.uint64) + part + GOLDEN))
+    return uniform(state)
