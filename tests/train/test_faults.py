@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -52,7 +54,24 @@ def test_law_7_a_killed_rank_is_named_and_the_resumed_run_ends_with_the_same_bit
     assert 3 <= stopped_after < 40
     events = []
     resumed = run(spec, on_progress=events.append)
-    assert events[1] == {"event": "resumed", "epoch": stopped_after, "path": str(spec.checkpoint_path)}
+    assert events[1] == {"event": "resumed", "epoch": stopped_after, "step": 0, "path": str(spec.checkpoint_path)}
+    assert resumed.manifest["final_weights_sha256"] == uninterrupted
+
+
+def test_law_7_a_rank_killed_between_two_checkpoints_of_an_epoch_resumes_there(
+    table: str, uninterrupted: str, tmp_path: Path
+) -> None:
+    spec = spec_of(table, tmp_path / "run", ranks=2, checkpoint_steps=2)
+
+    def follow(line: Mapping[str, Any]) -> None:
+        if line["event"] == "step" and (line["epoch"], line["step"]) == (3, 4):
+            rank_processes(tmp_path / "run")[0].kill()
+
+    with pytest.raises(TrainingError, match="Rank 0"):
+        run(spec, on_progress=follow)
+    events = []
+    resumed = run(spec, on_progress=events.append)
+    assert events[1]["event"] == "resumed" and (events[1]["epoch"], events[1]["step"]) >= (2, 4)
     assert resumed.manifest["final_weights_sha256"] == uninterrupted
 
 

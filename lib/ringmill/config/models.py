@@ -201,6 +201,7 @@ class Train(Section):
     spend_weight: float = Field(0.1, ge=0, description="weight of the spend head's loss beside the purchase head's")
     dtype: Literal["float32", "float64"] = "float32"
     memory_mb: int = Field(1024, ge=16, description="decoded rows per rank, at most")
+    checkpoint_steps: int = Field(0, ge=0, description="steps between two checkpoints; 0: at the end of each epoch")
 
 
 class Score(Section):

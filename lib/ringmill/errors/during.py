@@ -119,13 +119,13 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
-    def diverged(cls, epoch: int, loss: float, folder: str) -> TrainingError:
+    def diverged(cls, epoch: int, step: int, loss: float) -> TrainingError:
         return cls(
-            f"The loss is no number any more in epoch {epoch}.",
-            where=folder,
+            f"The loss is no number any more in epoch {epoch}, step {step}.",
+            where="training",
             expected="a finite loss",
             received=str(loss),
-            todo="lower train.learning_rate; the checkpoint of the last good epoch is kept",
+            todo="lower train.learning_rate; the last good checkpoint is kept",
         )
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The state between two epochs, and its file: written by rank 0 alone, whole or not at all (law 7)."""
+"""The state between two segments of an epoch, and its file: written by rank 0 alone, whole or not at all (law 7)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ Arrays = tuple[NDArray[Any], ...]
 
 @dataclass(frozen=True)
 class State:
-    """Everything that the next epoch depends on; the data's order and the learning rate follow from `epoch`.
+    """Everything that the next step depends on; the data's order and the learning rate follow from the step's number.
 
-    `best_loss` is None before the first epoch. `optimizer` holds the step count and the moments, `best_weights` the
-    weights of the epoch with the lowest validation loss, `waited` the epochs since it.
+    `step` steps of epoch `epoch` (from 0) are done, and gave `passed`, the fields of `loop.Passed`. `best_loss` is None
+    before the first epoch. `optimizer` holds the step count and the moments, `best_weights` the weights of the epoch
+    with the lowest validation loss, `waited` the epochs since it.
     """
 
     epoch: int
@@ -34,12 +35,19 @@ class State:
     best_epoch: int = 0
     waited: int = 0
     history: tuple[Mapping[str, Any], ...] = ()
+    step: int = 0
+    passed: Mapping[str, Any] = field(default_factory=dict)
+
+    def within(self, step: int, passed: Mapping[str, Any], weights: Arrays, optimizer: Arrays) -> State:
+        """The state after `step` steps of the running epoch."""
+        return replace(self, step=step, passed=dict(passed), weights=weights, optimizer=optimizer)
 
     def after(self, entry: Mapping[str, Any], weights: Arrays, optimizer: Arrays) -> State:
         """The state after one more epoch, whose figures are `entry`, `val_loss` among them."""
         loss = float(entry["val_loss"])
+        history = (*self.history, dict(entry))
         moved = replace(
-            self, epoch=self.epoch + 1, weights=weights, optimizer=optimizer, history=(*self.history, dict(entry))
+            self, epoch=self.epoch + 1, step=0, passed={}, weights=weights, optimizer=optimizer, history=history
         )
         if self.best_loss is not None and not loss < self.best_loss:
             return replace(moved, waited=self.waited + 1)
@@ -57,6 +65,8 @@ class State:
             "best_epoch": self.best_epoch,
             "waited": self.waited,
             "history": list(self.history),
+            "step": self.step,
+            "passed": dict(self.passed),
         }
         groups = {"weights": self.weights, "optimizer": self.optimizer, "best_weights": self.best_weights}
         arrays = {f"{name}_{place}": value for name, group in groups.items() for place, value in enumerate(group)}
@@ -78,6 +88,8 @@ class State:
                 best_epoch=about["best_epoch"],
                 waited=about["waited"],
                 history=tuple(about["history"]),
+                step=about["step"],
+                passed=about["passed"],
             )
         return state, about["fingerprint"]
 

@@ -1,4 +1,4 @@
-"""Decoded rows to trained weights: one epoch is one graph call on each rank, whatever the number of ranks.
+"""Segments of rows to trained weights: one segment is one graph call on each rank, whatever the number of ranks.
 
 Each step minimises, over the rows of the *global* batch,
 
@@ -10,6 +10,7 @@ so the sum of the ranks' gradients is the gradient. Weight decay is decoupled: i
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,16 +20,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ringmill.config.models import Train
-from ringmill.errors import LawError
-from ringmill.handoff.plan import Plan, Slots
-from ringmill.handoff.read import Rows
+from ringmill.errors import LawError, TrainingError
 from ringmill.train.checkpoint import Arrays, State
+from ringmill.train.feed import SIGNATURE, Feed, Segment, Totals, signature
 from ringmill.train.models import BUY, SPEND, Outputs, mlp
 from ringmill.train.ranks import Ring
 
 SCORE_ROWS = 2**15
-_MASK = np.uint64(2**62 - 1)  # a signature is exchanged as int64
-_FINALISER = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
 
 
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -45,26 +43,45 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[m
 
 
 @dataclass(frozen=True)
-class Divisors:
-    """(steps,) each: rows and buyers of every global batch, what its two sums are divided by."""
+class Passed:
+    """What the steps of an epoch gave so far, over all ranks.
 
-    rows: NDArray[np.float64]
-    buyers: NDArray[np.float64]
+    `losses` are the two weighted sums of losses, `divisors` what each is divided by in the end; `seen` the rows that
+    were fed, and `signature` that of their ids.
+    """
+
+    losses: tuple[float, float] = (0.0, 0.0)
+    divisors: tuple[float, float] = (0.0, 0.0)
+    seen: int = 0
+    signature: int = 0
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Passed:
+        """Of what a checkpoint holds; {}: nothing yet."""
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()})
+
+    def __add__(self, other: Passed) -> Passed:
+        return Passed(
+            (self.losses[0] + other.losses[0], self.losses[1] + other.losses[1]),
+            (self.divisors[0] + other.divisors[0], self.divisors[1] + other.divisors[1]),
+            self.seen + other.seen,
+            (self.signature + other.signature) & int(SIGNATURE),
+        )
+
+    def loss(self, spend_weight: float) -> float:
+        """The epoch's mean loss, as seen on the way."""
+        buy, spend = (total / max(by, 1.0) for total, by in zip(self.losses, self.divisors, strict=True))
+        return buy + spend_weight * spend
 
 
 class Trainer:
-    """The model, the optimizer and the resident training rows of one rank."""
+    """The model and the optimizer of one rank."""
 
-    def __init__(self, section: Train, plan: Plan, rows: Rows, ring: Ring, *, padding_fill: float = 0.0) -> None:
-        self._section, self._plan, self._ring = section, plan, ring
-        self._label_buy, self._row_id = rows.label_buy, rows.row_id
-        # The row that padding refers to comes last; what it holds reaches no number, see _step.
-        self._x = _padded(rows.x, padding_fill, section.dtype)
-        self._buy = _padded(rows.label_buy, padding_fill, section.dtype)
-        self._log_spend = _padded(np.log1p(rows.label_spend), padding_fill, section.dtype)
-        self.model = _model(section, plan.seed, rows)
+    def __init__(self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int) -> None:
+        self._section, self._feed, self._ring = section, feed, ring
+        self.model = _model(section, seed, feed.totals)
         self.optimizer = keras.optimizers.AdamW(
-            WarmUp(section.learning_rate, section.warmup_epochs * plan.steps), weight_decay=section.weight_decay
+            WarmUp(section.learning_rate, section.warmup_epochs * steps), weight_decay=section.weight_decay
         )
         self.optimizer.build(self.model.trainable_variables)
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
@@ -97,60 +114,66 @@ class Trainer:
     def _forward(self, x: Any) -> Any:
         return self.model(x, training=False)
 
-    def epoch(self, number: int) -> tuple[float, int]:
-        """Train on every row once; returns the mean loss on the way, and the rows that all ranks saw.
+    def epoch(self, number: int, first: int = 0) -> Iterator[tuple[int, Passed]]:
+        """Train on the rows of epoch `number` from step `first` on; after each segment, the steps done and its part.
 
         Raises:
-            LawError: some row was not seen exactly once.
+            TrainingError: the loss of a step is no number.
         """
-        slots = self._plan.slots(number, self._ring.rank)
-        divisors = self._divisors(number)
+        for segment in self._feed.segments(number, first):
+            yield segment.first + len(segment), self._segment(number, segment)
+
+    def check_seen(self, passed: Passed) -> int:
+        """Law 4 of what was really fed in an epoch: how many rows, and which, over all ranks. Raises LawError."""
+        totals = self._feed.totals
+        if (passed.seen, passed.signature) != (totals.rows, totals.signature):
+            expected = f"{totals.rows} rows, each once"
+            raise LawError.broken("Law 4 (each row exactly once)", "training epoch", expected, f"{passed.seen}")
+        return passed.seen
+
+    def _segment(self, epoch: int, segment: Segment) -> Passed:
         dtype = self._section.dtype
-        sums = self._steps(
-            tf.constant(slots.index, tf.int32),
-            tf.constant(slots.weight, dtype),
-            tf.constant(divisors.rows, dtype),
-            tf.constant(np.maximum(divisors.buyers, 1.0), dtype),
+        window = segment.window
+        losses = self._steps(
+            (window.x, window.buy, window.log_spend),
+            tf.constant(segment.index, tf.int32),
+            tf.constant(segment.weight, dtype),
+            tf.constant(segment.rows, dtype),
+            tf.constant(np.maximum(segment.buyers, 1.0), dtype),
         )
         # Each rank knows the losses of its own rows only.
-        (total,) = self._ring.sum([sums], name="epoch_losses")
-        buy, spend = total.numpy() / [divisors.rows.sum(), max(divisors.buyers.sum(), 1.0)]
-        return float(buy + self._section.spend_weight * spend), self._check_seen(slots)
+        (total,) = self._ring.sum([losses], name="segment_losses")
+        by_step = total.numpy()
+        if not (finite := np.isfinite(by_step).all(axis=1)).all():
+            step = int(np.argmin(finite))
+            raise TrainingError.diverged(epoch + 1, segment.first + step + 1, float(by_step[step].sum()))
+        # One small exchange tells which rows the others were fed.
+        mine = np.array([[len(segment.row_id), signature(segment.row_id)]], np.int64)
+        parts = self._ring.gather(mine, name="rows_seen").astype(np.uint64).sum(axis=0)
+        buy, spend = by_step.sum(axis=0)
+        divisors = (float(segment.rows.sum()), float(segment.buyers.sum()))
+        return Passed((float(buy), float(spend)), divisors, int(parts[0]), int(parts[1] & SIGNATURE))
 
-    def _divisors(self, number: int) -> Divisors:
-        batches = self._plan.batches(number)
-        buy = np.append(self._label_buy, 0.0)
-        return Divisors((batches < self._plan.rows).sum(axis=1).astype(np.float64), buy[batches].sum(axis=1))
+    @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
+    def _steps(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
+        """All steps of a segment in one graph call, since leaving the graph between steps would cost more than a step;
+        (steps, 2): this rank's two sums of losses in each."""
+        steps = tf.shape(index)[0]
 
-    def _check_seen(self, slots: Slots) -> int:
-        mine = self._row_id[slots.index[slots.weight > 0]]
-        # One small exchange proves law 4 of what was really fed: how many rows, and which, over all ranks.
-        parts = self._ring.gather(np.array([[len(mine), _signature(mine)]], np.int64), name="rows_seen")
-        count, signature = int(parts[:, 0].sum()), int(parts[:, 1].astype(np.uint64).sum() & _MASK)
-        if (count, signature) != (len(self._row_id), _signature(self._row_id)):
-            raise LawError.broken(
-                "Law 4 (each row exactly once)", "training epoch", f"{len(self._row_id)} rows, each once", f"{count}"
-            )
-        return count
+        def body(step: Any, losses: Any) -> tuple[Any, Any]:
+            sums = self._step(columns, index[step], weight[step], rows[step], buyers[step])
+            return step + 1, losses.write(step, sums)
 
-    @tf.function(jit_compile=False, autograph=False)  # type: ignore[untyped-decorator]
-    def _steps(self, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
-        """All steps of an epoch in one graph call: leaving the graph between steps would cost more than a step."""
-
-        def body(step: Any, sums: Any) -> tuple[Any, Any]:
-            return step + 1, sums + self._step(index[step], weight[step], rows[step], buyers[step])
-
-        start = (tf.constant(0), tf.zeros([2], tf.float64))
+        start = (tf.constant(0), tf.TensorArray(tf.float64, size=steps, element_shape=[2]))
         # One at a time: a step's collective must not start before the last step's weights are there.
-        _, sums = tf.while_loop(lambda step, _: step < index.shape[0], body, start, parallel_iterations=1)
-        return sums
+        _, losses = tf.while_loop(lambda step, _: step < steps, body, start, parallel_iterations=1)
+        return losses.stack()
 
-    def _step(self, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
+    def _step(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
         real = weight > 0
         # Zeros stand in for whatever padding holds, before any arithmetic: 0 · inf is no zero.
-        x = tf.where(real[:, None], tf.gather(self._x, index), 0)
-        buy = tf.where(real, tf.gather(self._buy, index), 0)
-        log_spend = tf.where(real, tf.gather(self._log_spend, index), 0)
+        x = tf.where(real[:, None], tf.gather(columns[0], index), 0)
+        buy, log_spend = (tf.where(real, tf.gather(column, index), 0) for column in columns[1:])
         with tf.GradientTape() as tape:
             heads = self.model(x, training=True)
             crossed = tf.nn.sigmoid_cross_entropy_with_logits(labels=buy, logits=heads[BUY])
@@ -164,29 +187,15 @@ class Trainer:
         return tf.cast(tf.stack([buy_sum, spend_sum]), tf.float64)
 
 
-def _padded(column: NDArray[Any], fill: float, dtype: str) -> Any:
-    """The column as a tensor, and one row of `fill` after its last."""
-    return tf.constant(np.append(column, np.full_like(column[:1], fill, shape=(1, *column.shape[1:])), axis=0), dtype)
-
-
-def _model(section: Train, seed: int, rows: Rows) -> Any:
+def _model(section: Train, seed: int, totals: Totals) -> Any:
     """The model, its heads started at the training rows' log-odds of buying and their buyers' mean log spend."""
-    buyers = max(float(rows.label_buy.sum()), 0.5)
-    others = max(float(len(rows)) - buyers, 0.5)
-    log_spend = float(np.sum(rows.label_buy * np.log1p(rows.label_spend))) / buyers
+    buyers = max(totals.buyers, 0.5)
+    others = max(totals.rows - buyers, 0.5)
     return mlp(
-        rows.x.shape[1],
+        totals.features,
         section.hidden,
         dtype=section.dtype,
         seed=seed,
         buy_bias=float(np.log(buyers / others)),
-        spend_bias=log_spend,
+        spend_bias=totals.log_spend / buyers,
     )
-
-
-def _signature(row_ids: NDArray[np.int64]) -> int:
-    """A sum of the ids' 64-bit hashes (splitmix64), modulo 2^62: equal multisets agree, others all but never."""
-    z = row_ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * _FINALISER[0]
-    z = (z ^ (z >> np.uint64(27))) * _FINALISER[1]
-    return int(np.sum(z ^ (z >> np.uint64(31)), dtype=np.uint64) & _MASK)

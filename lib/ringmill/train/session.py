@@ -6,7 +6,8 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from ringmill.handoff.plan import memory_per_rank, row_ranges
 from ringmill.handoff.read import Rows, read_rows
 from ringmill.train.checkpoint import State, write_atomically
 from ringmill.train.evaluate import Evaluation, evaluate, smearing
-from ringmill.train.loop import Trainer
+from ringmill.train.feed import GlobalFeed
+from ringmill.train.loop import Passed, Trainer
 from ringmill.train.metrics import calibration, roc_points
 from ringmill.train.models import Outputs
 from ringmill.train.ranks import Ring
@@ -48,15 +50,26 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
     # Law 8 is what every rank's kernel counted, not what the code means to do.
     copied = int(ring.gather(np.array([storage_bytes_written() - before]), name="bytes_written").sum())
     progress.say("ready", seconds=_since(started), ranks=ring.size, rows={name: len(rows[name]) for name in SPLITS})
-    trainer = Trainer(spec.train, job.plan, rows["train"], ring, padding_fill=spec.padding_fill)
+    feed = GlobalFeed.of(
+        job.plan,
+        ring.rank,
+        rows["train"],
+        dtype=spec.train.dtype,
+        padding_fill=spec.padding_fill,
+        steps_per_segment=spec.train.checkpoint_steps,
+    )
+    trainer = Trainer(spec.train, feed, ring, seed=spec.seed, steps=job.plan.steps)
     state = _resume(job, ring, progress)
     if state:
         trainer.restore(state)
     state = state or State(0, trainer.weights(), trainer.optimizer_state(), trainer.weights())
     while not state.finished(spec.train):
-        state = _advance(job, trainer, state, rows["validation"], ring)
-        if ring.rank == 0:
-            write_atomically(spec.checkpoint_path, state.to_bytes(job.fingerprint))
+        for reached in _advance(job, trainer, state, rows["validation"], ring):
+            state = reached
+            if ring.rank == 0:
+                write_atomically(spec.checkpoint_path, state.to_bytes(job.fingerprint))
+            if state.step:
+                progress.say("step", epoch=state.epoch + 1, step=state.step, steps=job.plan.steps)
         progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
     final_weights = _digest(state.weights)
     trainer.assign(state.best_weights)
@@ -111,30 +124,35 @@ def _resume(job: Job, ring: Ring, progress: Progress) -> State | None:
         print(f"checkpoint {path} belongs to other data or another configuration: not used", file=sys.stderr)
         progress.say("checkpoint_not_used", path=str(path))
         return None
-    progress.say("resumed", epoch=state.epoch, path=str(path))
+    progress.say("resumed", epoch=state.epoch, step=state.step, path=str(path))
     return state
 
 
-def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: Ring) -> State:
-    """The state after one more epoch."""
+def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: Ring) -> Iterator[State]:
+    """The states to keep on the way through the running epoch; the last one is that of its end."""
     began = time.monotonic()
-    loss, seen = trainer.epoch(state.epoch)
+    passed = Passed.from_json(state.passed)
+    for step, part in trainer.epoch(state.epoch, state.step):
+        passed += part
+        if step < job.plan.steps:
+            yield state.within(step, asdict(passed), trainer.weights(), trainer.optimizer_state())
+    seen = trainer.check_seen(passed)
     metrics = evaluate(trainer.score, validation, ring).metrics
     section = job.spec.train
     val_loss = metrics["log_loss"] + section.spend_weight * (metrics["log_spend_mse"] or 0.0)
-    if not np.isfinite([loss, val_loss]).all():
-        raise TrainingError.diverged(state.epoch + 1, val_loss, job.spec.folder)
+    if not np.isfinite(val_loss):
+        raise TrainingError.diverged(state.epoch + 1, job.plan.steps, val_loss)
     entry = {
         "epoch": state.epoch + 1,
         "rows_seen": seen,
-        "loss": loss,
+        "loss": passed.loss(section.spend_weight),
         "val_loss": val_loss,
         "val_log_loss": metrics["log_loss"],
         "val_auc": metrics["auc"],
         "val_log_spend_mse": metrics["log_spend_mse"],
         "seconds": _since(began),
     }
-    return state.after(entry, trainer.weights(), trainer.optimizer_state())
+    yield state.after(entry, trainer.weights(), trainer.optimizer_state())
 
 
 def _check_agreement(digest: str, ring: Ring) -> str:
