@@ -19,6 +19,7 @@ from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rfm import Rfm
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.config.selection import SelectionStep
+from ringmill.config.training import Constant, Optimizer, RateForBatch, Schedule
 from ringmill.contracts import CLEAN_ROWS
 
 
@@ -195,13 +196,28 @@ class Train(Section):
     batch: int = Field(128, ge=1, description="global batch: rows per step over all ranks")
     epochs: int = Field(60, ge=1)
     patience: int = Field(8, ge=1, description="epochs without a better validation loss before stopping")
-    learning_rate: float = Field(1e-3, gt=0, description="for this global batch; never multiplied by ranks")
+    learning_rate: float = Field(1e-3, gt=0, description="never multiplied by ranks")
+    rate_for_batch: RateForBatch | None = Field(None, description="default: learning_rate is for this global batch")
     warmup_epochs: float = Field(2.0, ge=0)
+    schedule: Schedule = Constant()
+    optimizer: Optimizer = Optimizer()
     weight_decay: float = Field(1e-1, ge=0)
     spend_weight: float = Field(0.1, ge=0, description="weight of the spend head's loss beside the purchase head's")
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = Field(
+        "float32", description="of the model; a mixed one computes in half precision on float32 weights"
+    )
     memory_mb: int = Field(1024, ge=16, description="decoded rows per rank, at most")
     checkpoint_steps: int = Field(0, ge=0, description="steps between two checkpoints; 0: at the end of each epoch")
+
+    @property
+    def weights_dtype(self) -> str:
+        """Of weights, losses and gradients."""
+        return "float32" if self.dtype.startswith("mixed") else self.dtype
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether law 5 holds: gradients are neither computed nor sent in half precision."""
+        return not self.dtype.startswith("mixed") and self.optimizer.compression == "none"
 
 
 class Score(Section):

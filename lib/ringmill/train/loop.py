@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -24,22 +23,10 @@ from ringmill.errors import LawError, TrainingError
 from ringmill.train.checkpoint import Arrays, State
 from ringmill.train.feed import SIGNATURE, Feed, Segment, Totals, signature
 from ringmill.train.models import BUY, SPEND, Outputs, mlp
+from ringmill.train.optimizer import build_optimizer
 from ringmill.train.ranks import Ring
 
 SCORE_ROWS = 2**15
-
-
-class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """`rate`, reached linearly over the first `steps` global steps; the number of ranks has no part in it."""
-
-    def __init__(self, rate: float, steps: float) -> None:
-        self.rate, self.steps = rate, max(steps, 1.0)
-
-    def __call__(self, step: Any) -> Any:
-        return self.rate * tf.minimum((tf.cast(step, tf.float32) + 1.0) / self.steps, 1.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"rate": self.rate, "steps": self.steps}
 
 
 @dataclass(frozen=True)
@@ -80,9 +67,7 @@ class Trainer:
     def __init__(self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int) -> None:
         self._section, self._feed, self._ring = section, feed, ring
         self.model = _model(section, seed, feed.totals)
-        self.optimizer = keras.optimizers.AdamW(
-            WarmUp(section.learning_rate, section.warmup_epochs * steps), weight_decay=section.weight_decay
-        )
+        self.optimizer = build_optimizer(section, ring, steps=steps)
         self.optimizer.build(self.model.trainable_variables)
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
         ring.broadcast([*self.model.variables, *self.optimizer.variables])
@@ -106,7 +91,7 @@ class Trainer:
     def score(self, x: NDArray[np.float32]) -> Outputs:
         """(rows, features) → the model's outputs; in blocks, so that activations of a whole split are never there."""
         blocks = [x[start : start + SCORE_ROWS] for start in range(0, max(len(x), 1), SCORE_ROWS)]
-        heads = [self._forward(tf.constant(block, dtype=self._section.dtype)) for block in blocks]
+        heads = [self._forward(tf.constant(block, dtype=self._section.weights_dtype)) for block in blocks]
         columns = (np.concatenate([head[name].numpy() for head in heads]) for name in (BUY, SPEND))
         return Outputs(*(column.astype(np.float64) for column in columns))
 
@@ -121,7 +106,7 @@ class Trainer:
             TrainingError: the loss of a step is no number.
         """
         for segment in self._feed.segments(number, first):
-            yield segment.first + len(segment), self._segment(number, segment)
+            yield segment.first + len(segment), self.train_on(number, segment)
 
     def check_seen(self, passed: Passed) -> int:
         """Law 4 of what was really fed in an epoch: how many rows, and which, over all ranks. Raises LawError."""
@@ -131,13 +116,14 @@ class Trainer:
             raise LawError.broken("Law 4 (each row exactly once)", "training epoch", expected, f"{passed.seen}")
         return passed.seen
 
-    def _segment(self, epoch: int, segment: Segment) -> Passed:
-        dtype = self._section.dtype
+    def train_on(self, epoch: int, segment: Segment) -> Passed:
+        """One optimizer step for each of the segment's; what they gave over all ranks."""
+        dtype = self._section.weights_dtype
         window = segment.window
         losses = self._steps(
             (window.x, window.buy, window.log_spend),
-            tf.constant(segment.index, tf.int32),
-            tf.constant(segment.weight, dtype),
+            tf.constant(self._in_passes(segment.index, fill=window.x.shape[0] - 1), tf.int32),
+            tf.constant(self._in_passes(segment.weight, fill=0), dtype),
             tf.constant(segment.rows, dtype),
             tf.constant(np.maximum(segment.buyers, 1.0), dtype),
         )
@@ -169,7 +155,41 @@ class Trainer:
         _, losses = tf.while_loop(lambda step, _: step < steps, body, start, parallel_iterations=1)
         return losses.stack()
 
+    def _in_passes(self, places: NDArray[Any], *, fill: int) -> NDArray[Any]:
+        """(steps, local_batch) → (steps, passes, places of a pass); what is left over is padding."""
+        passes = self._section.optimizer.passes
+        each = -(-places.shape[1] // passes)
+        missing = passes * each - places.shape[1]
+        return np.pad(places, ((0, 0), (0, missing)), constant_values=fill).reshape(len(places), passes, each)
+
     def _step(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
+        """One step of (passes, places of a pass); (2,): its sums of losses."""
+        variables = self.model.trainable_variables
+        if self._section.optimizer.passes == 1:
+            losses, gradients = self._pass(columns, index[0], weight[0], rows, buyers)
+        else:
+            losses, gradients = self._accumulated(columns, index, weight, rows, buyers)
+        # Each rank's gradient covers its own rows of the global batch; their sum, which the optimizer forms, is the
+        # batch's.
+        self.optimizer.apply(gradients, variables)
+        return losses
+
+    def _accumulated(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
+        """As one pass over all places, with the activations of one part of them in memory at a time."""
+
+        def body(place: Any, losses: Any, sums: Any) -> tuple[Any, Any, Any]:
+            more, gradients = self._pass(columns, index[place], weight[place], rows, buyers)
+            added = [total + tf.convert_to_tensor(one) for total, one in zip(sums, gradients, strict=True)]
+            return place + 1, losses + more, added
+
+        zeros = [tf.zeros(variable.shape, variable.dtype) for variable in self.model.trainable_variables]
+        start = (tf.constant(0), tf.zeros([2], tf.float64), zeros)
+        passes = self._section.optimizer.passes
+        _, losses, sums = tf.while_loop(lambda place, *_: place < passes, body, start, parallel_iterations=1)
+        return losses, sums
+
+    def _pass(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> tuple[Any, list[Any]]:
+        """(places,) → the sums of losses of these places, and their share of the global batch's gradients."""
         real = weight > 0
         # Zeros stand in for whatever padding holds, before any arithmetic: 0 · inf is no zero.
         x = tf.where(real[:, None], tf.gather(columns[0], index), 0)
@@ -179,12 +199,9 @@ class Trainer:
             crossed = tf.nn.sigmoid_cross_entropy_with_logits(labels=buy, logits=heads[BUY])
             buy_sum = tf.reduce_sum(weight * crossed)
             spend_sum = tf.reduce_sum(weight * buy * tf.square(log_spend - heads[SPEND]))
-            loss = buy_sum / rows + self._section.spend_weight * spend_sum / buyers
-        variables = self.model.trainable_variables
-        # Each rank's gradient covers its own rows of the global batch; their sum is the batch's.
-        gradients = self._ring.sum(tape.gradient(loss, variables), name="gradients")
-        self.optimizer.apply(gradients, variables)
-        return tf.cast(tf.stack([buy_sum, spend_sum]), tf.float64)
+            loss = self.optimizer.scale_loss(buy_sum / rows + self._section.spend_weight * spend_sum / buyers)
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        return tf.cast(tf.stack([buy_sum, spend_sum]), tf.float64), gradients
 
 
 def _model(section: Train, seed: int, totals: Totals) -> Any:

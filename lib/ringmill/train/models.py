@@ -49,7 +49,8 @@ def mlp(
     """
     import keras
 
-    x = inputs = keras.Input((features,), dtype=dtype, name="x")
+    weights = "float32" if dtype.startswith("mixed") else dtype  # heads compute in it too: logits lose nothing
+    x = inputs = keras.Input((features,), dtype=weights, name="x")
     for place, units in enumerate(hidden):
         kernel = keras.initializers.GlorotUniform(seed=seed + place)
         layer = keras.layers.Dense(
@@ -62,9 +63,9 @@ def mlp(
     for name, bias in ((BUY, buy_bias), (SPEND, spend_bias)):
         constant = keras.initializers.Constant(bias)
         head = keras.layers.Dense(
-            1, kernel_initializer="zeros", bias_initializer=constant, dtype=dtype, name=f"{name}_dense"
+            1, kernel_initializer="zeros", bias_initializer=constant, dtype=weights, name=f"{name}_dense"
         )
-        heads[name] = keras.layers.Reshape((), dtype=dtype, name=name)(head(x))
+        heads[name] = keras.layers.Reshape((), dtype=weights, name=name)(head(x))
     return keras.Model(inputs, heads, name="mlp")
 
 

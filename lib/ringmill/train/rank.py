@@ -14,9 +14,14 @@ import time
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ringmill.errors import RingmillError
+
+if TYPE_CHECKING:
+    from ringmill.train.ranks import Ring
 
 # A rank that could not go on because another one ended: its log is not where the cause is.
 PEER_ENDED, ORPHANED = 75, 76
@@ -60,20 +65,52 @@ def _lost_a_peer(error: Exception) -> bool:
 
 
 def _run(path: Path, settings: Future[Mapping[str, str]]) -> None:
+    task = json.loads(path.read_text(encoding="utf-8"))
+    if "function" in task:
+        _call(path.parent, task, settings)
+    else:
+        _train(path, settings)
+
+
+def _call(folder: Path, task: Mapping[str, Any], settings: Future[Mapping[str, str]]) -> None:
+    """Run a function of one's own, see `train.call`."""
+    from ringmill.train.call import result_path
+
+    module, name = task["function"].split(":")
+    rings: list[Ring] = []
+
+    def join() -> Ring:
+        rings.append(_join(settings))
+        return rings[-1]
+
+    returned = getattr(import_module(module), name)(join, **task["arguments"])
+    result_path(folder, int(settings.result().get("HOROVOD_RANK", 0))).write_text(json.dumps(returned), "utf-8")
+    for ring in rings:
+        ring.close()
+
+
+def _train(path: Path, settings: Future[Mapping[str, str]]) -> None:
     started = time.monotonic()
     from ringmill.train.spec import Job
-    from ringmill.train.start import hide_unneeded, import_tensorflow
 
     job = Job.read(path)
+    ring = _join(settings)
+    from ringmill.train.session import run
+
+    run(job, ring, started=started)
+    ring.close()
+
+
+def _join(settings: Future[Mapping[str, str]]) -> Ring:
+    """TensorFlow is imported while the launcher finds out the settings."""
+    from ringmill.train.start import hide_unneeded, import_tensorflow
+
     hide_unneeded()
     # One thread: ranks share the cores, and the order of a sum must not depend on how many threads there are.
     import_tensorflow(threads=1)
     from ringmill.train.ranks import connect
-    from ringmill.train.session import run
 
-    ring = connect(settings.result())
-    run(job, ring, started=started)
-    ring.close()
+    return connect(settings.result())
 
 
 if __name__ == "__main__":

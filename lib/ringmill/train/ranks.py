@@ -33,6 +33,9 @@ class Ring(Protocol):
     def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
         """Each tensor (all of one dtype) summed over the ranks, in one fused operation; works inside a graph."""
 
+    def sum_rows(self, slices: Any, *, name: str) -> Any:
+        """tf.IndexedSlices of each rank → one with the rows of all; works inside a graph."""
+
     def gather(self, rows: NDArray[Any], *, name: str) -> NDArray[Any]:
         """(n, …) of each rank, n free → all of them, rank after rank, on every rank."""
 
@@ -52,6 +55,9 @@ class Solo:
 
     def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
         return list(tensors)
+
+    def sum_rows(self, slices: Any, *, name: str) -> Any:
+        return slices
 
     def gather(self, rows: NDArray[Any], *, name: str) -> NDArray[Any]:
         return rows
@@ -81,6 +87,13 @@ class HorovodRing:
         addends = [tf.convert_to_tensor(tensor) for tensor in tensors]
         reduced: list[Any] = self._hvd.grouped_allreduce(addends, op=self._hvd.Sum, name=name)
         return reduced
+
+    def sum_rows(self, slices: Any, *, name: str) -> Any:
+        import tensorflow as tf
+
+        values = self._hvd.allgather(slices.values, name=f"{name}_values")
+        indices = self._hvd.allgather(slices.indices, name=f"{name}_indices")
+        return tf.IndexedSlices(values, indices, slices.dense_shape)
 
     def gather(self, rows: NDArray[Any], *, name: str) -> NDArray[Any]:
         import tensorflow as tf

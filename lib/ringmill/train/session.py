@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ringmill.config.models import Train
 from ringmill.errors import LawError, TrainingError
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import memory_per_rank, row_ranges
@@ -54,7 +55,7 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
         job.plan,
         ring.rank,
         rows["train"],
-        dtype=spec.train.dtype,
+        dtype=spec.train.weights_dtype,
         padding_fill=spec.padding_fill,
         steps_per_segment=spec.train.checkpoint_steps,
     )
@@ -216,11 +217,18 @@ def _manifest(
                 "rows": plan.rows,
                 "steps_per_rank": plan.steps,
             },
-            "5": {"ranks_with_bit_equal_weights": plan.ranks},
+            "5": _law_5(spec.train, plan.ranks),
             "8": {"bytes_written_while_reading": figures["bytes_copied"]},
         },
         **figures,
     }
+
+
+def _law_5(section: Train, ranks: int) -> dict[str, Any]:
+    proof: dict[str, Any] = {"ranks_with_bit_equal_weights": ranks}
+    if section.is_exact:
+        return proof
+    return proof | {"not_promised": "gradients in half precision: another number of ranks rounds them otherwise"}
 
 
 def _curves(outputs: Outputs, rows: Rows) -> dict[str, Any]:

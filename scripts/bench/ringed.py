@@ -1,0 +1,165 @@
+"""What allreduce.py, scaling.py and handoff.py run on every rank; each is called with `join`, which enters the ring."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Join = Callable[[], Any]
+
+
+def pin(core: int) -> None:
+    """All threads of this process, those of Horovod too, on one core."""
+    for thread in Path("/proc/self/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})
+
+
+def allreduce_seconds(join: Join, sizes: Sequence[int], tensors: int, half: bool, times: int) -> dict[str, float]:
+    """By size in bytes of float32, seconds of one sum of that many bytes, cut into `tensors` equal tensors.
+
+    Each size is summed `times` times within one graph call, after one call that warms up; `half` sends float16.
+    """
+    ring = join()
+    import tensorflow as tf
+
+    found = {}
+    for size in sizes:
+        parts = [tf.ones(size // 4 // tensors) for _ in range(tensors)]
+
+        @tf.function(jit_compile=False)
+        def run(parts: Any, size: int = size) -> Any:
+            def body(step: Any, held: Any) -> tuple[Any, Any]:
+                sent = [tf.cast(part, tf.float16) for part in held] if half else held
+                summed = ring.sum(sent, name=f"sum_{size}_{tensors}_{half}")
+                return step + 1, [tf.cast(total, tf.float32) / ring.size for total in summed]
+
+            return tf.while_loop(lambda step, _: step < times, body, (0, parts), parallel_iterations=1)[1]
+
+        run(parts)
+        started = time.perf_counter()
+        run(parts)
+        found[str(size)] = (time.perf_counter() - started) / times
+    return found
+
+
+def loopback_seconds(join: Join, sizes: Sequence[int], folder: str, times: int) -> dict[str, float]:
+    """By size, seconds in which two processes send each other so many bytes at once over TCP on the loopback.
+
+    What a ring of two must do at least: each sends half of the tensor twice, and receives as much at the same time.
+    """
+    import threading
+
+    ring, port = join(), Path(folder) / "port"
+    if ring.rank == 0:
+        server = socket.create_server(("127.0.0.1", 0))
+        draft = port.with_suffix(".tmp")
+        draft.write_text(str(server.getsockname()[1]))
+        draft.rename(port)
+        line, _ = server.accept()
+    else:
+        while not port.exists():
+            time.sleep(0.01)
+        line = socket.create_connection(("127.0.0.1", int(port.read_text())))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    found = {}
+    for size in sizes:
+        block, room = bytes(size // 2), bytearray(size // 2)
+        for _ in range(2):
+            started = time.perf_counter()
+            for _ in range(2 * times):
+                sender = threading.Thread(target=line.sendall, args=(block,))
+                sender.start()
+                received = 0
+                while received < len(room):
+                    received += line.recv_into(memoryview(room)[received:])
+                sender.join()
+            found[str(size)] = (time.perf_counter() - started) / times
+    return found
+
+
+def cnn_seconds(join: Join, rows: Sequence[int], steps: int, core: int) -> dict[str, Any]:
+    """By rows per rank and step, seconds of a step of a small CNN; this process is pinned to `core` + its rank.
+
+    28 × 28 × 1 pictures, two convolutions of 16 and 32 filters, one dense layer: 68,000 weights, 0.27 MB of gradients.
+    """
+    ring = join()
+    import keras
+    import tensorflow as tf
+
+    from ringmill.train.optimizer import RingOptimizer
+
+    pin(core + ring.rank)
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            layers.Conv2D(16, 3, padding="same", activation="relu"),
+            layers.Conv2D(32, 3, padding="same", activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(10),
+        ]
+    )
+    optimizer = RingOptimizer(keras.optimizers.SGD(0.01), ring)
+    optimizer.build(model.trainable_variables)
+    ring.broadcast(model.variables)
+
+    @tf.function(jit_compile=False, reduce_retracing=True)
+    def step(x: Any, y: Any, total: Any) -> None:
+        with tf.GradientTape() as tape:
+            crossed = keras.losses.sparse_categorical_crossentropy(y, model(x, training=True), from_logits=True)
+            loss = tf.reduce_sum(crossed) / total
+        optimizer.apply(tape.gradient(loss, model.trainable_variables), model.trainable_variables)
+
+    found: dict[str, Any] = {"gradient_bytes": sum(int(np.prod(v.shape)) * 4 for v in model.trainable_variables)}
+    generator = np.random.default_rng(ring.rank)
+    for count in rows:
+        x = tf.constant(generator.random((count, 28, 28, 1), np.float32))
+        y = tf.constant(generator.integers(0, 10, count))
+        total = tf.constant(float(count * ring.size))
+        for _ in range(3):
+            step(x, y, total)
+        each = []
+        for _ in range(steps):
+            started = time.perf_counter()
+            step(x, y, total)
+            each.append(time.perf_counter() - started)
+        found[str(count)] = sum(each) / steps
+    return found
+
+
+def mlp_seconds(join: Join, rows_per_rank: int, steps: int, passes: int) -> dict[str, Any]:
+    """Seconds of one step of a 64–32 MLP with two heads on 32 features, from resident rows, by Ringmill's own loop.
+
+    The median over `passes` epochs after the first, each of `steps` steps in one graph call.
+    """
+    ring = join()
+    from ringmill.config.models import Train
+    from ringmill.handoff.plan import Plan
+    from ringmill.handoff.read import Rows
+    from ringmill.train.feed import GlobalFeed
+    from ringmill.train.loop import Trainer
+
+    batch = rows_per_rank * ring.size
+    count = batch * steps
+    generator = np.random.default_rng(1)
+    buy = (generator.random(count) < 0.3).astype(np.float64)
+    rows = Rows(np.arange(count), generator.normal(size=(count, 32)).astype(np.float32), buy, buy * 10.0)
+    plan = Plan(rows=count, batch=batch, ranks=ring.size, seed=1)
+    feed = GlobalFeed.of(plan, ring.rank, rows, dtype="float32", padding_fill=0.0)
+    trainer = Trainer(Train(hidden=(64, 32), batch=batch), feed, ring, seed=1, steps=plan.steps)
+    seconds = []
+    for epoch in range(passes + 1):
+        (segment,) = feed.segments(epoch)
+        started = time.perf_counter()
+        trainer.train_on(epoch, segment)
+        seconds.append((time.perf_counter() - started) / steps)
+    size = sum(int(np.prod(v.shape)) * 4 for v in trainer.model.trainable_variables)
+    return {"seconds": float(np.median(seconds[1:])), "gradient_bytes": size}
