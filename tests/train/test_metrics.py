@@ -12,7 +12,7 @@ from sklearn import metrics as judge
 
 from ringmill.handoff.read import Rows
 from ringmill.train.evaluate import Sums, smearing
-from ringmill.train.metrics import Confusion, Mean, auc, calibration, log_losses, roc_points, sigmoid
+from ringmill.train.metrics import Confusion, Errors, Mean, ScoreBins, auc, calibration, log_losses, roc_points, sigmoid
 from ringmill.train.models import Outputs
 
 
@@ -59,8 +59,43 @@ def test_sums_equal_scikit_learn() -> None:
     assert found["log_loss"] == pytest.approx(judge.log_loss(rows.label_buy, outputs.probability), abs=1e-12)
     assert found["brier"] == pytest.approx(judge.brier_score_loss(rows.label_buy, outputs.probability), abs=1e-12)
     assert found["f1"] == pytest.approx(judge.f1_score(rows.label_buy, said), abs=1e-12)
+    no, said_no = rows.label_buy == 0, ~said
+    assert found["precision_of_negatives"] == pytest.approx(judge.precision_score(no, said_no), abs=1e-12)
+    assert found["recall_of_negatives"] == pytest.approx(judge.recall_score(no, said_no), abs=1e-12)
+    assert found["f1_macro"] == pytest.approx(judge.f1_score(rows.label_buy, said, average="macro"), abs=1e-12)
+    buyers = rows.label_buy > 0
+    actual, predicted = np.log1p(rows.label_spend[buyers]), outputs.log_spend[buyers]
+    assert found["log_spend_mse"] == pytest.approx(judge.mean_squared_error(actual, predicted), abs=1e-12)
+    assert found["log_spend_rmse"] == pytest.approx(judge.root_mean_squared_error(actual, predicted), abs=1e-12)
+    assert found["log_spend_mae"] == pytest.approx(judge.mean_absolute_error(actual, predicted), abs=1e-12)
+    assert found["log_spend_r2"] == pytest.approx(judge.r2_score(actual, predicted), abs=1e-9)
     cells = [found[f"{name}s"] for name in ("true_negative", "false_positive", "false_negative", "true_positive")]
     assert cells == judge.confusion_matrix(rows.label_buy, said).ravel().tolist()
+
+
+def test_r2_of_equal_values_is_none_and_of_nothing_too() -> None:
+    predicted = np.array([1.0, 2.0])
+    assert Errors.of(predicted, np.full(2, 0.1), np.ones(2)).compute()["r2"] is None
+    assert set(Errors.empty().compute().values()) == {None}
+    one = Errors.of(predicted, np.array([1.0, 4.0]), np.ones(2))
+    assert Errors.empty().merge(one) == one
+    assert one.compute() == {"mse": 2.0, "mae": 1.0, "rmse": 2.0**0.5, "r2": pytest.approx(1 - 4 / 4.5)}
+
+
+@settings(deadline=None, max_examples=50)
+@given(seed=st.integers(0, 1000), sharpness=st.sampled_from([1e-6, 1e-3, 1.0, 10.0]), cut=st.integers(0, 300))
+def test_law_6_the_area_from_merged_bins_is_off_by_no_more_than_its_bound(
+    seed: int, sharpness: float, cut: int
+) -> None:
+    draw = np.random.default_rng(seed)
+    logit, label = draw.normal(size=300) * sharpness, (draw.random(300) < 0.4).astype(float)
+    weight = draw.integers(0, 3, 300).astype(float)
+    probability, exact = sigmoid(logit), auc(logit, label, weight)
+    parts = [ScoreBins.of(probability[part], label[part], weight[part]) for part in (slice(cut), slice(cut, None))]
+    found, bound = parts[0].merge(parts[1]).merge(ScoreBins.empty()).compute()
+    assert exact is not None and found is not None
+    assert abs(found - exact) <= bound + 1e-12
+    assert bound < 1e-3 or sharpness != 1.0
 
 
 @settings(deadline=None, max_examples=50)

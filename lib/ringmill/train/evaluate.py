@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ringmill.handoff.plan import share
 from ringmill.handoff.read import Rows
-from ringmill.train.metrics import Confusion, Mean, Values, auc, log_losses
+from ringmill.train.metrics import Confusion, Errors, Mean, Values, auc, log_losses
 from ringmill.train.models import Outputs
 from ringmill.train.ranks import Ring
 
@@ -24,7 +24,7 @@ class Sums:
 
     log_loss: Mean
     brier: Mean
-    log_spend_mse: Mean
+    log_spend: Errors
     confusion: Confusion
 
     @classmethod
@@ -34,7 +34,7 @@ class Sums:
         return cls(
             Mean.of(log_losses(outputs.logit, rows.label_buy), weight),
             Mean.of((probability - rows.label_buy) ** 2, weight),
-            Mean.of((np.log1p(rows.label_spend) - outputs.log_spend) ** 2, weight * rows.label_buy),
+            Errors.of(outputs.log_spend, np.log1p(rows.label_spend), weight * rows.label_buy),
             Confusion.of(probability, rows.label_buy, weight),
         )
 
@@ -44,14 +44,15 @@ class Sums:
 
     @classmethod
     def from_vector(cls, vector: Values) -> Self:
-        values = [float(value) for value in vector]
-        return cls(Mean(*values[0:2]), Mean(*values[2:4]), Mean(*values[4:6]), Confusion(*values[6:10]))
+        values = iter(float(value) for value in vector)
+        kinds = (Mean, Mean, Errors, Confusion)
+        return cls(*(kind(*(next(values) for _ in fields(kind))) for kind in kinds))
 
     def compute(self) -> dict[str, Any]:
         return {
             "log_loss": self.log_loss.compute(),
             "brier": self.brier.compute(),
-            "log_spend_mse": self.log_spend_mse.compute(),
+            **{f"log_spend_{name}": value for name, value in self.log_spend.compute().items()},
             **self.confusion.compute(),
         }
 

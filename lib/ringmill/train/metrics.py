@@ -6,13 +6,14 @@ log(1 + spend), `probability` in [0, 1], `label` 0 or 1, `weight` >= 0 with 0 fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+BINS = 2**16
 
 
 @dataclass(frozen=True)
@@ -60,16 +61,64 @@ class Confusion:
         return type(self)(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn, self.tn + other.tn)
 
     def compute(self) -> dict[str, float | None]:
-        """Accuracy, precision, recall, F1 and the four counts; None where nothing is counted."""
+        """Accuracy; precision, recall and F1 of the positives and of the negatives; the mean of both F1; the four
+        counts. None where nothing is counted."""
+        positive = _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn)
+        negative = _ratio(2 * self.tn, 2 * self.tn + self.fp + self.fn)
         return {
             "accuracy": _ratio(self.tp + self.tn, self.tp + self.fp + self.fn + self.tn),
             "precision": _ratio(self.tp, self.tp + self.fp),
             "recall": _ratio(self.tp, self.tp + self.fn),
-            "f1": _ratio(2 * self.tp, 2 * self.tp + self.fp + self.fn),
+            "f1": positive,
+            "precision_of_negatives": _ratio(self.tn, self.tn + self.fn),
+            "recall_of_negatives": _ratio(self.tn, self.tn + self.fp),
+            "f1_of_negatives": negative,
+            "f1_macro": None if positive is None or negative is None else (positive + negative) / 2,
             "true_positives": self.tp,
             "false_positives": self.fp,
             "false_negatives": self.fn,
             "true_negatives": self.tn,
+        }
+
+
+@dataclass(frozen=True)
+class Errors:
+    """A regression's errors as sums: of weights, of |e| and e², of the true values y and of their squares.
+
+    y is counted from `origin`, a value near its mean that is the same for all parts: squares of large numbers cancel.
+    """
+
+    weight: float = 0.0
+    absolute: float = 0.0
+    squared: float = 0.0
+    actual: float = 0.0
+    actual_squared: float = 0.0
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls()
+
+    @classmethod
+    def of(cls, predicted: Values, actual: Values, weight: Values, *, origin: float = 0.0) -> Self:
+        error, centred = predicted - actual, actual - origin
+        terms = (np.ones_like(error), np.abs(error), error**2, centred, centred**2)
+        return cls(*(float(np.sum(weight * term)) for term in terms))
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    def compute(self) -> dict[str, float | None]:
+        """Mean squared and mean absolute error, the root of the first, and R²: 1 less the squared errors by those of
+        the mean. None where nothing is counted; R² also where all true values are equal."""
+        mse = _ratio(self.squared, self.weight)
+        spread = self.actual_squared - self.actual**2 / self.weight if self.weight else 0.0
+        # What rounding leaves of a spread of 0 is no spread.
+        constant = spread <= 1e-12 * self.actual_squared
+        return {
+            "mse": mse,
+            "mae": _ratio(self.absolute, self.weight),
+            "rmse": None if mse is None else mse**0.5,
+            "r2": None if constant else 1.0 - self.squared / spread,
         }
 
 
@@ -99,6 +148,40 @@ def auc(score: Values, label: Values, weight: Values) -> float | None:
     below = np.cumsum(negative) - negative
     pairs = positive.sum() * negative.sum()
     return float(np.sum(positive * (below + negative / 2)) / pairs) if pairs else None
+
+
+@dataclass(frozen=True)
+class ScoreBins:
+    """Weights of positives and of negatives in BINS equal bins of probability: an AUC from states that merge.
+
+    For more rows than can be gathered. Within a bin a positive and a negative count as a tie, so that the area is off
+    by at most half of the share of such pairs.
+    """
+
+    positive: Values
+    negative: Values
+
+    @classmethod
+    def empty(cls) -> Self:
+        return cls(np.zeros(BINS), np.zeros(BINS))
+
+    @classmethod
+    def of(cls, probability: Values, label: Values, weight: Values) -> Self:
+        place = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
+        positive = np.bincount(place, weight * label, BINS)
+        return cls(positive, np.bincount(place, weight * (1.0 - label), BINS))
+
+    def merge(self, other: Self) -> Self:
+        return type(self)(self.positive + other.positive, self.negative + other.negative)
+
+    def compute(self) -> tuple[float | None, float]:
+        """The area, and by how much it can be off at most."""
+        pairs = self.positive.sum() * self.negative.sum()
+        if not pairs:
+            return None, 0.0
+        below = np.cumsum(self.negative) - self.negative
+        area = float(np.sum(self.positive * (below + self.negative / 2)) / pairs)
+        return area, float(np.sum(self.positive * self.negative) / 2 / pairs)
 
 
 def _grouped(score: Values, label: Values, weight: Values) -> tuple[Values, Values]:
