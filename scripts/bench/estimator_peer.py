@@ -33,12 +33,12 @@ def interpreter() -> Path:
         return python
     uv = str(CACHE / "uv" / "bin" / "uv")
     environment = {**os.environ, **BUILD, "VIRTUAL_ENV": str(home), "PATH": f"{home / 'bin'}:{os.environ['PATH']}"}
+    # Never from a cache of wheels: one built against another TensorFlow imports and then crashes.
+    build = ["--no-cache", "--no-deps", "--no-build-isolation", "--no-binary", "horovod"]
     for command in (
         [uv, "venv", "-q", "--clear", "--python", sys.executable, str(home)],
         [uv, "pip", "install", "-q", "--require-hashes", "-r", str(LOCK)],
-        # Never from a cache of wheels: one built against another TensorFlow imports and then crashes.
-        [uv, "pip", "install", "-q", "--no-cache", "--no-deps", "--no-build-isolation", "--no-binary", "horovod"]
-        + ["--require-hashes", "-r", str(HOROVOD)],
+        [uv, "pip", "install", "-q", *build, "--require-hashes", "-r", str(HOROVOD)],
     ):
         subprocess.run(command, env=environment, check=True)
     (home / "ready").touch()

@@ -145,6 +145,26 @@ def test_progress_reaches_the_caller_line_by_line(home: Path, ranks: Callable[[i
     assert [line["epoch"] for line in lines[1:-1]] == list(range(1, 41))
 
 
+def test_what_was_done_is_observed_on_request(home: Path) -> None:
+    import tensorflow as tf
+
+    spec = spec_of(str(home / "table"), home / "observed", ranks=2, epochs=3, tensorboard=True, timeline=True)
+    result = run(spec)
+    (file,) = (result.folder / "tensorboard").iterdir()
+    found: dict[str, dict[int, float]] = {}
+    for event in tf.compat.v1.train.summary_iterator(str(file)):
+        for value in event.summary.value:
+            assert value.metadata.plugin_data.plugin_name in ("scalars", "")
+            found.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    assert found["val_loss"] == pytest.approx({entry["epoch"]: entry["val_loss"] for entry in result.history})
+    for entry in result.history:
+        assert entry["rows_per_second"] > 0
+        assert 0 < entry["share_allreduce"] < 1 and 0 <= entry["share_data"] < 1
+    # Horovod leaves the list open: it may be cut off at any time.
+    timeline = (result.folder / "timeline.json").read_text()
+    assert "ALLREDUCE" in timeline and "gradients" in timeline
+
+
 def test_a_checkpoint_of_another_configuration_is_not_used_and_named(
     home: Path, ranks: Callable[[int], TrainResult]
 ) -> None:

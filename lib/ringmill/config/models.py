@@ -208,6 +208,8 @@ class Train(Section):
     )
     memory_mb: int = Field(1024, ge=16, description="decoded rows per rank, at most")
     checkpoint_steps: int = Field(0, ge=0, description="steps between two checkpoints; 0: at the end of each epoch")
+    tensorboard: bool = Field(False, description="event files of each epoch's figures, in the run's folder")
+    timeline: bool = Field(False, description="Horovod's timeline of all operations, in the run's folder")
 
     @property
     def weights_dtype(self) -> str:

@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
+from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import InputError
 from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
+from ringmill.lake.tables import schema_of
 from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -109,6 +111,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         step.say(words)
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, _launcher(run), on_progress=lambda line: _say(step, line))
+    run.lake.append_arrow(LEDGER_HISTORY.path, _history(trained))
     step.say("comparing with logistic regression, BG/NBD and days since the last order")
     evaluation = _with_baselines(run, spec, trained)
     _write_model_files(run, trained, evaluation)
@@ -123,6 +126,12 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
         detail={"model": model, "metrics": manifest["metrics"], "best_epoch": manifest["best_epoch"]},
     )
+
+
+def _history(trained: TrainResult) -> pa.Table:
+    """One row per epoch, of `LEDGER_HISTORY`."""
+    rows = [{"run_id": trained.manifest["run_id"], **epoch} for epoch in trained.history]
+    return pa.Table.from_pylist(rows, schema=schema_of(LEDGER_HISTORY))
 
 
 def _auc_words(auc: float | None) -> str:
@@ -143,9 +152,14 @@ def _say(step: Step, line: Mapping[str, Any]) -> None:
     if line["event"] == "ready":
         step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s")
     elif line["event"] == "resumed":
-        step.say(f"going on after epoch {line['epoch']} of an interrupted run")
+        step.say(f"going on after epoch {line['epoch']}, step {line['step']}, of an interrupted run")
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):
-        step.say(f"epoch {line['epoch']} of at most {line['epochs']}, validation loss {line['val_loss']:.4f}")
+        step.say(
+            f"epoch {line['epoch']} of at most {line['epochs']}, validation loss {line['val_loss']:.4f}, "
+            f"{line['rows_per_second']:,.0f} rows/s per rank, {line['share_allreduce']:.0%} of it in the ring"
+        )
+    elif line["event"] == "step":
+        step.say(f"epoch {line['epoch']}, step {line['step']:,} of {line['steps']:,}")
 
 
 def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> pa.Table:

@@ -10,8 +10,9 @@ so the sum of the ranks' gradients is the gradient. Weight decay is decoupled: i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,13 +35,15 @@ class Passed:
     """What the steps of an epoch gave so far, over all ranks.
 
     `losses` are the two weighted sums of losses, `divisors` what each is divided by in the end; `seen` the rows that
-    were fed, and `signature` that of their ids.
+    were fed, and `signature` that of their ids. `clock` holds one rank's seconds: of getting rows ready, of training,
+    and of sums of gradients, which are a part of training.
     """
 
     losses: tuple[float, float] = (0.0, 0.0)
     divisors: tuple[float, float] = (0.0, 0.0)
     seen: int = 0
     signature: int = 0
+    clock: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Passed:
@@ -53,7 +56,18 @@ class Passed:
             (self.divisors[0] + other.divisors[0], self.divisors[1] + other.divisors[1]),
             self.seen + other.seen,
             (self.signature + other.signature) & int(SIGNATURE),
+            (self.clock[0] + other.clock[0], self.clock[1] + other.clock[1], self.clock[2] + other.clock[2]),
         )
+
+    def pace(self, ranks: int) -> dict[str, float]:
+        """Rows a second of one rank, and the shares of its time that went into data and into sums of gradients."""
+        data, training, sums = self.clock
+        whole = max(data + training, 1e-9)
+        return {
+            "rows_per_second": round(self.seen / ranks / whole, 1),
+            "share_data": round(data / whole, 4),
+            "share_allreduce": round(sums / whole, 4),
+        }
 
     def loss(self, spend_weight: float) -> float:
         """The epoch's mean loss, as seen on the way."""
@@ -105,8 +119,18 @@ class Trainer:
         Raises:
             TrainingError: the loss of a step is no number.
         """
-        for segment in self._feed.segments(number, first):
-            yield segment.first + len(segment), self.train_on(number, segment)
+        segments = self._feed.segments(number, first)
+        while True:
+            began = time.perf_counter()
+            if (segment := next(segments, None)) is None:
+                return
+            ready, sums = time.perf_counter(), self.optimizer.seconds_on_the_ring
+            passed = self.train_on(number, segment)
+            sums = self.optimizer.seconds_on_the_ring - sums
+            yield (
+                segment.first + len(segment),
+                replace(passed, clock=(ready - began, time.perf_counter() - ready, sums)),
+            )
 
     def check_seen(self, passed: Passed) -> int:
         """Law 4 of what was really fed in an epoch: how many rows, and which, over all ranks. Raises LawError."""

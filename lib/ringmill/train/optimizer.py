@@ -44,6 +44,7 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         super().__init__(learning_rate=0.0, name="ring")
         self.inner, self._ring = inner, ring
         self._wire = tf.float16 if compression == "fp16" else None
+        self._spent = tf.Variable(0.0, trainable=False, dtype=tf.float64)
 
     def build(self, variables: Sequence[Any]) -> None:
         self.inner.build(variables)
@@ -62,6 +63,11 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def learning_rate(self) -> Any:
         return self.inner.learning_rate
 
+    @property
+    def seconds_on_the_ring(self) -> float:
+        """Spent so far in sums of gradients, waiting for the slowest rank included."""
+        return float(self._spent.numpy())
+
     def scale_loss(self, loss: Any) -> Any:
         return self.inner.scale_loss(loss)
 
@@ -69,7 +75,13 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         if not self.built and trainable_variables is not None:
             self.build(trainable_variables)
             self.built = True
-        self.inner.apply(self.reduce(grads), trainable_variables)
+        with tf.control_dependencies([grad for grad in grads if grad is not None]):
+            began = tf.timestamp()
+        with tf.control_dependencies([began]):
+            reduced = self.reduce(grads)
+        with tf.control_dependencies([grad for grad in reduced if grad is not None]):
+            self._spent.assign_add(tf.timestamp() - began)
+        self.inner.apply(reduced, trainable_variables)
 
     def reduce(self, gradients: Sequence[Any]) -> list[Any]:
         """This rank's gradients → their sums over the ranks; None where a variable has none."""

@@ -94,6 +94,8 @@ def _train(path: Path, settings: Future[Mapping[str, str]]) -> None:
     from ringmill.train.spec import Job
 
     job = Job.read(path)
+    if job.spec.train.timeline:
+        os.environ["HOROVOD_TIMELINE"] = str(path.with_name("timeline.json"))  # rank 0 writes it
     ring = _join(settings)
     from ringmill.train.session import run
 

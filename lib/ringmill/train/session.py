@@ -22,6 +22,7 @@ from ringmill.handoff.plan import memory_per_rank, row_ranges
 from ringmill.handoff.read import Rows, read_rows
 from ringmill.train.checkpoint import State, write_atomically
 from ringmill.train.evaluate import Evaluation, evaluate, smearing
+from ringmill.train.events import Events
 from ringmill.train.feed import GlobalFeed
 from ringmill.train.loop import Passed, Trainer
 from ringmill.train.metrics import calibration, roc_points
@@ -60,6 +61,7 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
         steps_per_segment=spec.train.checkpoint_steps,
     )
     trainer = Trainer(spec.train, feed, ring, seed=spec.seed, steps=job.plan.steps)
+    events = Events(folder) if spec.train.tensorboard and ring.rank == 0 else None
     state = _resume(job, ring, progress)
     if state:
         trainer.restore(state)
@@ -72,6 +74,8 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
             if state.step:
                 progress.say("step", epoch=state.epoch + 1, step=state.step, steps=job.plan.steps)
         progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
+        if events:
+            events.write(state.history[-1])
     final_weights = _digest(state.weights)
     trainer.assign(state.best_weights)
     results = {split: evaluate(trainer.score, rows[split], ring) for split in SPLITS}
@@ -152,6 +156,7 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: R
         "val_auc": metrics["auc"],
         "val_log_spend_mse": metrics["log_spend_mse"],
         "seconds": _since(began),
+        **passed.pace(ring.size),
     }
     yield state.after(entry, trainer.weights(), trainer.optimizer_state())
 

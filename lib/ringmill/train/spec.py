@@ -55,9 +55,10 @@ class Job:
     def fingerprint(self) -> str:
         """What decides the weights: a checkpoint of another fingerprint is not resumed from.
 
-        Ranks, launcher, memory and how often a checkpoint is written are left out: they change no weight (law 5).
+        Ranks, launcher, memory, how often a checkpoint is written and what is recorded are left out: they change no
+        weight (law 5).
         """
-        aside = {"ranks", "launcher", "memory_mb", "checkpoint_steps"}
+        aside = {"ranks", "launcher", "memory_mb", "checkpoint_steps", "tensorboard", "timeline"}
         section = self.spec.train.model_dump(mode="json", exclude=aside)
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
         decisive = [section, self.spec.seed, self.spec.features, self.spec.table, self.spec.version, files]

@@ -1,0 +1,32 @@
+"""Every table as data: column, type, unit, nullability and meaning. Types are Spark DDL names; no JVM needed."""
+
+from ringmill.contracts.clean import (
+    CLEAN_CANCELLATIONS,
+    CLEAN_ROWS,
+    QUALITY_RULES,
+    QUALITY_RUNS,
+    STATUSES,
+    clean_rows_table,
+)
+from ringmill.contracts.features import SCORES, features_columns
+from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
+from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
+from ringmill.contracts.table import Column, Table
+
+__all__ = [
+    "CLEAN_CANCELLATIONS",
+    "CLEAN_ROWS",
+    "LEDGER_HISTORY",
+    "LEDGER_RUNS",
+    "QUALITY_RULES",
+    "QUALITY_RUNS",
+    "RFM_COHORTS",
+    "RFM_CUSTOMERS",
+    "SCORES",
+    "STATUSES",
+    "Column",
+    "Table",
+    "clean_rows_table",
+    "features_columns",
+    "rfm_lifetime",
+]

@@ -1,0 +1,36 @@
+"""Tables of the stages features and score."""
+
+from __future__ import annotations
+
+from ringmill.contracts.table import Column, Table
+
+SCORES = Table(
+    path="scores/customers",
+    grain="one row per customer with at least one sales line before the score cutoff",
+    columns=(
+        Column("customer_id", "string", "who may buy"),
+        Column("cutoff", "date", "exclusive"),
+        Column("buy_probability", "double", "chance of a sales line within the horizon after the cutoff"),
+        Column("expected_spend", "double", "P(buy) × E[spend | buy] within the horizon", unit="currency"),
+        Column("model_run", "string", "run id of the model that scored"),
+    ),
+)
+
+
+def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
+    """Columns of features/<name>: keys, the materialised measures, the encoded vector and the labels."""
+    return (
+        Column("row_id", "bigint", "stable id of (customer, cutoff): the permutation's and the seeds' key"),
+        Column("customer_id", "string", "who bought"),
+        Column("cutoff", "date", "exclusive"),
+        *(
+            # A gap needs two days with orders.
+            Column(name, "double", "materialised measure as of the cutoff", nullable=name.startswith("gap_days_"))
+            for name in measures
+        ),
+        Column("country", "string", "country of the last sales line", nullable=True),
+        Column("x", "array<float>", "encoded features, in the frozen state's order"),
+        Column("label_buy", "double", "1 if a sales line falls into [cutoff, cutoff + horizon), else 0"),
+        Column("label_spend", "double", "sum of sales lines within the horizon", unit="currency"),
+        Column("split", "string", "train, validation or test, by features.split"),
+    )
