@@ -32,9 +32,10 @@ from common import arguments, claim, write
 from ringmill.config.models import SparkSection
 from ringmill.config.rfm import Lifetime
 from ringmill.lake.session import open_session
-from ringmill.rfm import bgnbd
+from ringmill.lifetime import bgnbd
+from ringmill.lifetime.fit import fit_models, read_histories
 from ringmill.rfm.customers import summarise_customers
-from ringmill.rfm.lifetime import fit_models, read_histories, summarise_lifetime
+from ringmill.rfm.lifetime import summarise_lifetime
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -229,7 +230,7 @@ def fits(spark: SparkSession, folder: str, customers: int) -> dict[str, Any]:
     spent(table)  # the JVM warms up
     samples = [seconds(fit_purchases) for _ in range(ROUNDS)]
     started = time.perf_counter()
-    models = fit_models(table, section)
+    models = fit_models(table, section.least_repeat_customers)
     both = time.perf_counter() - started
     ahead = spent(summarise_lifetime(table, models, section, "day"))
     parts = {"both models": both, "every customer's prediction (a function over Arrow batches)": ahead}

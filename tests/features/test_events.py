@@ -135,3 +135,16 @@ def test_gaps_have_a_last_one_and_a_spread(spark):
     ann = by_customer(measures(clean_rows(spark, *rows, {"customer_id": "once", "order_id": "9"})))
     assert (ann["ann"]["gap_days_last"], ann["ann"]["gap_days_std"]) == (8.0, 2.0)  # gaps of 4 and 8 days
     assert (ann["once"]["gap_days_last"], ann["once"]["gap_days_std"]) == (None, None)
+
+
+def test_the_value_of_days_after_the_first_is_their_mean_and_null_for_who_came_once(spark):
+    lines = [("1", "2024-03-01", 5.0), ("2", "2024-03-01", 7.0), ("3", "2024-03-05", 1.5), ("4", "2024-03-13", 2.0)]
+    rows = [{"order_id": order, "ordered_at": f"{day} 10:00:00", "line_total": total} for order, day, total in lines]
+    rows = clean_rows(spark, *rows, {"customer_id": "once", "order_id": "9"})
+    found = summarise_measures(
+        rows, (CUTOFF,), windows_days=WINDOWS, horizon_days=None, zone="UTC", more=("repeat_value_mean",)
+    )
+    customers = by_customer(found)
+    assert customers["ann"]["repeat_value_mean"] == (1.5 + 2.0) / 2
+    assert customers["once"]["repeat_value_mean"] is None
+    assert "repeat_value_mean" not in by_customer(measures(rows))["ann"].asDict()

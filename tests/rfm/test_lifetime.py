@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 
 from rfm import cdnow
 from ringmill.config.rfm import Lifetime
-from ringmill.rfm import gamma_gamma
-from ringmill.rfm.lifetime import HISTORY, fit_models, read_histories, summarise_lifetime
+from ringmill.lifetime import gamma_gamma
+from ringmill.lifetime.fit import HISTORY, fit_models, read_histories
+from ringmill.rfm.lifetime import summarise_lifetime
 
 pytestmark = pytest.mark.spark
 SECTION = Lifetime()
@@ -38,7 +39,7 @@ def customers(spark, table):
 
 @pytest.fixture(scope="module")
 def models(customers):
-    return fit_models(customers, SECTION)
+    return fit_models(customers, SECTION.least_repeat_customers)
 
 
 def test_a_fit_over_partitions_is_that_in_memory(models, table):
@@ -55,7 +56,7 @@ def test_a_fit_over_partitions_is_that_in_memory(models, table):
 
 def test_neither_the_order_of_rows_nor_their_partitions_change_a_bit_of_the_models(customers, models):
     shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
-    assert fit_models(shuffled, SECTION) == models
+    assert fit_models(shuffled, SECTION.least_repeat_customers) == models
     assert read_histories(shuffled).customers.sum() == 2_357
 
 
@@ -84,7 +85,7 @@ def test_lifetime_value_is_lifetimes_for_every_customer(customers, models, table
 
 def test_too_few_who_came_again_are_no_model_and_a_reason(customers):
     few = customers.limit(20)
-    models = fit_models(few, SECTION)
+    models = fit_models(few, SECTION.least_repeat_customers)
     assert models.purchases is None
     assert "came again, 50 are needed" in models.reason
     assert summarise_lifetime(few, models, SECTION, "day").count() == 0
@@ -92,7 +93,7 @@ def test_too_few_who_came_again_are_no_model_and_a_reason(customers):
 
 def test_values_that_are_not_known_leave_the_value_out_and_the_purchases_in(customers):
     nameless = customers.withColumn("repeat_value_mean", F.lit(None).cast("double"))
-    models = fit_models(nameless, SECTION)
+    models = fit_models(nameless, SECTION.least_repeat_customers)
     assert models.purchases is not None
     row = summarise_lifetime(nameless, models, SECTION, "day").first()
     assert (row["expected_value"], row["lifetime_value"]) == (None, None)

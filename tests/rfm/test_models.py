@@ -8,9 +8,9 @@ from scipy.integrate import quad
 from scipy.stats import beta
 
 from rfm import cdnow
-from ringmill.rfm import bgnbd, gamma_gamma
-from ringmill.rfm.bgnbd import BetaGeo, Histories
-from ringmill.rfm.gamma_gamma import GammaGamma
+from ringmill.lifetime import bgnbd, gamma_gamma
+from ringmill.lifetime.bgnbd import BetaGeo, Histories
+from ringmill.lifetime.gamma_gamma import GammaGamma
 
 
 @pytest.fixture(scope="module")

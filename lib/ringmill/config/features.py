@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from ringmill.config.entry import Entry
 from ringmill.config.extraction import Lda, Pca, TruncatedSvd
 from ringmill.config.formats import Zone
+from ringmill.config.lifetime import LifetimeFeatures
 from ringmill.config.rules import Section
 from ringmill.config.text import HashedText, Sequence, Tfidf, TokenIds
 
@@ -220,6 +221,7 @@ FeatureEntry = Annotated[
     | HashedText
     | TokenIds
     | Sequence
+    | LifetimeFeatures
     | Combination,
     Field(discriminator="kind"),
 ]

@@ -182,6 +182,12 @@ class Features(Section):
         return "features.train_cutoffs" if split == "train" else f"features.split.{split}_cutoffs"
 
     @property
+    def more_measures(self) -> tuple[str, ...]:
+        """Measures that are made for the entries that read them alone."""
+        read = {column for entry in self.set for column in entry.columns}
+        return tuple(name for name in ("repeat_value_mean",) if name in read)
+
+    @property
     def has_folds(self) -> bool:
         """Whether an entry encodes out of fold, so that train rows carry a fold."""
         return any(entry.kind == "target" for entry in self.set)

@@ -24,8 +24,13 @@ def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
         Column("customer_id", "string", "who bought"),
         Column("cutoff", "date", "exclusive"),
         *(
-            # A gap needs two days with orders.
-            Column(name, "double", "materialised measure as of the cutoff", nullable=name.startswith("gap_days_"))
+            # A gap, and a value of days after the first, need two days with orders.
+            Column(
+                name,
+                "double",
+                "materialised measure as of the cutoff",
+                nullable=name.startswith(("gap_days_", "repeat_value")),
+            )
             for name in measures
         ),
         Column("country", "string", "country of the last sales line", nullable=True),

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import reduce
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from ringmill.columns import is_sale, is_seen, local_date, sum_money, was_customer_line
+from ringmill.columns import MONEY_SCALE, is_sale, is_seen, local_date, sum_money, was_customer_line
 from ringmill.features.last_orders import LISTS, first_product, gathered_orders, last_order_lists
 from ringmill.windows import horizon, look_back
 
@@ -33,10 +33,10 @@ BASE = (
 )
 
 
-def measure_names(windows_days: Sequence[int]) -> tuple[str, ...]:
-    """The measures' columns, in the order in which tables hold them."""
+def measure_names(windows_days: Sequence[int], more: Sequence[str] = ()) -> tuple[str, ...]:
+    """The measures' columns, in the order in which tables hold them; `more` as `summarise_measures` takes it."""
     windowed = [f"{measure}_{days}d" for days in windows_days for measure in ("order_count", "spend_total")]
-    return (*BASE, *windowed)
+    return (*BASE, *windowed, *more)
 
 
 def summarise_measures(
@@ -47,6 +47,7 @@ def summarise_measures(
     horizon_days: int | None,
     zone: str,
     last_orders: int = 0,
+    more: Sequence[str] = (),
 ) -> DataFrame:
     """Clean lines → one row per (customer, cutoff) with a sales line before the cutoff.
 
@@ -55,7 +56,8 @@ def summarise_measures(
     `horizon_days=None` (scoring) the labels are null.
 
     Columns out: customer_id, cutoff, the measures of `measure_names` (double; the gaps between days with orders are
-    null below two such days, and gap_days_std is of the population), country (null where the last line has none),
+    null below two such days, and gap_days_std is of the population), with `more` repeat_value_mean (currency: the mean
+    over the days with orders after the first; null where there is none), country (null where the last line has none),
     with `last_orders` above 0 the lists of that many last orders (features/last_orders.py),
     label_buy (0/1), label_spend (currency), and last_seen_at, first_label_at, last_label_at: the instants that prove
     law 2.
@@ -91,10 +93,12 @@ def summarise_measures(
             F.max(F.when(label, F.col("ordered_at"))).alias("last_label_at"),
         )
     )
-    return _summarise_orders(orders, windows_days, last_orders).transform(_with_labels, horizon_days)
+    return _summarise_orders(orders, windows_days, last_orders, more).transform(_with_labels, horizon_days)
 
 
-def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], last_orders: int) -> DataFrame:
+def _summarise_orders(
+    orders: DataFrame, windows_days: Sequence[int], last_orders: int, more: Sequence[str]
+) -> DataFrame:
     is_order = F.col("first_at").isNotNull()
     per_customer = orders.groupBy(*KEYS).agg(
         F.min("first_at").alias("first_at"),
@@ -103,6 +107,7 @@ def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], last_order
         F.count_if(is_order).cast("double").alias("order_count"),
         *([gathered_orders(is_order).alias("orders")] if last_orders else []),
         F.array_sort(F.collect_set("day")).alias("days"),
+        *([F.collect_list(F.struct("day", _units("spend"))).alias("spent")] if more else []),
         sum_money(F.col("spend")).alias("spend_total"),
         F.coalesce(sum_money(F.col("cancelled")), F.lit(0.0)).alias("cancelled_total"),
         F.size(F.array_distinct(F.flatten(F.collect_list("products")))).cast("double").alias("product_count"),
@@ -145,11 +150,12 @@ def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], last_order
                 F.least(F.lit(1.0), F.try_divide(F.col("cancelled_total"), F.col("spend_total"))),
                 (F.col("cancelled_total") > 0).cast("double"),
             ),
+            **({"repeat_value_mean": _repeat_value_mean(first_day, day_count)} if more else {}),
             **(last_order_lists(F.col("orders"), last_orders) if last_orders else {}),
         }
     ).select(
         *KEYS,
-        *measure_names(windows_days),
+        *measure_names(windows_days, more),
         "country",
         *(LISTS if last_orders else ()),
         "label_spend",
@@ -157,6 +163,17 @@ def _summarise_orders(orders: DataFrame, windows_days: Sequence[int], last_order
         "first_label_at",
         "last_label_at",
     )
+
+
+def _units(amount: str) -> Column:
+    """Whole ten-thousandths: their sum does not depend on its order."""
+    return F.round(F.col(amount) * MONEY_SCALE).cast("bigint").alias("units")
+
+
+def _repeat_value_mean(first_day: Column, day_count: Column) -> Column:
+    after = F.filter("spent", lambda order: order["day"] > first_day)
+    units = F.aggregate(after, F.lit(0).cast("bigint"), lambda total, order: total + order["units"])
+    return F.when(day_count > 1, units / F.lit(float(MONEY_SCALE)) / (day_count - 1))
 
 
 def _with_labels(customers: DataFrame, horizon_days: int | None) -> DataFrame:

@@ -34,6 +34,7 @@ from ringmill.config.features import (
     Scaling,
     Target,
 )
+from ringmill.config.lifetime import LifetimeFeatures
 from ringmill.config.selection import SelectionStep
 from ringmill.config.text import TENSOR, HashedText, Tfidf, TokenIds
 from ringmill.config.text import Sequence as SequenceEntry
@@ -41,6 +42,7 @@ from ringmill.errors import ConfigError
 from ringmill.features.apply import Encoder, everything
 from ringmill.features.extraction.fit import fit_dense, fit_sparse
 from ringmill.features.fit_categories import fit_categories
+from ringmill.features.fit_lifetime import fit_lifetime
 from ringmill.features.fit_numbers import fit_numbers
 from ringmill.features.fit_plain import fit_calendar, fit_combined, fit_holidays, fit_missing
 from ringmill.features.fit_sequences import fit_sequences
@@ -123,6 +125,7 @@ FAMILIES: Mapping[tuple[type[Any], ...], Family] = {
     (Target,): fit_targets,
     (Missing,): fit_missing,
     (Combination,): fit_combined,
+    (LifetimeFeatures,): fit_lifetime,
     (Calendar,): fit_calendar,
     (Holidays,): fit_holidays,
     (Pca, Lda): fit_dense,
@@ -138,7 +141,7 @@ TEXTS = ("string", "list<element: string>")
 MOMENTS = ("date32[day]", "timestamp[us, tz=UTC]")
 # By kind of entry the types that it takes; any other takes all.
 TAKES: Mapping[tuple[type[Any], ...], tuple[str, tuple[str, ...]]] = {
-    (Scaling, BoxCox, Bins, Combination): ("numbers or truth values", NUMBERS),
+    (Scaling, BoxCox, Bins, Combination, LifetimeFeatures): ("numbers or truth values", NUMBERS),
     (OneHot, Ordinal, Hashed, Frequency, Cross, Target): ("texts, whole numbers or truth values", CATEGORIES),
     (Pca, Lda): ("numbers or truth values", NUMBERS),
     (TruncatedSvd,): ("lists of whole numbers and of numbers", LISTS),

@@ -14,6 +14,7 @@ from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Tar
 from ringmill.features.columns_of import Columns, Matrix
 from ringmill.features.combine import Combined
 from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
+from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.lists import Listed, Listing
 from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
 from ringmill.features.sequences import Sequence
@@ -60,6 +61,7 @@ PARTS = (
     Calendar,
     Holidays,
     Combined,
+    LifetimeValue,
     Tfidf,
     HashedText,
     TokenIds,

@@ -22,9 +22,10 @@ def purchase_model_baseline(run: Run, features: DataFrame) -> pa.Table | None:
     """
     from pyspark.sql import functions as F
 
-    from ringmill.rfm.bgnbd import BetaGeo
+    from ringmill.lifetime.bgnbd import BetaGeo
+    from ringmill.lifetime.fit import fit_models
     from ringmill.rfm.customers import summarise_customers
-    from ringmill.rfm.lifetime import fit_models, foresee_chances
+    from ringmill.rfm.lifetime import foresee_chances
 
     section, zone = run.config.features, run.config.zone
     version = run.ledger.resolve("features").inputs[CLEAN_ROWS.path]
@@ -32,7 +33,7 @@ def purchase_model_baseline(run: Run, features: DataFrame) -> pa.Table | None:
     histories = summarise_customers(rows, section.cutoffs, zone=zone, period="day")
     split = features.select("row_id", "customer_id", "cutoff", "split")
     customers = split.join(histories, ["customer_id", "cutoff"]).persist()
-    models = fit_models(customers.where("split = 'train'"), run.config.rfm.lifetime)
+    models = fit_models(customers.where("split = 'train'"), run.config.rfm.lifetime.least_repeat_customers)
     found = None
     if models.purchases is not None:
         tested = customers.where(F.col("split") == "test")

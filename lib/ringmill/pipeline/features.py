@@ -75,7 +75,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         for cutoff in cutoffs:
             end = horizon(cutoff, section.horizon_days, zone).end
             check_cutoff(run, cutoff, key=section.key_of(split), horizon_end=end)
-    measures = measure_names(section.windows_days)
+    measures = measure_names(section.windows_days, section.more_measures)
     table = table_of(run.config, measures)
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
     step.say(f"measures at {', '.join(map(str, section.cutoffs))}")
@@ -87,6 +87,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             horizon_days=section.horizon_days,
             zone=zone,
             last_orders=section.last_orders,
+            more=section.more_measures,
         )
         .transform(with_row_id)
         .transform(with_split, section, seed=run.config.seed)

@@ -40,10 +40,11 @@ def _links(run: Run, inputs: Mapping[str, Any]) -> DataFrame | None:
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from pyspark.sql import functions as F
 
+    from ringmill.lifetime.fit import fit_models
     from ringmill.rfm.clusters import fit_state, with_cluster
     from ringmill.rfm.cohorts import summarise_cohorts
     from ringmill.rfm.customers import summarise_history
-    from ringmill.rfm.lifetime import fit_models, summarise_lifetime
+    from ringmill.rfm.lifetime import summarise_lifetime
     from ringmill.rfm.orders import summarise_orders, summarise_versions
     from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
 
@@ -67,7 +68,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     scored = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
     version = _replace(run, scored.transform(with_cluster, clusters), RFM_CUSTOMERS, cutoffs)
     step.say("lifetime value")
-    models = fit_models(shown, section.lifetime)
+    models = fit_models(shown, section.lifetime.least_repeat_customers)
     foreseen = summarise_lifetime(shown, models, section.lifetime, section.period)
     lifetime = rfm_lifetime(section.lifetime.horizons_days)
     lifetime_version = _replace(run, foreseen, lifetime, [current])

@@ -44,7 +44,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     cutoff = config.score.cutoff or default_cutoff(run)
     check_cutoff(run, cutoff, key="score.cutoff")
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
-    measures = measure_names(config.features.windows_days)
+    measures = measure_names(config.features.windows_days, config.features.more_measures)
     step.say(f"features of every customer as of {cutoff}")
     section = config.features
     lists = LISTS if section.last_orders else ()
@@ -56,6 +56,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             horizon_days=None,
             zone=config.zone,
             last_orders=section.last_orders,
+            more=section.more_measures,
         )
         .select("customer_id", *measures, "country", "cutoff", "last_seen_at", *lists)
         .persist()

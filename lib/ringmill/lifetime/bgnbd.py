@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import digamma, expit, gammaln, hyp2f1
 
-from ringmill.rfm.likelihood import Fitted, standard_errors
+from ringmill.lifetime.likelihood import Fitted, standard_errors
 
 Floats = NDArray[np.float64]
 NAMES = ("r", "alpha", "a", "b")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
-from ringmill.rfm.likelihood import STEP, Fitted, standard_errors
+from ringmill.lifetime.likelihood import STEP, Fitted, standard_errors
 
 Floats = NDArray[np.float64]
 NAMES = ("p", "q", "v")
