@@ -139,7 +139,10 @@ def test_gaps_have_a_last_one_and_a_spread(spark):
 
 def test_the_value_of_days_after_the_first_is_their_mean_and_null_for_who_came_once(spark):
     lines = [("1", "2024-03-01", 5.0), ("2", "2024-03-01", 7.0), ("3", "2024-03-05", 1.5), ("4", "2024-03-13", 2.0)]
-    rows = [{"order_id": order, "ordered_at": f"{day} 10:00:00", "line_total": total} for order, day, total in lines]
+    rows = [
+        {"order_id": order, "ordered_at": f"{day} 10:00:00", "quantity": 1, "unit_price": total}
+        for order, day, total in lines
+    ]
     rows = clean_rows(spark, *rows, {"customer_id": "once", "order_id": "9"})
     found = summarise_measures(
         rows, (CUTOFF,), windows_days=WINDOWS, horizon_days=None, zone="UTC", more=("repeat_value_mean",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ringmill.train.launch.local import LocalLauncher
 
 pytestmark = pytest.mark.ring
 
+TESTS = Path(__file__).resolve().parents[1]
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "passes": {"optimizer": {"passes": 3}},
@@ -31,20 +33,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 EXACT = ["plain", "passes", "clipped", "unclipped", "adam", "rmsprop", "lion"]
 
 
+def on_ranks(function: str, ranks: int, folder: Path, **arguments: Any) -> list[Any]:
+    """What the function of `variants` returned on each rank."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        name = f"train.variants:{function}"
+        return call(name, LocalLauncher(), ranks=ranks, folder=folder / str(ranks), arguments=arguments)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[int, list[dict[str, Any]]]:
     """By the number of ranks, what each rank found."""
     home = tmp_path_factory.mktemp("optimizers")
-    return {
-        ranks: call(
-            "train.variants:train_variants",
-            LocalLauncher(),
-            ranks=ranks,
-            folder=home / str(ranks),
-            arguments={"sections": VARIANTS},
-        )
-        for ranks in (1, 2)
-    }
+    return {ranks: on_ranks("train_variants", ranks, home, sections=VARIANTS) for ranks in (1, 2)}
 
 
 def off(one: dict[str, Any], other: dict[str, Any]) -> float:
@@ -120,16 +121,7 @@ def test_bf16_on_the_wire_is_refused_by_name() -> None:
 @pytest.mark.parametrize("words", [5, 400])
 def test_law_5_sparse_gradients_of_an_embedding(words: int, tmp_path: Path) -> None:
     # 12 rows of 2 words: a table of 5 rows is sent whole, of one of 400 the touched rows alone.
-    solo, several = (
-        call(
-            "train.variants:train_embedding",
-            LocalLauncher(),
-            ranks=ranks,
-            folder=tmp_path / str(ranks),
-            arguments={"words": words, "compression": "none"},
-        )
-        for ranks in (1, 2)
-    )
+    solo, several = (on_ranks("train_embedding", ranks, tmp_path, words=words, compression="none") for ranks in (1, 2))
     assert several[0] == several[1]
     for found, expected in zip(several[0], solo[0], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9)

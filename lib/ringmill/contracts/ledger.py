@@ -45,6 +45,6 @@ LEDGER_HISTORY = Table(
         Column("seconds", "double", "training and validation of the epoch", unit="seconds"),
         Column("rows_per_second", "double", "training rows of one rank by its seconds of training"),
         Column("share_data", "double", "of the seconds of training, spent on getting rows ready"),
-        Column("share_allreduce", "double", "of the seconds of training, spent in sums of gradients; waiting included"),
+        Column("share_allreduce", "double", "of the seconds of training, that as many sums of gradients as steps take"),
     ),
 )

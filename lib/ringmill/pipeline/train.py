@@ -15,9 +15,9 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import InputError
+from ringmill.lake.arrow import schema_of
 from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
-from ringmill.lake.tables import schema_of
 from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage

@@ -45,8 +45,11 @@ class Sums:
     @classmethod
     def from_vector(cls, vector: Values) -> Self:
         values = iter(float(value) for value in vector)
-        kinds = (Mean, Mean, Errors, Confusion)
-        return cls(*(kind(*(next(values) for _ in fields(kind))) for kind in kinds))
+
+        def state(kind: Any) -> Any:
+            return kind(*(next(values) for _ in fields(kind)))
+
+        return cls(state(Mean), state(Mean), state(Errors), state(Confusion))
 
     def compute(self) -> dict[str, Any]:
         return {

@@ -36,7 +36,7 @@ class Passed:
 
     `losses` are the two weighted sums of losses, `divisors` what each is divided by in the end; `seen` the rows that
     were fed, and `signature` that of their ids. `clock` holds one rank's seconds: of getting rows ready, of training,
-    and of sums of gradients, which are a part of training.
+    and of so many sums of gradients as there were steps, which are a part of training.
     """
 
     losses: tuple[float, float] = (0.0, 0.0)
@@ -48,7 +48,10 @@ class Passed:
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Passed:
         """Of what a checkpoint holds; {}: nothing yet."""
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()
+        }
+        return cls(**fields)
 
     def __add__(self, other: Passed) -> Passed:
         return Passed(
@@ -66,7 +69,7 @@ class Passed:
         return {
             "rows_per_second": round(self.seen / ranks / whole, 1),
             "share_data": round(data / whole, 4),
-            "share_allreduce": round(sums / whole, 4),
+            "share_allreduce": round(min(sums / whole, 1.0), 4),
         }
 
     def loss(self, spend_weight: float) -> float:
@@ -85,6 +88,7 @@ class Trainer:
         self.optimizer.build(self.model.trainable_variables)
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
         ring.broadcast([*self.model.variables, *self.optimizer.variables])
+        self._sum_seconds = self.optimizer.seconds_of_a_sum()
 
     def weights(self) -> Arrays:
         return tuple(variable.numpy() for variable in self.model.variables)
@@ -124,13 +128,10 @@ class Trainer:
             began = time.perf_counter()
             if (segment := next(segments, None)) is None:
                 return
-            ready, sums = time.perf_counter(), self.optimizer.seconds_on_the_ring
+            ready = time.perf_counter()
             passed = self.train_on(number, segment)
-            sums = self.optimizer.seconds_on_the_ring - sums
-            yield (
-                segment.first + len(segment),
-                replace(passed, clock=(ready - began, time.perf_counter() - ready, sums)),
-            )
+            clock = (ready - began, time.perf_counter() - ready, self._sum_seconds * len(segment))
+            yield segment.first + len(segment), replace(passed, clock=clock)
 
     def check_seen(self, passed: Passed) -> int:
         """Law 4 of what was really fed in an epoch: how many rows, and which, over all ranks. Raises LawError."""

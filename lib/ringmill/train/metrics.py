@@ -168,8 +168,8 @@ class ScoreBins:
     @classmethod
     def of(cls, probability: Values, label: Values, weight: Values) -> Self:
         place = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
-        positive = np.bincount(place, weight * label, BINS)
-        return cls(positive, np.bincount(place, weight * (1.0 - label), BINS))
+        parts = (np.bincount(place, part, BINS).astype(np.float64) for part in (weight * label, weight * (1.0 - label)))
+        return cls(*parts)
 
     def merge(self, other: Self) -> Self:
         return type(self)(self.positive + other.positive, self.negative + other.negative)

@@ -7,6 +7,7 @@ looking at gradients (whether they are finite, how long they are) it therefore d
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,8 @@ import tensorflow as tf
 from ringmill.config.models import Train
 from ringmill.config.training import Cosine, Exponential, Optimizer, Stepwise
 from ringmill.train.ranks import Ring
+
+PROBES = 16
 
 
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -44,7 +47,6 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         super().__init__(learning_rate=0.0, name="ring")
         self.inner, self._ring = inner, ring
         self._wire = tf.float16 if compression == "fp16" else None
-        self._spent = tf.Variable(0.0, trainable=False, dtype=tf.float64)
 
     def build(self, variables: Sequence[Any]) -> None:
         self.inner.build(variables)
@@ -63,25 +65,34 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def learning_rate(self) -> Any:
         return self.inner.learning_rate
 
-    @property
-    def seconds_on_the_ring(self) -> float:
-        """Spent so far in sums of gradients, waiting for the slowest rank included."""
-        return float(self._spent.numpy())
+    def seconds_of_a_sum(self) -> float:
+        """Seconds in which the ranks sum gradients as large as the model, all of them dense; 0 for one rank alone.
+
+        Measured by some sums of zeros, so every rank must call it. Within a step nothing can be timed: operations that
+        tell the time are refused where all operations have to be deterministic.
+        """
+        if self._ring.size == 1:
+            return 0.0
+        zeros = [tf.zeros(one.shape, self._wire or one.dtype) for one in self.inner._trainable_variables]
+
+        @tf.function(jit_compile=False, autograph=False)  # type: ignore[untyped-decorator]
+        def sums() -> Any:
+            def body(turn: Any, held: Any) -> tuple[Any, Any]:
+                return turn + 1, self._ring.sum(held, name="probe")
+
+            start = (tf.constant(0), zeros)
+            return tf.while_loop(lambda turn, _: turn < PROBES, body, start, parallel_iterations=1)[0]
+
+        sums()
+        began = time.perf_counter()
+        sums()
+        return (time.perf_counter() - began) / PROBES
 
     def scale_loss(self, loss: Any) -> Any:
         return self.inner.scale_loss(loss)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        if not self.built and trainable_variables is not None:
-            self.build(trainable_variables)
-            self.built = True
-        with tf.control_dependencies([grad for grad in grads if grad is not None]):
-            began = tf.timestamp()
-        with tf.control_dependencies([began]):
-            reduced = self.reduce(grads)
-        with tf.control_dependencies([grad for grad in reduced if grad is not None]):
-            self._spent.assign_add(tf.timestamp() - began)
-        self.inner.apply(reduced, trainable_variables)
+        self.inner.apply(self.reduce(grads), trainable_variables)
 
     def reduce(self, gradients: Sequence[Any]) -> list[Any]:
         """This rank's gradients → their sums over the ranks; None where a variable has none."""
