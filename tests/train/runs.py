@@ -29,13 +29,14 @@ SECTION = {
 def spec_of(table: str, folder: Path, *, ranks: int, version: int = 0, **changes: Any) -> TrainSpec:
     """A spec of the section above, with `changes` to the spec itself or to its section."""
     section = {name: changes.pop(name) for name in list(changes) if name in Train.model_fields}
+    features = changes.pop("features", 3)
     return TrainSpec(
         table=table,
         version=version,
         folder=str(folder),
         train=Train(**{**SECTION, "ranks": ranks, **section}),
         seed=11,
-        features=3,
+        features=features,
         run_id="test",
         **changes,
     )

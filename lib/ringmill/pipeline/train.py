@@ -62,7 +62,6 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     from ringmill.features.state import State
     from ringmill.handoff.contract import Contract, check_contract
     from ringmill.handoff.manifest import pin
-    from ringmill.handoff.read import COLUMNS
 
     detail = run.ledger.resolve("features").detail
     if "manifest" not in detail:
@@ -72,7 +71,7 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
         where = f"{spec.table}, version {spec.version}"
         raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {found[:12]}")
     check_contract(contract, spec.table, spec.version, [pin(spec.table, spec.version, split=split) for split in SPLITS])
-    return [tensor.name for tensor in contract.tensors if tensor.column not in COLUMNS]
+    return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
 
 
 def _unread_words(names: Sequence[str]) -> list[str]:
@@ -141,7 +140,8 @@ def _launcher(run: Run) -> Launcher:
 
 def _say(step: Step, line: Mapping[str, Any]) -> None:
     if line["event"] == "ready":
-        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s")
+        copies = "one decoded copy" if line["decoded_copies"] == 1 else f"{line['decoded_copies']} decoded copies"
+        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s, {copies} of the rows")
     elif line["event"] == "resumed":
         step.say(f"going on after epoch {line['epoch']} of an interrupted run")
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):

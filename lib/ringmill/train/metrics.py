@@ -95,7 +95,11 @@ def auc(score: Values, label: Values, weight: Values) -> float | None:
 
     None where one of the classes has no weight. Source: Mann and Whitney's U, by groups of equal scores.
     """
-    positive, negative = _grouped(score, label, weight)
+    return area(*_grouped(score, label, weight))
+
+
+def area(positive: Values, negative: Values) -> float | None:
+    """AUC of weights at ascending scores: those of the positives and of the negatives at each."""
     below = np.cumsum(negative) - negative
     pairs = positive.sum() * negative.sum()
     return float(np.sum(positive * (below + negative / 2)) / pairs) if pairs else None
@@ -112,7 +116,12 @@ def _grouped(score: Values, label: Values, weight: Values) -> tuple[Values, Valu
 
 def roc_points(score: Values, label: Values, weight: Values, *, points: int = 200) -> list[tuple[float, float]]:
     """(false positive rate, true positive rate) from (0, 0) to (1, 1), thinned to about `points` thresholds."""
-    positive, negative = (part[::-1] for part in _grouped(score, label, weight))
+    return roc_of(*_grouped(score, label, weight), points=points)
+
+
+def roc_of(positive: Values, negative: Values, *, points: int = 200) -> list[tuple[float, float]]:
+    """The same of weights at ascending scores."""
+    positive, negative = positive[::-1], negative[::-1]
     if not positive.sum() or not negative.sum():
         return []
     false_rate = np.concatenate([[0.0], np.cumsum(negative) / negative.sum()])
