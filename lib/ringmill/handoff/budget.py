@@ -22,7 +22,7 @@ SCORES_KEPT = 2**20
 # of a graph call its index, weight, id and their tensors; per kept score itself, the gathered ones and their ranking;
 # per row of a batch on its way the Arrow batch and the columns' buffers.
 PLACE_BYTES = 64
-SCORE_BYTES = 128
+SCORE_BYTES = 144
 DECODE_COPIES = 5
 
 

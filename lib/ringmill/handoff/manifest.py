@@ -59,31 +59,41 @@ class Manifest:
 
 
 def pin(table_path: str, version: int, *, split: str) -> Manifest:
-    """Read the Delta log of `version`, and nothing but the log, for the files of partition `split`.
+    """The files of one split. Raises as `pin_splits`."""
+    return pin_splits(table_path, version, (split,))[split]
+
+
+def pin_splits(
+    table_path: str, version: int, splits: Iterable[str], *, columns: Iterable[str] = ()
+) -> dict[str, Manifest]:
+    """Read the Delta log of `version`, once and nothing but the log, for the files of each partition of `splits`.
 
     Raises:
-        InputError: the table is not partitioned by split.
+        InputError: the table is not partitioned by split, or has no column of a name in `columns`.
         PlanError: the table renames its columns, or a file has rows that are deleted but still in it.
     """
     table = DeltaTable(table_path, version=version)
     _refuse_unreadable(table, table_path)
     if "split" not in (partitions := table.metadata().partition_columns):
         raise InputError.differs(table_path, "split", "a partition column", f"partitioned by {partitions}")
+    _check_columns(table, f"{table_path}, version {version}", columns)
     adds = pa.table(table.get_add_actions(flatten=True))
     if "num_records" not in adds.column_names:  # no file has statistics
         adds = adds.append_column("num_records", pa.nulls(len(adds), pa.int64()))
+    return {split: Manifest(table_path, version, split, _files(table_path, adds, split)) for split in splits}
+
+
+def _files(table_path: str, adds: pa.Table, split: str) -> tuple[DataFile, ...]:
     mine = adds.filter(pc.equal(adds["partition.split"], split))
     columns = (mine[name].to_pylist() for name in ("path", "num_records", "size_bytes"))
     files = [_data_file(table_path, *add) for add in zip(*columns, strict=True)]
-    return Manifest(table_path, version, split, tuple(sorted(files, key=attrgetter("path"))))
+    return tuple(sorted(files, key=attrgetter("path")))
 
 
-def check_columns(table_path: str, version: int, names: Iterable[str]) -> None:
-    """Raises InputError where the version's schema lacks one of the columns."""
-    there = [field.name for field in DeltaTable(table_path, version=version).schema().fields]
+def _check_columns(table: DeltaTable, where: str, names: Iterable[str]) -> None:
+    there = [field.name for field in table.schema().fields]
     for name in names:
         if name not in there:
-            where = f"{table_path}, version {version}"
             raise InputError.differs(where, name, "a column of that name", f"columns {', '.join(there)}")
 
 

@@ -44,7 +44,7 @@ class Memory:
     @classmethod
     def private(cls, size: int) -> Self:
         """Memory of this process alone."""
-        return cls(size, mmap.mmap(-1, ALIGNED + size))
+        return cls(size, mmap.mmap(-1, ALIGNED + size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
     @classmethod
     def shared(cls, size: int) -> tuple[Self, Offer]:

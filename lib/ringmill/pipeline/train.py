@@ -61,7 +61,7 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     """
     from ringmill.features.state import State
     from ringmill.handoff.contract import Contract, check_contract
-    from ringmill.handoff.manifest import pin
+    from ringmill.handoff.manifest import pin_splits
 
     detail = run.ledger.resolve("features").detail
     if "manifest" not in detail:
@@ -70,7 +70,7 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     if (found := State.from_json(detail["state"]).hash) != contract.state:
         where = f"{spec.table}, version {spec.version}"
         raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {found[:12]}")
-    check_contract(contract, spec.table, spec.version, [pin(spec.table, spec.version, split=split) for split in SPLITS])
+    check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
     return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
 
 

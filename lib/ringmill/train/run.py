@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ringmill.handoff.budget import HandOff
-from ringmill.handoff.manifest import check_columns, pin
+from ringmill.handoff.manifest import pin_splits
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
 
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -37,8 +37,7 @@ def plan(spec: TrainSpec) -> tuple[Job, HandOff]:
     """
     if "://" not in spec.table:
         spec = replace(spec, table=str(Path(spec.table).absolute()))
-    manifests = {split: pin(spec.table, spec.version, split=split) for split in SPLITS}
-    check_columns(spec.table, spec.version, spec.columns.names)
+    manifests = pin_splits(spec.table, spec.version, SPLITS, columns=spec.columns.names)
     job = Job(spec, manifests)
     return job, job.handed
 
