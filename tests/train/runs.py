@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 
 from ringmill.config.models import Train
+from ringmill.handoff.memory import NAME
 from ringmill.train.checkpoint import State
 from ringmill.train.launch.local import LocalLauncher
 from ringmill.train.run import Launcher, train
@@ -61,6 +62,12 @@ def rank_processes(folder: Path) -> dict[int, psutil.Process]:
             log = Path(f"/proc/{process.pid}/fd/1").readlink().stem
             found[int(log.removeprefix("rank-"))] = process
     return found
+
+
+def shared_memory(pid: int) -> set[str]:
+    """The inodes of the row memories that a process maps."""
+    lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
+    return {line.split()[4] for line in lines if NAME in line}
 
 
 def killer(folder: Path, *, rank: int, epoch: int) -> Callable[[Mapping[str, Any]], None]:

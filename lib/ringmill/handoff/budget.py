@@ -20,10 +20,10 @@ SCORED_AT_ONCE = 2**15
 SCORES_KEPT = 2**20
 # Bytes beside the decoded rows, each measured above an empty rank at 1 and 10 million rows of 32 features: per place
 # of a graph call its index, weight, id and their tensors; per kept score itself, the gathered ones and their ranking;
-# per row of a batch on its way the Arrow batch and the columns' buffers.
+# per row of a batch on its way the Arrow batch, the columns' buffers and what the allocator keeps.
 PLACE_BYTES = 64
 SCORE_BYTES = 144
-DECODE_COPIES = 5
+DECODE_COPIES = 7
 
 
 @dataclass(frozen=True)
