@@ -87,11 +87,12 @@ def test_deletion_vectors_are_refused_only_where_rows_are_deleted(spark, tmp_pat
 
 
 def test_a_vacuumed_file_is_named(tmp_path: Path) -> None:
+    from ringmill.handoff.columns import Columns, Input
     from ringmill.handoff.plan import row_ranges
     from ringmill.handoff.read import read_rows
 
     manifest = pin(write_table(tmp_path / "t", features_table(9)), 0, split="train")
     Path(manifest.files[0].path).unlink()
     with pytest.raises(PlanError, match="vacuumed") as error:
-        read_rows(manifest, row_ranges(manifest, 0, 1), features=3)
+        read_rows(manifest, row_ranges(manifest, 0, 1), Columns(Input("x", (3,))))
     assert error.value.where == manifest.files[0].path

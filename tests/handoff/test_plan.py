@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringmill.errors import PlanError
+from ringmill.handoff.budget import hand_off
+from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import DataFile, Manifest
-from ringmill.handoff.plan import Plan, hand_off, memory_per_rank, row_ranges, share
+from ringmill.handoff.plan import Plan, row_ranges, share
 
 COUNTS = st.integers(1, 300)
 RANKS = st.integers(1, 9)
@@ -22,7 +24,7 @@ def manifest_of(sizes: list[int], split: str = "train") -> Manifest:
 
 def each_row_once(plan: Plan, epoch: int) -> bool:
     """Law 4: the places with weight hold every row once, and the others hold no row."""
-    slots = [plan.slots(epoch, rank) for rank in range(plan.ranks)]
+    slots = [plan.slots(plan.batches(epoch), rank) for rank in range(plan.ranks)]
     index, weight = (np.concatenate([getattr(slot, name).ravel() for slot in slots]) for name in ("index", "weight"))
     real = weight > 0
     counts = np.bincount(index[real], minlength=plan.rows)
@@ -31,7 +33,7 @@ def each_row_once(plan: Plan, epoch: int) -> bool:
 
 def batches_seen(plan: Plan, epoch: int) -> list[list[int]]:
     """The rows of each global batch, in the order of ranks."""
-    slots = [plan.slots(epoch, rank) for rank in range(plan.ranks)]
+    slots = [plan.slots(plan.batches(epoch), rank) for rank in range(plan.ranks)]
     return [
         [int(row) for slot in slots for row, weight in zip(slot.index[step], slot.weight[step], strict=True) if weight]
         for step in range(plan.steps)
@@ -41,7 +43,7 @@ def batches_seen(plan: Plan, epoch: int) -> list[list[int]]:
 @given(rows=COUNTS, batch=COUNTS, ranks=RANKS, epoch=st.integers(0, 5))
 def test_law_4_equal_steps_and_each_row_exactly_once(rows: int, batch: int, ranks: int, epoch: int) -> None:
     plan = Plan(rows=rows, batch=batch, ranks=ranks, seed=7)
-    shapes = {plan.slots(epoch, rank).index.shape for rank in range(ranks)}
+    shapes = {plan.slots(plan.batches(epoch), rank).index.shape for rank in range(ranks)}
     assert shapes == {(plan.steps, plan.local_batch)}
     assert plan.steps == -(-rows // batch)
     assert 0 <= plan.padding < batch
@@ -57,18 +59,18 @@ def test_law_5_any_number_of_ranks_sees_the_same_batches(rows: int, batch: int, 
 class FloorShare(Plan):
     """A deliberate break: every rank takes batch // ranks rows, and the remainder is forgotten."""
 
-    def slots(self, epoch, rank):
-        whole, size = super().slots(epoch, rank), self.batch // self.ranks
+    def slots(self, batches, rank):
+        whole, size = super().slots(batches, rank), self.batch // self.ranks
         index = np.full_like(whole.index, self.rows)
-        index[:, :size] = self.batches(epoch)[:, rank * size : (rank + 1) * size]
+        index[:, :size] = batches[:, rank * size : (rank + 1) * size]
         return type(whole)(index, (index < self.rows).astype(float))
 
 
 class OwnOrder(Plan):
     """A deliberate break: the shuffle knows the number of ranks."""
 
-    def order(self, epoch):
-        return np.random.default_rng([self.seed, epoch, self.ranks]).permutation(self.rows)
+    def batches(self, epoch):
+        return Plan(self.rows, self.batch, 1, self.seed + self.ranks).batches(epoch)
 
 
 def test_law_4_the_check_catches_a_plan_that_drops_the_remainder() -> None:
@@ -84,14 +86,14 @@ def test_law_5_the_check_catches_a_shuffle_that_depends_on_the_ranks() -> None:
 def test_the_docstring_example_has_its_stated_shape() -> None:
     plan = Plan(rows=7, batch=4, ranks=2, seed=1)
     assert (plan.steps, plan.local_batch, plan.padding) == (2, 2, 1)
-    assert plan.slots(0, 1).weight.tolist() == [[1.0, 1.0], [1.0, 0.0]]
+    assert plan.slots(plan.batches(0), 1).weight.tolist() == [[1.0, 1.0], [1.0, 0.0]]
 
 
 def test_epochs_and_seeds_shuffle_differently_and_repeatably() -> None:
     plan = Plan(rows=100, batch=10, ranks=1, seed=1)
-    assert (plan.order(3) == plan.order(3)).all()
-    assert (plan.order(3) != plan.order(4)).any()
-    assert (plan.order(3) != Plan(rows=100, batch=10, ranks=1, seed=2).order(3)).any()
+    assert (plan.batches(3) == plan.batches(3)).all()
+    assert (plan.batches(3) != plan.batches(4)).any()
+    assert (plan.batches(3) != Plan(rows=100, batch=10, ranks=1, seed=2).batches(3)).any()
 
 
 @pytest.mark.parametrize(
@@ -139,31 +141,50 @@ def splits(train: int, validation: int) -> dict[str, Manifest]:
     }
 
 
+def vector(length: int) -> Columns:
+    return Columns(Input("x", (length,)))
+
+
 def test_a_plan_over_the_stated_memory_fails_before_anything_is_started() -> None:
     plan = Plan(rows=10**6, batch=256, ranks=2, seed=1)
     manifests = splits(10**6, 10)
-    needed = memory_per_rank(manifests, 32)
-    assert needed == 5 * (10**6 + 10) * (8 + 16 + 4 * 32)
+    handed = hand_off(manifests, plan, columns=vector(32), memory_mb=10**6)
+    # Of each row its id, 32 numbers, two labels, the spend's logarithm and its place in the order of ids.
+    assert 0 <= handed.copy_bytes - (10**6 + 10) * (8 + 4 * 32 + 3 * 8 + 4) < 4096
+    needed = handed.host_bytes(ranks=2)
+    assert needed == handed.copy_bytes + 2 * handed.rank_bytes
     with pytest.raises(PlanError, match=r"train\.memory_mb"):
-        hand_off(manifests, plan, features=32, memory_mb=needed // 2**20)
-    hand_off(manifests, plan, features=32, memory_mb=needed // 2**20 + 1)
+        hand_off(manifests, plan, columns=vector(32), memory_mb=needed // 2**20)
+    hand_off(manifests, plan, columns=vector(32), memory_mb=needed // 2**20 + 1)
+    with pytest.raises(PlanError, match="2 decoded copies and 2 ranks"):
+        handed.check(needed // 2**20 + 1, ranks=2, copies=2)
+
+
+def test_what_a_rank_holds_beside_the_shared_copy_hardly_grows_with_the_rows() -> None:
+    small, large = (
+        hand_off(splits(rows, 10), Plan(rows, 256, 2, 1), columns=vector(32), memory_mb=10**6).rank_bytes
+        for rows in (10**6, 10**7)
+    )
+    assert large - small <= 9 * 9 * 10**6
 
 
 @pytest.mark.parametrize(("train", "validation", "named"), [(0, 5, "train"), (5, 0, "validation")])
 def test_a_split_without_rows_is_named(train: int, validation: int, named: str) -> None:
     with pytest.raises(PlanError, match=f"split = '{named}'"):
-        hand_off(splits(train, validation), Plan(rows=train, batch=2, ranks=1, seed=1), features=1, memory_mb=16)
+        hand_off(splits(train, validation), Plan(train, 2, 1, 1), columns=vector(1), memory_mb=16)
 
 
 def test_the_summary_says_rows_bytes_steps_padding_and_memory() -> None:
-    manifests = splits(1000, 100)
-    text = "\n".join(hand_off(manifests, Plan(rows=1000, batch=256, ranks=2, seed=1), features=4, memory_mb=16).lines())
+    handed = hand_off(splits(1000, 100), Plan(1000, 256, 2, 1), columns=vector(4), memory_mb=16)
+    text = "\n".join(handed.lines())
     for figure in (
         "1,000 train",
-        "11,000 bytes",
+        "11,000 bytes in 2 files",
+        "order    global",
         "steps    4",
         "padding  24",
-        "220,000 bytes of decoded",
+        f"{handed.copy_bytes:,} bytes of decoded rows on each host",
+        f"{handed.rank_bytes:,} bytes per rank",
         "128 places",
     ):
         assert figure in text

@@ -11,6 +11,8 @@ import pytest
 
 from handoff.tables import features_table, write_table
 from ringmill.errors import InputError
+from ringmill.handoff import read
+from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import DataFile, Manifest, pin
 from ringmill.handoff.plan import RowRange, row_ranges
 from ringmill.handoff.read import read_rows
@@ -21,6 +23,7 @@ GOOD = {
     "label_buy": pa.array([0.0, 1.0, 1.0]),
     "label_spend": pa.array([0.0, 10.5, 0.25]),
 }
+TWO = Columns(Input("x", (2,)))
 
 
 def one_file(path: Path, columns: dict[str, pa.Array], *, group: int = 2) -> Manifest:
@@ -34,7 +37,7 @@ def test_a_range_is_decoded_from_the_row_groups_that_it_touches(
     tmp_path: Path, group: int, start: int, stop: int
 ) -> None:
     manifest = one_file(tmp_path / "f.parquet", GOOD, group=group)
-    rows = read_rows(manifest, [RowRange(0, start, stop)], features=2)
+    rows = read_rows(manifest, [RowRange(0, start, stop)], TWO)
     assert rows.row_id.tolist() == [4, 5, 6][start:stop]
     assert rows.x.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]][start:stop]
     assert rows.label_spend.tolist() == [0.0, 10.5, 0.25][start:stop]
@@ -42,7 +45,7 @@ def test_a_range_is_decoded_from_the_row_groups_that_it_touches(
 
 
 def test_no_range_gives_no_rows_of_the_right_shape(tmp_path: Path) -> None:
-    rows = read_rows(one_file(tmp_path / "f.parquet", GOOD), [], features=2)
+    rows = read_rows(one_file(tmp_path / "f.parquet", GOOD), [], TWO)
     assert (len(rows), rows.x.shape) == (0, (0, 2))
 
 
@@ -50,7 +53,9 @@ def test_no_range_gives_no_rows_of_the_right_shape(tmp_path: Path) -> None:
 def test_law_4_ranks_together_decode_the_table_once(tmp_path: Path, ranks: int) -> None:
     parts = [features_table(40, seed=1), features_table(3, seed=2), features_table(1, seed=3)]
     manifest = pin(write_table(tmp_path / "t", *parts), 2, split="train")
-    decoded = [read_rows(manifest, row_ranges(manifest, rank, ranks), features=3) for rank in range(ranks)]
+    decoded = [
+        read_rows(manifest, row_ranges(manifest, rank, ranks), Columns(Input("x", (3,)))) for rank in range(ranks)
+    ]
     expected = pa.concat_tables(parts).filter(pa.compute.field("split") == "train")
     assert sorted(np.concatenate([rows.row_id for rows in decoded])) == sorted(expected["row_id"].to_pylist())
     assert sum(rows.x.sum() for rows in decoded) == pytest.approx(sum(map(sum, expected["x"].to_pylist())), rel=1e-5)
@@ -71,7 +76,7 @@ def test_law_4_ranks_together_decode_the_table_once(tmp_path: Path, ranks: int) 
 def test_law_10_a_bad_value_names_column_and_file(tmp_path: Path, column: str, values: pa.Array, message: str) -> None:
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, column: values}, group=3)
     with pytest.raises(InputError, match=f"Column '{column}'") as error:
-        read_rows(manifest, [RowRange(0, 0, 3)], features=2)
+        read_rows(manifest, [RowRange(0, 0, 3)], TWO)
     assert message in error.value.received
     assert error.value.where == manifest.files[0].path
 
@@ -80,5 +85,93 @@ def test_law_10_a_missing_column_is_named_with_those_that_are_there(tmp_path: Pa
     columns = {name: values for name, values in GOOD.items() if name != "label_spend"}
     manifest = one_file(tmp_path / "f.parquet", columns)
     with pytest.raises(InputError, match="Column 'label_spend'") as error:
-        read_rows(manifest, [RowRange(0, 0, 3)], features=2)
+        read_rows(manifest, [RowRange(0, 0, 3)], TWO)
     assert error.value.received == "columns row_id, x, label_buy"
+
+
+FLAT = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.float64())),
+        pa.array([[1, 2], [3, 4], [5, 6]], pa.large_list(pa.float32())),
+        pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.float32(), 2)),
+        pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.int16())),
+    ],
+    ids=["float64", "large_list", "fixed_size", "int16"],
+)
+@pytest.mark.parametrize("group", [1, 3])
+def test_lists_of_every_kind_become_the_same_tensor(tmp_path: Path, column: pa.Array, group: int) -> None:
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": column}, group=group)
+    assert read_rows(manifest, [RowRange(0, 0, 3)], TWO).x.ravel().tolist() == FLAT
+    assert read_rows(manifest, [RowRange(0, 1, 2)], TWO).x.tolist() == [[3.0, 4.0]]
+
+
+@pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary()])
+def test_bytes_become_unsigned_numbers_in_the_order_of_the_axes(tmp_path: Path, kind: pa.DataType) -> None:
+    pixels = pa.array([bytes(range(6)), bytes(range(6, 12)), b"\xff" * 6], kind)
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "pixels": pixels})
+    images = Columns(Input("pixels", (1, 2, 3), "uint8"))
+    rows = read_rows(manifest, [RowRange(0, 1, 3)], images)
+    assert rows.x.dtype == np.uint8
+    assert rows.x.tolist() == [list(range(6, 12)), [255] * 6]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (pa.array([b"ab", None, b"cd"]), "1 nulls"),
+        (pa.array([b"ab", b"abc", b"cd"]), "1 rows of other lengths"),
+        (pa.array(["ab", "cd", "ef"]), "string"),
+    ],
+)
+def test_law_10_bad_bytes_name_column_and_file(tmp_path: Path, values: pa.Array, message: str) -> None:
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "pixels": values}, group=3)
+    with pytest.raises(InputError, match="Column 'pixels'") as error:
+        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("pixels", (2,), "uint8")))
+    assert message in error.value.received
+
+
+def test_a_single_number_is_a_list_of_one(tmp_path: Path) -> None:
+    manifest = one_file(tmp_path / "f.parquet", GOOD)
+    assert read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("label_spend", (1,)))).x.tolist() == [
+        [0.0],
+        [10.5],
+        [0.25],
+    ]
+
+
+def test_a_rows_weight_is_its_own_times_that_of_its_class(tmp_path: Path) -> None:
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "w": pa.array([0.5, 2.0, 0.0])})
+    whole = [RowRange(0, 0, 3)]
+    x = Input("x", (2,))
+    assert read_rows(manifest, whole, Columns(x)).weight.tolist() == [1.0, 1.0, 1.0]
+    assert read_rows(manifest, whole, Columns(x, "w")).weight.tolist() == [0.5, 2.0, 0.0]
+    assert read_rows(manifest, whole, Columns(x, None, {1: 3.0})).weight.tolist() == [1.0, 3.0, 3.0]
+    assert read_rows(manifest, whole, Columns(x, "w", {0: 10.0, 1: 3.0})).weight.tolist() == [5.0, 6.0, 0.0]
+
+
+@pytest.mark.parametrize(("value", "message"), [(-0.5, "-0.5"), (np.nan, "NaN"), (None, "1 nulls")])
+def test_law_10_a_bad_weight_names_column_and_file(tmp_path: Path, value: float | None, message: str) -> None:
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "w": pa.array([1.0, value, 1.0])}, group=3)
+    with pytest.raises(InputError, match="Column 'w'") as error:
+        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", (2,)), "w"))
+    assert message in error.value.received
+
+
+def test_a_number_beyond_the_inputs_range_is_not_taken_for_infinity(tmp_path: Path) -> None:
+    wide = pa.array([[1.0, 2.0], [3.0, 1e300], [5.0, 6.0]], pa.list_(pa.float64()))
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": wide}, group=3)
+    with pytest.raises(InputError, match="Column 'x'"):
+        read_rows(manifest, [RowRange(0, 0, 3)], TWO)
+
+
+def test_a_large_file_is_streamed_as_a_small_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = one_file(tmp_path / "f.parquet", GOOD, group=3)
+    monkeypatch.setattr(read, "WHOLE_BYTES", 0)
+    monkeypatch.setattr(read, "ROWS_AT_ONCE", 1)
+    rows = read_rows(manifest, [RowRange(0, 1, 3), RowRange(0, 0, 1)], TWO)
+    assert rows.row_id.tolist() == [5, 6, 4]
+    assert rows.x.ravel().tolist() == [3.0, 4.0, 5.0, 6.0, 1.0, 2.0]

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 
 from ringmill.config.models import Train
+from ringmill.handoff.memory import NAME
 from ringmill.train.checkpoint import State
 from ringmill.train.launch.local import LocalLauncher
 from ringmill.train.run import Launcher, train
@@ -29,13 +30,14 @@ SECTION = {
 def spec_of(table: str, folder: Path, *, ranks: int, version: int = 0, **changes: Any) -> TrainSpec:
     """A spec of the section above, with `changes` to the spec itself or to its section."""
     section = {name: changes.pop(name) for name in list(changes) if name in Train.model_fields}
+    features = changes.pop("features", 3)
     return TrainSpec(
         table=table,
         version=version,
         folder=str(folder),
         train=Train(**{**SECTION, "ranks": ranks, **section}),
         seed=11,
-        features=3,
+        features=features,
         run_id="test",
         **changes,
     )
@@ -60,6 +62,12 @@ def rank_processes(folder: Path) -> dict[int, psutil.Process]:
             log = Path(f"/proc/{process.pid}/fd/1").readlink().stem
             found[int(log.removeprefix("rank-"))] = process
     return found
+
+
+def shared_memory(pid: int) -> set[str]:
+    """The inodes of the row memories that a process maps."""
+    lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
+    return {line.split()[4] for line in lines if NAME in line}
 
 
 def killer(folder: Path, *, rank: int, epoch: int) -> Callable[[Mapping[str, Any]], None]:

@@ -18,7 +18,7 @@ from handoff.tables import features_table, write_table
 from ringmill.errors import TrainingError
 from ringmill.train.launch.barrier import BarrierLauncher
 from ringmill.train.spec import TrainSpec
-from train.runs import final_state, killer, rank_processes, run, spec_of
+from train.runs import final_state, killer, rank_processes, run, shared_memory, spec_of
 
 pytestmark = pytest.mark.ring
 
@@ -106,12 +106,14 @@ run(spec_of(sys.argv[1], Path(sys.argv[2]), ranks=2), on_progress=lambda line: p
     launcher = subprocess.Popen(
         [sys.executable, "-c", program, table, str(tmp_path / "run")],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(home)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])},
     )
     assert launcher.stdout is not None
     assert launcher.stdout.readline() == b"ready\n"
     ranks = rank_processes(tmp_path / "run")
     assert sorted(ranks) == [0, 1]
+    shared = [shared_memory(process.pid) for process in ranks.values()]
+    assert shared[0] == shared[1] and len(shared[0]) == 1
     launcher.kill()
     launcher.wait()
     _, alive = psutil.wait_procs(ranks.values(), timeout=60)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -49,7 +51,7 @@ def solo(home: Path) -> TrainResult:
     block.mkdir()
     (block / "sitecustomize.py").write_text("import sys; sys.modules['horovod'] = None")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(block))
+        patch.setenv("PYTHONPATH", str(block), prepend=os.pathsep)
         return run(spec_of(str(home / "table"), home / "solo", ranks=1))
 
 
@@ -185,3 +187,56 @@ def test_ranks_without_a_row_of_some_split_keep_step_with_the_others(tmp_path: P
     assert manifest["plan"]["rows"] == {"train": 3, "validation": 1, "test": 0}
     assert (manifest["plan"]["steps_per_epoch"], manifest["laws"]["4"]["rows_seen_in_each_epoch"]) == (2, [3])
     assert (manifest["metrics"]["test"]["rows"], manifest["metrics"]["test"]["auc"]) == (0, None)
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_the_ranks_of_a_host_hold_one_decoded_copy(number: int, ranks: Callable[[int], TrainResult]) -> None:
+    result = ranks(number)
+    ready = json.loads((result.folder / "progress.jsonl").read_text().splitlines()[0])
+    assert result.manifest["decoded_copies"] == ready["decoded_copies"] == 1
+
+
+@pytest.mark.parametrize(
+    ("refused", "why"),
+    [
+        ("memfd_create", "OSError(38, 'Function not implemented')"),
+        ("open", "PermissionError(13, 'Permission denied')"),
+    ],
+    ids=["no such memory", "not to be opened"],
+)
+def test_ranks_that_cannot_share_hold_a_copy_each_and_end_with_the_same_bits(
+    home: Path, ranks: Callable[[int], TrainResult], refused: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block = home / f"refused_{refused}"
+    block.mkdir()
+    (block / "sitecustomize.py").write_text(
+        f"""
+import os
+real = os.{refused}
+def refuse(path, *rest, **named):
+    if path == "ringmill-rows" or (str(path).startswith("/proc/") and "/fd/" in str(path)):
+        raise {why}
+    return real(path, *rest, **named)
+os.{refused} = refuse
+"""
+    )
+    monkeypatch.setenv("PYTHONPATH", str(block), prepend=os.pathsep)
+    result = run(spec_of(str(home / "table"), home / f"run_{refused}", ranks=2))
+    assert result.manifest["decoded_copies"] == 2
+    assert result.manifest["final_weights_sha256"] == ranks(2).manifest["final_weights_sha256"]
+
+
+def test_ranks_of_two_hosts_hold_a_decoded_copy_on_each(
+    home: Path, ranks: Callable[[int], TrainResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ringmill.train.launch import local
+
+    real = local.rank_settings
+
+    def settings(rank: int, hosts: list[str], **where: Any) -> dict[str, str]:
+        return real(rank, ["host0", "host1"], **where) | {"HOROVOD_GLOO_IFACE": "lo"}
+
+    monkeypatch.setattr(local, "rank_settings", settings)
+    result = run(spec_of(str(home / "table"), home / "two_hosts", ranks=2))
+    assert result.manifest["decoded_copies"] == 2
+    assert result.manifest["final_weights_sha256"] == ranks(2).manifest["final_weights_sha256"]

@@ -18,19 +18,27 @@ def train_variants(join: Callable[[], Any], sections: Mapping[str, Mapping[str, 
 
 def _trained(ring: Any, section: Mapping[str, Any]) -> dict[str, Any]:
     from ringmill.config.models import Train
+    from ringmill.handoff.columns import Columns, Input
+    from ringmill.handoff.memory import Memory
     from ringmill.handoff.plan import Plan
-    from ringmill.handoff.read import Rows
+    from ringmill.handoff.resident import Decoded, decoded_bytes
     from ringmill.train.feed import GlobalFeed
     from ringmill.train.loop import Passed, Trainer
 
     generator = np.random.default_rng(5)
     x = generator.normal(size=(ROWS, FEATURES)).astype(np.float32)
     buy = (x @ [1.0, -2.0, 0.5] + generator.normal(size=ROWS) > 0).astype(np.float64)
-    rows = Rows(np.arange(ROWS), x, buy, buy * np.exp(x[:, 0] + 3.0))
+    seen = Input("x", (FEATURES,))
+    rows = Decoded.lay(ROWS, Columns(seen), Memory.private(decoded_bytes(ROWS, Columns(seen))))
+    rows.row_id[:], rows.x[:-1], rows.label_buy[:-1] = np.arange(ROWS), x, buy
+    rows.label_spend[:] = buy * np.exp(x[:, 0] + 3.0)
+    rows.complete(0, ROWS)
+    rows.pad(1e30)
+    rows.sort("variants")
     train = Train(**{"hidden": (6,), "batch": 13, "learning_rate": 0.02, "dtype": "float64", **section})
     plan = Plan(rows=ROWS, batch=train.batch, ranks=ring.size, seed=3)
-    feed = GlobalFeed.of(plan, ring.rank, rows, dtype=train.weights_dtype, padding_fill=1e30)
-    trainer = Trainer(train, feed, ring, seed=3, steps=plan.steps)
+    feed = GlobalFeed.of(plan, ring.rank, rows)
+    trainer = Trainer(train, feed, ring, seed=3, steps=plan.steps, x=seen)
     losses = []
     for epoch in range(EPOCHS):
         passed = sum((part for _, part in trainer.epoch(epoch)), start=Passed())

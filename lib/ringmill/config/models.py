@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date, timedelta
 from itertools import pairwise
+from math import inf
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -212,7 +213,24 @@ class Train(Section):
     dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32", description="of the model; a mixed one computes in half precision on float32 weights"
     )
-    memory_mb: int = Field(1024, ge=16, description="decoded rows per rank, at most")
+    order: Literal["global", "striped"] = Field(
+        "global",
+        description="global: all rows are decoded once on each host, and any number of ranks sees the same batches; "
+        "striped: each rank reads its row groups as it goes, for tables of any size; the batches depend on train.ranks",
+    )
+    window_rows: int = Field(
+        65_536, ge=1, description="striped: rows of a rank that are decoded and shuffled at a time; two such are held"
+    )
+    sample_weight: str | None = Field(
+        None, description="column of the features table: what a row counts in losses and metrics, at least 0"
+    )
+    class_weights: dict[int, float] = Field(
+        default_factory=dict,
+        description="what a row counts by its purchase label, 0 or 1, times its sample weight; default: 1",
+    )
+    memory_mb: int = Field(
+        1024, ge=16, description="decoded rows and what goes with them on one host, all its ranks together, at most"
+    )
     checkpoint_steps: int = Field(0, ge=0, description="steps between two checkpoints; 0: at the end of each epoch")
     tensorboard: bool = Field(False, description="event files of each epoch's figures, in the run's folder")
     timeline: bool = Field(False, description="Horovod's timeline of all operations, in the run's folder")
@@ -226,6 +244,15 @@ class Train(Section):
     def is_exact(self) -> bool:
         """Whether law 5 holds: gradients are neither computed nor sent in half precision."""
         return not self.dtype.startswith("mixed") and self.optimizer.compression == "none"
+
+    @model_validator(mode="after")
+    def _weights(self) -> Train:
+        weights = self.class_weights
+        if not set(weights) <= {0, 1} or not all(0 <= weight < inf for weight in weights.values()):
+            raise ValueError("train.class_weights: a finite number of at least 0 for 0, for 1 or for both")
+        if weights and not any(weights.get(label, 1.0) for label in (0, 1)):
+            raise ValueError("train.class_weights: at least one of them above 0")
+        return self
 
 
 class Score(Section):

@@ -35,13 +35,14 @@ class PlanError(RingmillError):
         )
 
     @classmethod
-    def over_budget(cls, table: str, needed: int, budget: int) -> PlanError:
+    def over_budget(cls, table: str, needed: int, budget: int, *, ranks: int, copies: int) -> PlanError:
         return cls(
-            "The decoded training rows do not fit the stated memory.",
+            "The decoded rows do not fit the stated memory.",
             where=table,
-            expected=f"at most {budget:,} bytes per rank (train.memory_mb)",
-            received=f"{needed:,} bytes",
-            todo="raise train.memory_mb or train on fewer rows",
+            expected=f"at most {budget:,} bytes on a host (train.memory_mb)",
+            received=f"{needed:,} bytes for {copies} decoded copies and {ranks} ranks",
+            todo="raise train.memory_mb; or set train.order: striped, which holds train.window_rows rows at a time, or "
+            "lower these",
         )
 
     @classmethod
@@ -126,6 +127,17 @@ class TrainingError(RingmillError):
             expected="a finite loss",
             received=str(loss),
             todo="lower train.learning_rate; the last good checkpoint is kept",
+        )
+
+    @classmethod
+    def other_ranks(cls, checkpoint: str, epoch: int, before: int, now: int) -> TrainingError:
+        return cls(
+            f"The checkpoint was written by {before} ranks within epoch {epoch} of the order 'striped'.",
+            where=checkpoint,
+            expected=f"{before} ranks: in this order each number of ranks sees other batches",
+            received=f"{now} ranks",
+            todo=f"set train.ranks: {before} until the epoch's end, after which any number may go on; or remove the "
+            "checkpoint to start anew",
         )
 
     @classmethod

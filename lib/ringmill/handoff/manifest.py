@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from numpy.typing import NDArray
 
 from ringmill.errors import InputError, PlanError
 from ringmill.handoff.storage import open_file
@@ -32,9 +37,14 @@ class Manifest:
     split: str
     files: tuple[DataFile, ...]
 
+    @cached_property
+    def row_counts(self) -> NDArray[np.int64]:
+        """(files,): the rows of each."""
+        return np.fromiter((file.rows for file in self.files), np.int64, len(self.files))
+
     @property
     def rows(self) -> int:
-        return sum(file.rows for file in self.files)
+        return int(self.row_counts.sum())
 
     @property
     def bytes(self) -> int:
@@ -49,19 +59,42 @@ class Manifest:
 
 
 def pin(table_path: str, version: int, *, split: str) -> Manifest:
-    """Read the Delta log of `version`, and nothing but the log, for the files of partition `split`.
+    """The files of one split. Raises as `pin_splits`."""
+    return pin_splits(table_path, version, (split,))[split]
+
+
+def pin_splits(
+    table_path: str, version: int, splits: Iterable[str], *, columns: Iterable[str] = ()
+) -> dict[str, Manifest]:
+    """Read the Delta log of `version`, once and nothing but the log, for the files of each partition of `splits`.
 
     Raises:
-        InputError: the table is not partitioned by split.
+        InputError: the table is not partitioned by split, or has no column of a name in `columns`.
         PlanError: the table renames its columns, or a file has rows that are deleted but still in it.
     """
     table = DeltaTable(table_path, version=version)
     _refuse_unreadable(table, table_path)
     if "split" not in (partitions := table.metadata().partition_columns):
         raise InputError.differs(table_path, "split", "a partition column", f"partitioned by {partitions}")
-    adds = pa.table(table.get_add_actions(flatten=True)).to_pylist()
-    files = [_data_file(table_path, add) for add in adds if add["partition.split"] == split]
-    return Manifest(table_path, version, split, tuple(sorted(files, key=lambda file: file.path)))
+    _check_columns(table, f"{table_path}, version {version}", columns)
+    adds = pa.table(table.get_add_actions(flatten=True))
+    if "num_records" not in adds.column_names:  # no file has statistics
+        adds = adds.append_column("num_records", pa.nulls(len(adds), pa.int64()))
+    return {split: Manifest(table_path, version, split, _files(table_path, adds, split)) for split in splits}
+
+
+def _files(table_path: str, adds: pa.Table, split: str) -> tuple[DataFile, ...]:
+    mine = adds.filter(pc.equal(adds["partition.split"], split))
+    columns = (mine[name].to_pylist() for name in ("path", "num_records", "size_bytes"))
+    files = [_data_file(table_path, *add) for add in zip(*columns, strict=True)]
+    return tuple(sorted(files, key=attrgetter("path")))
+
+
+def _check_columns(table: DeltaTable, where: str, names: Iterable[str]) -> None:
+    there = [field.name for field in table.schema().fields]
+    for name in names:
+        if name not in there:
+            raise InputError.differs(where, name, "a column of that name", f"columns {', '.join(there)}")
 
 
 def _refuse_unreadable(table: DeltaTable, path: str) -> None:
@@ -77,12 +110,10 @@ def _has_deleted_rows(table: DeltaTable) -> bool:
     return len(pa.table(table.deletion_vectors().read_all())) > 0
 
 
-def _data_file(table_path: str, add: Mapping[str, Any]) -> DataFile:
-    path = str(add["path"])
+def _data_file(table_path: str, path: str, rows: int | None, size: int) -> DataFile:
     if "://" not in path and not path.startswith("/"):  # a shallow clone names its source's files in full
         path = f"{table_path.rstrip('/')}/{path}"
-    rows = add.get("num_records")
-    return DataFile(path, _footer_rows(path) if rows is None else int(rows), int(add["size_bytes"]))
+    return DataFile(path, _footer_rows(path) if rows is None else rows, size)
 
 
 def _footer_rows(path: str) -> int:

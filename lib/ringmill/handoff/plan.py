@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ringmill.errors import PlanError
 from ringmill.handoff.manifest import Manifest
-
-# A rank's peak in copies of the decoded rows: its own part in Arrow and NumPy, all ranks' rows as gathered and as
-# sorted, the tensors, and an epoch's places. Measured at 1 million rows of 32 features: 3.8 to 4.5 above an empty rank.
-COPIES = 5
 
 
 @dataclass(frozen=True)
 class Slots:
     """One rank's places of one epoch, each (steps, local_batch): the row in each, and its weight (0: padding)."""
 
-    index: NDArray[np.int64]
+    index: NDArray[Any]
     weight: NDArray[np.float64]
 
 
@@ -53,23 +49,25 @@ class Plan:
         """Places of the last global batch that hold no row: fewer than one batch."""
         return self.steps * self.batch - self.rows
 
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """The permutation of all rows in `epoch`."""
-        generator = np.random.Generator(np.random.Philox(key=np.array([self.seed, epoch], np.uint64)))
-        return generator.permutation(self.rows)
-
-    def batches(self, epoch: int) -> NDArray[np.int64]:
+    def batches(self, epoch: int) -> NDArray[Any]:
         """(steps, batch): the rows of each global batch; `rows` where the last one has none."""
-        places = np.full(self.steps * self.batch, self.rows, np.int64)
-        places[: self.rows] = self.order(epoch)
+        places = np.arange(self.steps * self.batch, dtype=place_dtype(self.rows + self.batch))
+        places[self.rows :] = self.rows
+        draws = np.random.Generator(np.random.Philox(key=np.array([self.seed, epoch], np.uint64)))
+        draws.shuffle(places[: self.rows])
         return places.reshape(self.steps, self.batch)
 
-    def slots(self, epoch: int, rank: int) -> Slots:
-        """The stretch of every global batch of `epoch` that `rank` sees."""
+    def slots(self, batches: NDArray[Any], rank: int) -> Slots:
+        """The stretch that `rank` sees of `batches`, which are some global batches of an epoch, one after another."""
         first, last = share(self.batch, rank, self.ranks)
-        index = np.full((self.steps, self.local_batch), self.rows, np.int64)
-        index[:, : last - first] = self.batches(epoch)[:, first:last]
+        index = np.full((len(batches), self.local_batch), self.rows, batches.dtype)
+        index[:, : last - first] = batches[:, first:last]
         return Slots(index, (index < self.rows).astype(np.float64))
+
+
+def place_dtype(count: int) -> type[np.signedinteger[Any]]:
+    """What holds the numbers 0 … count, in as few bytes as possible."""
+    return np.int32 if count < 2**31 else np.int64
 
 
 @dataclass(frozen=True)
@@ -89,59 +87,17 @@ def share(count: int, rank: int, ranks: int) -> tuple[int, int]:
 def row_ranges(manifest: Manifest, rank: int, ranks: int) -> tuple[RowRange, ...]:
     """The ranges that `rank` decodes: each row falls to exactly one rank, whatever the files' number and sizes."""
     first, last = share(manifest.rows, rank, ranks)
-    ranges, begin = [], 0
-    for position, file in enumerate(manifest.files):
-        start, stop = max(first, begin) - begin, min(last, begin + file.rows) - begin
+    return tuple(stretch(manifest.row_counts, first, last))
+
+
+def stretch(counts: NDArray[np.int64], first: int, last: int) -> Iterator[RowRange]:
+    """Rows first <= row < last of pieces with `counts` rows each that stand in a line, as ranges of the pieces."""
+    ends = np.cumsum(counts)
+    # Pieces without rows end where they begin, and lie in no range.
+    touched = np.flatnonzero((ends > first) & (ends - counts < last) & (counts > 0))
+    begins = (ends - counts)[touched]
+    starts = np.maximum(first - begins, 0)
+    stops = np.minimum(last - begins, counts[touched])
+    for piece, start, stop in zip(touched.tolist(), starts.tolist(), stops.tolist(), strict=True):
         if start < stop:
-            ranges.append(RowRange(position, start, stop))
-        begin += file.rows
-    return tuple(ranges)
-
-
-def row_bytes(features: int) -> int:
-    """Bytes of one decoded row: row_id, two labels, and `features` float32 values."""
-    return 8 + 2 * 8 + 4 * features
-
-
-def memory_per_rank(manifests: Mapping[str, Manifest], features: int) -> int:
-    """Bytes of decoded rows that a rank holds at its peak, in the order 'global'."""
-    return COPIES * row_bytes(features) * sum(manifest.rows for manifest in manifests.values())
-
-
-@dataclass(frozen=True)
-class HandOff:
-    """A checked plan: the pinned files of each split, the steps, and the memory that they need."""
-
-    manifests: Mapping[str, Manifest]
-    plan: Plan
-    features: int
-
-    def lines(self) -> list[str]:
-        """What a person reads before anything is started."""
-        train = self.manifests["train"]
-        rows = ", ".join(f"{manifest.rows:,} {split}" for split, manifest in self.manifests.items())
-        size = sum(manifest.bytes for manifest in self.manifests.values())
-        memory = memory_per_rank(self.manifests, self.features)
-        return [
-            f"table    {train.table}, version {train.version}",
-            f"rows     {rows}; {size:,} bytes in {sum(len(m.files) for m in self.manifests.values())} files",
-            f"steps    {self.plan.steps:,} per epoch on each of {self.plan.ranks} ranks, "
-            f"global batch {self.plan.batch:,}, {self.plan.local_batch:,} places per rank",
-            f"padding  {self.plan.padding:,} places per epoch, weight 0",
-            f"memory   {memory:,} bytes of decoded rows per rank; 0 bytes written",
-        ]
-
-
-def hand_off(manifests: Mapping[str, Manifest], plan: Plan, *, features: int, memory_mb: int) -> HandOff:
-    """Check that there is something to learn from, and that it fits.
-
-    Raises:
-        PlanError: no row in train or validation, or more decoded bytes per rank than `memory_mb` allows.
-    """
-    for split in ("train", "validation"):
-        if not manifests[split].rows:
-            raise PlanError.no_rows(manifests[split].table, split)
-    needed, budget = memory_per_rank(manifests, features), memory_mb * 2**20
-    if needed > budget:
-        raise PlanError.over_budget(manifests["train"].table, needed, budget)
-    return HandOff(manifests, plan, features)
+            yield RowRange(piece, start, stop)

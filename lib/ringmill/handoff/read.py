@@ -1,10 +1,8 @@
-"""Row ranges of Parquet files to NumPy columns: whole columns at a time, only the row groups that a range touches."""
+"""Row ranges of Parquet files to NumPy columns: streamed in batches, only the row groups that a range touches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -12,70 +10,88 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ringmill.errors import InputError
-from ringmill.handoff.manifest import Manifest
+from ringmill.handoff.columns import ROW_ID, Columns, Rows, decode
+from ringmill.handoff.manifest import DataFile, Manifest
 from ringmill.handoff.plan import RowRange
 from ringmill.handoff.storage import open_file
 
-COLUMNS = ("row_id", "x", "label_buy", "label_spend")
+ROWS_AT_ONCE = 2**15
+# Of a column's chunk, which may be as large as a row group, so much is in memory at a time.
+BUFFER_BYTES = 2**20
+# A smaller file is read whole: finding its footer alone reads 64 KiB of it, and its columns would come on top.
+WHOLE_BYTES = 2**20
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Decoded rows: row_id (n,) int64, x (n, features) float32, label_buy and label_spend (n,) float64."""
-
-    row_id: NDArray[np.int64]
-    x: NDArray[np.float32]
-    label_buy: NDArray[np.float64]
-    label_spend: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.row_id)
-
-    def take(self, order: NDArray[np.int64]) -> Rows:
-        return Rows(self.row_id[order], self.x[order], self.label_buy[order], self.label_spend[order])
-
-
-def empty_rows(features: int) -> Rows:
-    """No rows, of the right shapes."""
-    return Rows(np.zeros(0, np.int64), np.zeros((0, features), np.float32), np.zeros(0), np.zeros(0))
-
-
-def read_rows(manifest: Manifest, ranges: Sequence[RowRange], *, features: int) -> Rows:
+def read_rows(manifest: Manifest, ranges: Iterable[RowRange], columns: Columns) -> Rows:
     """Decode `ranges`, in their order.
 
     Raises:
         PlanError: a file is gone.
-        InputError: a column is missing, null, not finite or of another length; the message names column and file.
+        InputError: a column is missing, or see `decode`; the message names column and file.
     """
-    parts = [_read_range(manifest.files[piece.file].path, piece, features) for piece in ranges]
-    if len(parts) < 2:
-        return parts[0] if parts else empty_rows(features)
-    return Rows(
-        np.concatenate([part.row_id for part in parts]),
-        np.concatenate([part.x for part in parts]),
-        np.concatenate([part.label_buy for part in parts]),
-        np.concatenate([part.label_spend for part in parts]),
-    )
+    pieces = list(ranges)
+    rows = Rows.empty(sum(piece.stop - piece.start for piece in pieces), columns)
+    RowStream(manifest, pieces, columns).fill(rows)
+    return rows
 
 
-def _read_range(path: str, piece: RowRange, features: int) -> Rows:
-    with open_file(path) as file:
-        parquet = pq.ParquetFile(file)
-        _check_columns(path, parquet.schema_arrow.names)
+class RowStream:
+    """The rows of `ranges`, in their order, decoded as they are asked for."""
+
+    def __init__(self, manifest: Manifest, ranges: Iterable[RowRange], columns: Columns) -> None:
+        self._columns, self._batches = columns, _batches(manifest, ranges, columns)
+        self._rest: tuple[str, pa.RecordBatch] | None = None
+
+    def fill(self, rows: Rows) -> None:
+        """Decode the next len(rows) rows into places that are there already.
+
+        Raises: as `read_rows`.
+        """
+        at = 0
+        while at < len(rows):
+            where, batch = self._rest or next(self._batches)
+            part = batch.slice(0, len(rows) - at)
+            decode(where, part, self._columns, rows.part(at, at + len(part)))
+            at += len(part)
+            self._rest = (where, batch.slice(len(part))) if len(part) < len(batch) else None
+
+
+def _batches(manifest: Manifest, ranges: Iterable[RowRange], columns: Columns) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The rows of `ranges`, in their order, as Arrow batches of at most `ROWS_AT_ONCE`, each with its file's path.
+
+    Raises:
+        PlanError: a file is gone.
+        InputError: a column is missing.
+    """
+    for piece in ranges:
+        file = manifest.files[piece.file]
+        for batch in _batches_of(file, piece, columns):
+            yield file.path, batch
+
+
+def _batches_of(data: DataFile, piece: RowRange, columns: Columns) -> Iterator[pa.RecordBatch]:
+    with open_file(data.path) as file:
+        source = pa.BufferReader(file.read()) if data.bytes <= WHOLE_BYTES else file
+        parquet = pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False)
+        _check_columns(data.path, parquet.schema_arrow.names, columns)
+        if (rows := parquet.metadata.num_rows) != data.rows:
+            raise InputError.differs(data.path, ROW_ID, f"{data.rows:,} rows, as the log says", f"{rows:,} rows")
         groups, begin = _touched(parquet.metadata, piece)
-        table = parquet.read_row_groups(groups, columns=list(COLUMNS), use_threads=False)
-    rows = table.slice(piece.start - begin, piece.stop - piece.start).combine_chunks()
-    return Rows(
-        _scalar(path, "row_id", rows.column("row_id")).astype(np.int64, copy=False),
-        _vectors(path, rows.column("x"), features),
-        _scalar(path, "label_buy", rows.column("label_buy")).astype(np.float64, copy=False),
-        _scalar(path, "label_spend", rows.column("label_spend")).astype(np.float64, copy=False),
-    )
+        skip, left = piece.start - begin, piece.stop - piece.start
+        found = parquet.iter_batches(ROWS_AT_ONCE, row_groups=groups, columns=list(columns.names), use_threads=False)
+        for batch in found:
+            part = batch.slice(skip, left)
+            skip = max(skip - len(batch), 0)
+            left -= len(part)
+            if len(part):
+                yield part
+            if not left:
+                return
 
 
-def _check_columns(path: str, present: Iterable[str]) -> None:
+def _check_columns(path: str, present: Iterable[str], columns: Columns) -> None:
     there = list(present)
-    for name in COLUMNS:
+    for name in columns.names:
         if name not in there:
             raise InputError.differs(path, name, "a column of that name", f"columns {', '.join(there)}")
 
@@ -88,30 +104,17 @@ def _touched(metadata: pq.FileMetaData, piece: RowRange) -> tuple[list[int], int
     return list(range(first, last + 1)), int(ends[first - 1]) if first else 0
 
 
-def _scalar(path: str, name: str, column: pa.ChunkedArray) -> NDArray[Any]:
-    if column.null_count:
-        raise InputError.differs(path, name, "a value in every row", f"{column.null_count} nulls")
-    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise InputError.differs(path, name, "a number", str(column.type))
-    values: NDArray[Any] = column.to_numpy()
-    if not np.isfinite(values).all():
-        raise InputError.differs(path, name, "finite numbers", "NaN or infinity")
-    return values
-
-
-def _vectors(path: str, column: pa.ChunkedArray, features: int) -> NDArray[np.float32]:
-    """list<float> (n rows) → (n, features)."""
-    lists = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    if lists.null_count:
-        raise InputError.differs(path, "x", "a list in every row", f"{lists.null_count} nulls")
-    lengths = np.unique(lists.value_lengths().to_numpy(zero_copy_only=False))
-    if any(lengths != features):
-        found = ", ".join(str(length) for length in lengths)
-        raise InputError.differs(path, "x", f"lists of {features} numbers", f"lists of {found} numbers")
-    values = lists.flatten()
-    if values.null_count:
-        raise InputError.differs(path, "x", "a number in every place", f"{values.null_count} nulls")
-    flat: NDArray[np.float32] = values.to_numpy(zero_copy_only=False).astype(np.float32, copy=False)
-    if not np.isfinite(flat).all():
-        raise InputError.differs(path, "x", "finite numbers", "NaN or infinity")
-    return flat.reshape(len(lists), features)
+def group_sizes(manifest: Manifest, first: int, last: int) -> NDArray[np.int64]:
+    """(groups, 3) of the files first <= file < last: file, the row of it at which a row group begins, its rows."""
+    found = [np.zeros((0, 3), np.int64)]
+    for place in range(first, last):
+        data = manifest.files[place]
+        if not data.rows:
+            continue
+        with open_file(data.path) as file:
+            metadata = pq.ParquetFile(file).metadata
+        rows = np.array([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)], np.int64)
+        if rows.sum() != data.rows:
+            raise InputError.differs(data.path, ROW_ID, f"{data.rows:,} rows, as the log says", f"{rows.sum():,} rows")
+        found.append(np.stack([np.full(len(rows), place), np.cumsum(rows) - rows, rows], axis=1)[rows > 0])
+    return np.concatenate(found)

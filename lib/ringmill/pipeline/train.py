@@ -63,8 +63,7 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     """
     from ringmill.features.state import State
     from ringmill.handoff.contract import Contract, check_contract
-    from ringmill.handoff.manifest import pin
-    from ringmill.handoff.read import COLUMNS
+    from ringmill.handoff.manifest import pin_splits
 
     detail = run.ledger.resolve("features").detail
     if "manifest" not in detail:
@@ -73,8 +72,8 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     if (found := State.from_json(detail["state"]).hash) != contract.state:
         where = f"{spec.table}, version {spec.version}"
         raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {found[:12]}")
-    check_contract(contract, spec.table, spec.version, [pin(spec.table, spec.version, split=split) for split in SPLITS])
-    return [tensor.name for tensor in contract.tensors if tensor.column not in COLUMNS]
+    check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
+    return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
 
 
 def _unread_words(names: Sequence[str]) -> list[str]:
@@ -150,7 +149,8 @@ def _launcher(run: Run) -> Launcher:
 
 def _say(step: Step, line: Mapping[str, Any]) -> None:
     if line["event"] == "ready":
-        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s")
+        copies = "one decoded copy" if line["decoded_copies"] == 1 else f"{line['decoded_copies']} decoded copies"
+        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s, {copies} of the rows")
     elif line["event"] == "resumed":
         step.say(f"going on after epoch {line['epoch']}, step {line['step']}, of an interrupted run")
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):

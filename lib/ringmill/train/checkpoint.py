@@ -24,7 +24,7 @@ class State:
 
     `step` steps of epoch `epoch` (from 0) are done, and gave `passed`, the fields of `loop.Passed`. `best_loss` is None
     before the first epoch. `optimizer` holds the step count and the moments, `best_weights` the weights of the epoch
-    with the lowest validation loss, `waited` the epochs since it.
+    with the lowest validation loss, `waited` the epochs since it. `ranks` is how many ranks made the last step.
     """
 
     epoch: int
@@ -37,6 +37,7 @@ class State:
     history: tuple[Mapping[str, Any], ...] = ()
     step: int = 0
     passed: Mapping[str, Any] = field(default_factory=dict)
+    ranks: int = 0
 
     def within(self, step: int, passed: Mapping[str, Any], weights: Arrays, optimizer: Arrays) -> State:
         """The state after `step` steps of the running epoch."""
@@ -67,6 +68,7 @@ class State:
             "history": list(self.history),
             "step": self.step,
             "passed": dict(self.passed),
+            "ranks": self.ranks,
         }
         groups = {"weights": self.weights, "optimizer": self.optimizer, "best_weights": self.best_weights}
         arrays = {f"{name}_{place}": value for name, group in groups.items() for place, value in enumerate(group)}
@@ -90,6 +92,7 @@ class State:
                 history=tuple(about["history"]),
                 step=about["step"],
                 passed=about["passed"],
+                ranks=about["ranks"],
             )
         return state, about["fingerprint"]
 

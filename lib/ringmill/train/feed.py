@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from ringmill.handoff.budget import PLACES_AT_ONCE
 from ringmill.handoff.plan import Plan
-from ringmill.handoff.read import Rows
+from ringmill.handoff.resident import BLOCK, Decoded
 
 SIGNATURE = np.uint64(2**62 - 1)  # the bits of a signature, which is exchanged as int64
 _FINALISER = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
@@ -23,9 +24,10 @@ _FINALISER = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
 
 @dataclass(frozen=True)
 class Window:
-    """Decoded rows as tensors: x (rows + 1, features), buy and log_spend (rows + 1,), all of one dtype.
+    """Decoded rows as tensors: x (rows + 1, length) in the input's dtype, buy and log_spend (rows + 1,) float64.
 
-    The last row is what padding refers to; what it holds reaches no number, see `Trainer`.
+    They are the decoded rows' own memory, which stays as it is for as long as they are used. The last row is what
+    padding refers to; what it holds reaches no number, see `Trainer`.
     """
 
     x: Any
@@ -33,12 +35,8 @@ class Window:
     log_spend: Any
 
     @classmethod
-    def of(cls, rows: Rows, *, dtype: str, padding_fill: float = 0.0) -> Self:
-        return cls(
-            _padded(rows.x, padding_fill, dtype),
-            _padded(rows.label_buy, padding_fill, dtype),
-            _padded(np.log1p(rows.label_spend), padding_fill, dtype),
-        )
+    def of(cls, rows: Decoded) -> Self:
+        return cls(*(_tensor(column) for column in (rows.x, rows.label_buy, rows.log_spend)))
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Segment:
 
     first: int
     window: Window
-    index: NDArray[np.int64]
+    index: NDArray[Any]
     weight: NDArray[np.float64]
     rows: NDArray[np.float64]
     buyers: NDArray[np.float64]
@@ -64,11 +62,12 @@ class Segment:
 
 @dataclass(frozen=True)
 class Totals:
-    """Over all training rows: how many, their features, how many bought, the buyers' sum of log(1 + label_spend), and
-    the signature of the rows' ids (see `signature`)."""
+    """Over all training rows: how many, how many numbers one's input has, the sum of their weights, of the buyers'
+    weights and of the buyers' weighted log(1 + label_spend), and the signature of the rows' ids (see `signature`)."""
 
     rows: int
     features: int
+    weight: float
     buyers: float
     log_spend: float
     signature: int
@@ -89,47 +88,83 @@ class Feed(Protocol):
 class GlobalFeed:
     """The order 'global': every row is resident, and each rank takes its stretch of every global batch.
 
-    A segment has `steps_per_segment` steps, the last of an epoch maybe fewer; 0: the epoch is one segment.
+    A segment ends at each multiple of `stop_every` steps (0: of none), so that an epoch can be resumed there; and
+    before it has more places than one graph call takes.
     """
 
     plan: Plan
     rank: int
+    rows: Decoded
     window: Window
     totals: Totals
-    row_id: NDArray[np.int64]
-    label_buy: NDArray[np.float64]
-    steps_per_segment: int = 0
+    stop_every: int = 0
 
     @classmethod
-    def of(
-        cls, plan: Plan, rank: int, rows: Rows, *, dtype: str, padding_fill: float, steps_per_segment: int = 0
-    ) -> Self:
-        window = Window.of(rows, dtype=dtype, padding_fill=padding_fill)
-        log_spend = float(np.sum(rows.label_buy * np.log1p(rows.label_spend)))
-        totals = Totals(len(rows), rows.x.shape[1], float(rows.label_buy.sum()), log_spend, signature(rows.row_id))
-        return cls(plan, rank, window, totals, rows.row_id, rows.label_buy, steps_per_segment)
+    def of(cls, plan: Plan, rank: int, rows: Decoded, *, stop_every: int = 0) -> Self:
+        return cls(plan, rank, rows, Window.of(rows), totals_of(rows), stop_every)
 
     def segments(self, epoch: int, first: int = 0) -> Iterator[Segment]:
-        slots = self.plan.slots(epoch, self.rank)
         batches = self.plan.batches(epoch)
-        rows = (batches < self.plan.rows).sum(axis=1).astype(np.float64)
-        buyers = np.append(self.label_buy, 0.0)[batches].sum(axis=1)
-        length = self.steps_per_segment or self.plan.steps
-        for start in range(first, self.plan.steps, length):
-            part = slice(start, start + length)
-            index, weight = slots.index[part], slots.weight[part]
-            seen = self.row_id[index[weight > 0]]
-            yield Segment(start, self.window, index, weight, rows[part], buyers[part], seen)
+        for start, stop in self._cuts(first):
+            yield self._segment(start, batches[start:stop])
+
+    def _cuts(self, first: int) -> Iterator[tuple[int, int]]:
+        whole, steps = max(1, PLACES_AT_ONCE // self.plan.local_batch), self.plan.steps
+        while first < steps:
+            stop = min(first - first % whole + whole, steps)
+            if self.stop_every:
+                stop = min(stop, first - first % self.stop_every + self.stop_every)
+            yield first, stop
+            first = stop
+
+    def _segment(self, first: int, batches: NDArray[Any]) -> Segment:
+        slots = self.plan.slots(batches, self.rank)
+        index, real = self.rows.order[slots.index], slots.weight > 0
+        seen = index[real]
+        weight = slots.weight
+        weight[real] = self.rows.weight[seen]
+        rows, buyers = self._divisors(batches)
+        return Segment(first, self.window, index, weight, rows, buyers, self.rows.row_id[seen])
+
+    def _divisors(self, batches: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(steps,) each, of global batches: the sums of the rows' weights and of the buyers'."""
+        rows, buyers = np.zeros(len(batches)), np.zeros(len(batches))
+        block = max(1, BLOCK // self.plan.batch)
+        for start in range(0, len(batches), block):
+            part = slice(start, start + block)
+            places = batches[part]
+            real = places < self.plan.rows
+            at = self.rows.order[np.where(real, places, 0)]
+            weight = self.rows.weight[at] * real
+            rows[part] = weight.sum(axis=1)
+            buyers[part] = (weight * self.rows.label_buy[at]).sum(axis=1)
+        return rows, buyers
+
+
+def totals_of(rows: Decoded) -> Totals:
+    """The totals of rows that are all resident, in the order of their ids: the same for every layout of the files."""
+    weight = buyers = log_spend = 0.0
+    for start in range(0, len(rows), BLOCK):
+        at = rows.order[start : min(start + BLOCK, len(rows))]
+        bought = rows.weight[at] * rows.label_buy[at]
+        weight += float(rows.weight[at].sum())
+        buyers += float(bought.sum())
+        log_spend += float(np.sum(bought * rows.log_spend[at]))
+    return Totals(len(rows), rows.x.shape[1], weight, buyers, log_spend, signature(rows.row_id))
 
 
 def signature(row_ids: NDArray[np.int64]) -> int:
     """A sum of the ids' 64-bit hashes (splitmix64), modulo 2^62: equal multisets agree, others all but never."""
+    return sum(_hashed(row_ids[start : start + BLOCK]) for start in range(0, len(row_ids), BLOCK)) & int(SIGNATURE)
+
+
+def _hashed(row_ids: NDArray[np.int64]) -> int:
     z = row_ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * _FINALISER[0]
     z = (z ^ (z >> np.uint64(27))) * _FINALISER[1]
     return int(np.sum(z ^ (z >> np.uint64(31)), dtype=np.uint64) & SIGNATURE)
 
 
-def _padded(column: NDArray[Any], fill: float, dtype: str) -> Any:
-    """The column as a tensor, and one row of `fill` after its last."""
-    return tf.constant(np.append(column, np.full_like(column[:1], fill, shape=(1, *column.shape[1:])), axis=0), dtype)
+def _tensor(column: NDArray[Any]) -> Any:
+    """The column's own memory as a tensor: tf.constant would copy it."""
+    return tf.experimental.dlpack.from_dlpack(column.__dlpack__())

@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 
 from ringmill.config.models import Train
 from ringmill.errors import LawError, TrainingError
+from ringmill.handoff.columns import Input
 from ringmill.train.checkpoint import Arrays, State
 from ringmill.train.feed import SIGNATURE, Feed, Segment, Totals, signature
 from ringmill.train.models import BUY, SPEND, Outputs, mlp
 from ringmill.train.optimizer import build_optimizer
 from ringmill.train.ranks import Ring
-
-SCORE_ROWS = 2**15
 
 
 @dataclass(frozen=True)
@@ -74,15 +73,16 @@ class Passed:
 
     def loss(self, spend_weight: float) -> float:
         """The epoch's mean loss, as seen on the way."""
-        buy, spend = (total / max(by, 1.0) for total, by in zip(self.losses, self.divisors, strict=True))
-        return buy + spend_weight * spend
+        buy, spend = (total / _divisor(by) for total, by in zip(self.losses, self.divisors, strict=True))
+        return float(buy + spend_weight * spend)
 
 
 class Trainer:
     """The model and the optimizer of one rank."""
 
-    def __init__(self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int) -> None:
+    def __init__(self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int, x: Input) -> None:
         self._section, self._feed, self._ring = section, feed, ring
+        self._seen = Scaling.of(x, section.weights_dtype)
         self.model = _model(section, seed, feed.totals)
         self.optimizer = build_optimizer(section, ring, steps=steps)
         self.optimizer.build(self.model.trainable_variables)
@@ -106,16 +106,14 @@ class Trainer:
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
 
-    def score(self, x: NDArray[np.float32]) -> Outputs:
-        """(rows, features) → the model's outputs; in blocks, so that activations of a whole split are never there."""
-        blocks = [x[start : start + SCORE_ROWS] for start in range(0, max(len(x), 1), SCORE_ROWS)]
-        heads = [self._forward(tf.constant(block, dtype=self._section.weights_dtype)) for block in blocks]
-        columns = (np.concatenate([head[name].numpy() for head in heads]) for name in (BUY, SPEND))
-        return Outputs(*(column.astype(np.float64) for column in columns))
+    def score(self, x: NDArray[Any]) -> Outputs:
+        """(rows, length) as decoded → the model's outputs."""
+        heads = self._forward(tf.constant(x))
+        return Outputs(*(heads[name].numpy().astype(np.float64) for name in (BUY, SPEND)))
 
     @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _forward(self, x: Any) -> Any:
-        return self.model(x, training=False)
+        return self.model(self._seen(x), training=False)
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[int, Passed]]:
         """Train on the rows of epoch `number` from step `first` on; after each segment, the steps done and its part.
@@ -147,10 +145,10 @@ class Trainer:
         window = segment.window
         losses = self._steps(
             (window.x, window.buy, window.log_spend),
-            tf.constant(self._in_passes(segment.index, fill=window.x.shape[0] - 1), tf.int32),
+            tf.constant(self._in_passes(segment.index, fill=window.x.shape[0] - 1)),
             tf.constant(self._in_passes(segment.weight, fill=0), dtype),
-            tf.constant(segment.rows, dtype),
-            tf.constant(np.maximum(segment.buyers, 1.0), dtype),
+            tf.constant(_divisor(segment.rows), dtype),
+            tf.constant(_divisor(segment.buyers), dtype),
         )
         # Each rank knows the losses of its own rows only.
         (total,) = self._ring.sum([losses], name="segment_losses")
@@ -217,8 +215,9 @@ class Trainer:
         """(places,) → the sums of losses of these places, and their share of the global batch's gradients."""
         real = weight > 0
         # Zeros stand in for whatever padding holds, before any arithmetic: 0 · inf is no zero.
-        x = tf.where(real[:, None], tf.gather(columns[0], index), 0)
-        buy, log_spend = (tf.where(real, tf.gather(column, index), 0) for column in columns[1:])
+        x = tf.where(real[:, None], self._seen(tf.gather(columns[0], index)), 0)
+        labels = (tf.cast(tf.gather(column, index), self._section.weights_dtype) for column in columns[1:])
+        buy, log_spend = (tf.where(real, label, 0) for label in labels)
         with tf.GradientTape() as tape:
             heads = self.model(x, training=True)
             crossed = tf.nn.sigmoid_cross_entropy_with_logits(labels=buy, logits=heads[BUY])
@@ -229,9 +228,37 @@ class Trainer:
         return tf.cast(tf.stack([buy_sum, spend_sum]), tf.float64), gradients
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """Decoded values → what the model sees of them, (value − mean) × inverse; both None: the values as they are."""
+
+    dtype: str
+    mean: Any
+    inverse: Any
+
+    @classmethod
+    def of(cls, x: Input, dtype: str) -> Scaling:
+        if not x.scale:
+            return cls(dtype, None, None)
+        places = x.length // len(x.scale)
+        mean = np.tile(np.asarray(x.mean, dtype), places)
+        return cls(dtype, mean, np.tile((1.0 / np.asarray(x.scale)).astype(dtype), places))
+
+    def __call__(self, values: Any) -> Any:
+        values = tf.cast(values, self.dtype)
+        return values if self.mean is None else (values - self.mean) * self.inverse
+
+
+def _divisor(total: Any) -> Any:
+    """A sum of weights to divide by; of nothing at all the losses' sum is 0, and so is what 1 makes of it."""
+    return np.where(np.asarray(total) > 0, total, 1.0)
+
+
 def _model(section: Train, seed: int, totals: Totals) -> Any:
     """The model, its heads started at the training rows' log-odds of buying and their buyers' mean log spend."""
-    buyers = max(totals.buyers, 0.5)
+    # Whatever the weights' scale, half a row is the least that either class can stand for.
+    scale = totals.rows / _divisor(totals.weight)
+    buyers = max(totals.buyers * scale, 0.5)
     others = max(totals.rows - buyers, 0.5)
     return mlp(
         totals.features,
@@ -239,5 +266,5 @@ def _model(section: Train, seed: int, totals: Totals) -> Any:
         dtype=section.dtype,
         seed=seed,
         buy_bias=float(np.log(buyers / others)),
-        spend_bias=totals.log_spend / buyers,
+        spend_bias=totals.log_spend * scale / buyers,
     )

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
-BINS = 2**16
 
 
 @dataclass(frozen=True)
@@ -144,44 +143,14 @@ def auc(score: Values, label: Values, weight: Values) -> float | None:
 
     None where one of the classes has no weight. Source: Mann and Whitney's U, by groups of equal scores.
     """
-    positive, negative = _grouped(score, label, weight)
+    return area(*_grouped(score, label, weight))
+
+
+def area(positive: Values, negative: Values) -> float | None:
+    """AUC of weights at ascending scores: those of the positives and of the negatives at each."""
     below = np.cumsum(negative) - negative
     pairs = positive.sum() * negative.sum()
     return float(np.sum(positive * (below + negative / 2)) / pairs) if pairs else None
-
-
-@dataclass(frozen=True)
-class ScoreBins:
-    """Weights of positives and of negatives in BINS equal bins of probability: an AUC from states that merge.
-
-    For more rows than can be gathered. Within a bin a positive and a negative count as a tie, so that the area is off
-    by at most half of the share of such pairs.
-    """
-
-    positive: Values
-    negative: Values
-
-    @classmethod
-    def empty(cls) -> Self:
-        return cls(np.zeros(BINS), np.zeros(BINS))
-
-    @classmethod
-    def of(cls, probability: Values, label: Values, weight: Values) -> Self:
-        place = np.minimum((probability * BINS).astype(np.int64), BINS - 1)
-        parts = (np.bincount(place, part, BINS).astype(np.float64) for part in (weight * label, weight * (1.0 - label)))
-        return cls(*parts)
-
-    def merge(self, other: Self) -> Self:
-        return type(self)(self.positive + other.positive, self.negative + other.negative)
-
-    def compute(self) -> tuple[float | None, float]:
-        """The area, and by how much it can be off at most."""
-        pairs = self.positive.sum() * self.negative.sum()
-        if not pairs:
-            return None, 0.0
-        below = np.cumsum(self.negative) - self.negative
-        area = float(np.sum(self.positive * (below + self.negative / 2)) / pairs)
-        return area, float(np.sum(self.positive * self.negative) / 2 / pairs)
 
 
 def _grouped(score: Values, label: Values, weight: Values) -> tuple[Values, Values]:
@@ -195,7 +164,12 @@ def _grouped(score: Values, label: Values, weight: Values) -> tuple[Values, Valu
 
 def roc_points(score: Values, label: Values, weight: Values, *, points: int = 200) -> list[tuple[float, float]]:
     """(false positive rate, true positive rate) from (0, 0) to (1, 1), thinned to about `points` thresholds."""
-    positive, negative = (part[::-1] for part in _grouped(score, label, weight))
+    return roc_of(*_grouped(score, label, weight), points=points)
+
+
+def roc_of(positive: Values, negative: Values, *, points: int = 200) -> list[tuple[float, float]]:
+    """The same of weights at ascending scores."""
+    positive, negative = positive[::-1], negative[::-1]
     if not positive.sum() or not negative.sum():
         return []
     false_rate = np.concatenate([[0.0], np.cumsum(negative) / negative.sum()])

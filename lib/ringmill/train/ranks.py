@@ -30,6 +30,10 @@ class Ring(Protocol):
     @property
     def rank(self) -> int: ...
 
+    @property
+    def host(self) -> str:
+        """A name that the ranks of one host have in common."""
+
     def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
         """Each tensor (all of one dtype) summed over the ranks, in one fused operation; works inside a graph."""
 
@@ -52,6 +56,7 @@ class Solo:
 
     size: int = 1
     rank: int = 0
+    host: str = "localhost"
 
     def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
         return list(tensors)
@@ -80,6 +85,7 @@ class HorovodRing:
             raise TrainingError.not_ready("Horovod was built without Gloo", INSTALL)
         hvd.init()
         self._hvd, self.size, self.rank = hvd, hvd.size(), hvd.rank()
+        self.host = settings.get("HOROVOD_HOSTNAME") or socket.gethostname()
 
     def sum(self, tensors: Sequence[Any], *, name: str) -> list[Any]:
         import tensorflow as tf

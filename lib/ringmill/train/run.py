@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from ringmill.handoff.manifest import pin
-from ringmill.handoff.plan import HandOff, hand_off
+from ringmill.handoff.budget import HandOff
+from ringmill.handoff.manifest import pin_splits
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
 
 OnProgress = Callable[[Mapping[str, Any]], None]
@@ -32,13 +32,14 @@ def plan(spec: TrainSpec) -> tuple[Job, HandOff]:
     """Pin the table's files and prove the plan; nothing is started and nothing is written.
 
     Raises:
+        InputError: a column that is to be read is not there.
         PlanError: the table cannot be read in place, has no rows to train with, or does not fit.
     """
     if "://" not in spec.table:
         spec = replace(spec, table=str(Path(spec.table).absolute()))
-    manifests = {split: pin(spec.table, spec.version, split=split) for split in SPLITS}
+    manifests = pin_splits(spec.table, spec.version, SPLITS, columns=spec.columns.names)
     job = Job(spec, manifests)
-    return job, hand_off(manifests, job.plan, features=spec.features, memory_mb=spec.train.memory_mb)
+    return job, job.handed
 
 
 def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lambda line: None) -> TrainResult:

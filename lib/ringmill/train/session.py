@@ -7,28 +7,21 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ringmill.config.models import Train
 from ringmill.errors import LawError, TrainingError
-from ringmill.handoff.manifest import Manifest
-from ringmill.handoff.plan import memory_per_rank, row_ranges
-from ringmill.handoff.read import Rows, read_rows
 from ringmill.train.checkpoint import State, write_atomically
-from ringmill.train.evaluate import Evaluation, evaluate, smearing
+from ringmill.train.evaluate import Evaluation, Split, evaluate
 from ringmill.train.events import Events
-from ringmill.train.feed import GlobalFeed
 from ringmill.train.loop import Passed, Trainer
-from ringmill.train.metrics import calibration, roc_points
-from ringmill.train.models import Outputs
 from ringmill.train.ranks import Ring
-from ringmill.train.spec import SPLITS, Job
+from ringmill.train.results import Predictions, write_results
+from ringmill.train.spec import Job
+from ringmill.train.splits import open_splits
 
 
 class Progress:
@@ -45,29 +38,24 @@ class Progress:
 
 def run(job: Job, ring: Ring, *, started: float) -> None:
     """Read, train from the last checkpoint on, evaluate, and write the folder's results; `manifest.json` comes last."""
-    spec, folder = job.spec, Path(job.spec.folder)
-    progress = Progress(folder, ring.rank)
+    spec = job.spec
+    progress = Progress(Path(spec.folder), ring.rank)
     before = storage_bytes_written()
-    rows = {split: gather_rows(job.manifests[split], spec.features, ring) for split in SPLITS}
+    opened = open_splits(job, ring)
     # Law 8 is what every rank's kernel counted, not what the code means to do.
     copied = int(ring.gather(np.array([storage_bytes_written() - before]), name="bytes_written").sum())
-    progress.say("ready", seconds=_since(started), ranks=ring.size, rows={name: len(rows[name]) for name in SPLITS})
-    feed = GlobalFeed.of(
-        job.plan,
-        ring.rank,
-        rows["train"],
-        dtype=spec.train.weights_dtype,
-        padding_fill=spec.padding_fill,
-        steps_per_segment=spec.train.checkpoint_steps,
-    )
-    trainer = Trainer(spec.train, feed, ring, seed=spec.seed, steps=job.plan.steps)
-    events = Events(folder) if spec.train.tensorboard and ring.rank == 0 else None
+    splits = opened.splits
+    rows = {name: len(split) for name, split in splits.items()}
+    progress.say("ready", seconds=_since(started), ranks=ring.size, rows=rows, decoded_copies=opened.copies)
+    trainer = Trainer(spec.train, opened.feed, ring, seed=spec.seed, steps=job.plan.steps, x=spec.input)
+    events = Events(Path(spec.folder)) if spec.train.tensorboard and ring.rank == 0 else None
     state = _resume(job, ring, progress)
     if state:
         trainer.restore(state)
     state = state or State(0, trainer.weights(), trainer.optimizer_state(), trainer.weights())
+    state = replace(state, ranks=ring.size)
     while not state.finished(spec.train):
-        for reached in _advance(job, trainer, state, rows["validation"], ring):
+        for reached in _advance(job, trainer, state, splits["validation"], ring):
             state = reached
             if ring.rank == 0:
                 write_atomically(spec.checkpoint_path, state.to_bytes(job.fingerprint))
@@ -76,36 +64,13 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
         progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
         if events:
             events.write(state.history[-1])
-    final_weights = _digest(state.weights)
+    figures = {"bytes_copied": copied, "decoded_copies": opened.copies, "final_weights_sha256": _digest(state.weights)}
     trainer.assign(state.best_weights)
-    results = {split: evaluate(trainer.score, rows[split], ring) for split in SPLITS}
-    agreed = _check_agreement(_digest(trainer.weights()), ring)
+    results, factors = _results(job, trainer, splits, ring)
+    figures |= {"weights_sha256": _check_agreement(_digest(trainer.weights()), ring), **factors}
     if ring.rank == 0:
-        figures = {"bytes_copied": copied, "weights_sha256": agreed, "final_weights_sha256": final_weights}
-        _write_results(job, trainer.model, state, rows, results, figures | {"seconds": _since(started)})
+        write_results(job, job.handed, trainer.model, state, results, figures | {"seconds": _since(started)})
     progress.say("done", seconds=_since(started), epochs=state.epoch, best_epoch=state.best_epoch)
-
-
-def gather_rows(manifest: Manifest, features: int, ring: Ring) -> Rows:
-    """A split's rows in the order of row ids: each rank decodes its share from storage, and gets the others' from them.
-
-    Raises:
-        LawError: a row id occurs twice.
-    """
-    mine = read_rows(manifest, row_ranges(manifest, ring.rank, ring.size), features=features)
-    # Storage is read once: what another rank has decoded comes over the ring, not from the files again.
-    pa.default_memory_pool().release_unused()
-    row_id = ring.gather(mine.row_id, name="rows_row_id")
-    order = np.argsort(row_id, kind="stable")
-    if (repeated := row_id[order][1:][np.diff(row_id[order]) == 0]).size:
-        raise LawError.broken("Law 4 (each row exactly once)", manifest.table, "distinct row_id", str(repeated[:5]))
-    # Sorted column by column, so that never more than one of them is there in both orders.
-    return Rows(
-        row_id[order],
-        ring.gather(mine.x, name="rows_x")[order],
-        ring.gather(mine.label_buy, name="rows_label_buy")[order],
-        ring.gather(mine.label_spend, name="rows_label_spend")[order],
-    )
 
 
 def storage_bytes_written() -> int:
@@ -117,7 +82,11 @@ def storage_bytes_written() -> int:
 
 
 def _resume(job: Job, ring: Ring, progress: Progress) -> State | None:
-    """The state of the last checkpoint, if there is one and it belongs to this job."""
+    """The state of the last checkpoint, if there is one and it belongs to this job.
+
+    Raises:
+        TrainingError: in the order 'striped' another number of ranks stopped within an epoch (law 7).
+    """
     path = job.spec.checkpoint_path
     blob = path.read_bytes() if ring.rank == 0 and path.is_file() else b""
     # Rank 0 alone has the file; the others start from the same bytes.
@@ -129,21 +98,23 @@ def _resume(job: Job, ring: Ring, progress: Progress) -> State | None:
         print(f"checkpoint {path} belongs to other data or another configuration: not used", file=sys.stderr)
         progress.say("checkpoint_not_used", path=str(path))
         return None
+    if job.spec.train.order == "striped" and state.step and state.ranks != ring.size:
+        raise TrainingError.other_ranks(str(path), state.epoch + 1, state.ranks, ring.size)
     progress.say("resumed", epoch=state.epoch, step=state.step, path=str(path))
     return state
 
 
-def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: Ring) -> Iterator[State]:
+def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: Ring) -> Iterator[State]:
     """The states to keep on the way through the running epoch; the last one is that of its end."""
-    began = time.monotonic()
+    began, section, kept = time.monotonic(), job.spec.train, state.step
     passed = Passed.from_json(state.passed)
     for step, part in trainer.epoch(state.epoch, state.step):
         passed += part
-        if step < job.plan.steps:
+        if step < job.plan.steps and 0 < section.checkpoint_steps <= step - kept:
+            kept = step
             yield state.within(step, asdict(passed), trainer.weights(), trainer.optimizer_state())
     seen = trainer.check_seen(passed)
     metrics = evaluate(trainer.score, validation, ring).metrics
-    section = job.spec.train
     val_loss = metrics["log_loss"] + section.spend_weight * (metrics["log_spend_mse"] or 0.0)
     if not np.isfinite(val_loss):
         raise TrainingError.diverged(state.epoch + 1, job.plan.steps, val_loss)
@@ -161,104 +132,24 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: R
     yield state.after(entry, trainer.weights(), trainer.optimizer_state())
 
 
+def _results(
+    job: Job, trainer: Trainer, splits: Mapping[str, Split], ring: Ring
+) -> tuple[dict[str, Evaluation], dict[str, float]]:
+    """The evaluation of each split, and the factors of smearing; the test rows' predictions are written on the way."""
+    known = {name: evaluate(trainer.score, splits[name], ring) for name in ("train", "validation")}
+    factors = known["train"].smearing.merge(known["validation"].smearing).compute()
+    path = Path(job.spec.folder) / "predictions.parquet"
+    with Predictions(path, ring, smearing=factors["smearing"]) as predictions:
+        test = evaluate(trainer.score, splits["test"], ring, take=predictions.take)
+    return known | {"test": test}, factors
+
+
 def _check_agreement(digest: str, ring: Ring) -> str:
     # Ranks that drifted apart would each hold another model: compare them once, at the end.
     digests = ring.gather(np.frombuffer(bytes.fromhex(digest), np.uint8)[None], name="digests")
     if len(np.unique(digests, axis=0)) != 1:
         raise LawError.broken("Law 5 (one model on all ranks)", "final weights", "bit-equal weights", "they differ")
     return digest
-
-
-def _write_results(
-    job: Job,
-    model: Any,
-    state: State,
-    rows: Mapping[str, Rows],
-    results: Mapping[str, Evaluation],
-    figures: Mapping[str, Any],
-) -> None:
-    folder, known = Path(job.spec.folder), ("train", "validation")
-    factors = smearing(
-        np.concatenate([results[split].outputs.log_spend for split in known]),
-        np.concatenate([rows[split].label_spend for split in known]),
-        np.concatenate([rows[split].label_buy for split in known]),
-    )
-    model.save(folder / "model.keras")
-    _write_json(folder / "history.json", list(state.history))
-    _write_predictions(folder / "predictions.parquet", rows["test"], results["test"].outputs, factors["smearing"])
-    _write_json(folder / "manifest.json", _manifest(job, state, rows, results, {**figures, **factors}))
-
-
-def _manifest(
-    job: Job, state: State, rows: Mapping[str, Rows], results: Mapping[str, Evaluation], figures: Mapping[str, Any]
-) -> dict[str, Any]:
-    spec, plan = job.spec, job.plan
-    return {
-        "run_id": spec.run_id,
-        "table": spec.table,
-        "version": spec.version,
-        "features": spec.features,
-        "seed": spec.seed,
-        "train": spec.train.model_dump(mode="json"),
-        "fingerprint": job.fingerprint,
-        "plan": {
-            "order": "global",
-            "rows": {split: len(rows[split]) for split in SPLITS},
-            "files": {split: len(job.manifests[split].files) for split in SPLITS},
-            "ranks": plan.ranks,
-            "batch": plan.batch,
-            "local_batch": plan.local_batch,
-            "steps_per_epoch": plan.steps,
-            "padding_per_epoch": plan.padding,
-            "memory_bytes_per_rank": memory_per_rank(job.manifests, spec.features),
-        },
-        "epochs": state.epoch,
-        "best_epoch": state.best_epoch,
-        "metrics": {split: results[split].metrics for split in SPLITS},
-        "curves": {split: _curves(results[split].outputs, rows[split]) for split in SPLITS},
-        "laws": {
-            "4": {
-                "rows_seen_in_each_epoch": sorted({entry["rows_seen"] for entry in state.history}),
-                "rows": plan.rows,
-                "steps_per_rank": plan.steps,
-            },
-            "5": _law_5(spec.train, plan.ranks),
-            "8": {"bytes_written_while_reading": figures["bytes_copied"]},
-        },
-        **figures,
-    }
-
-
-def _law_5(section: Train, ranks: int) -> dict[str, Any]:
-    proof: dict[str, Any] = {"ranks_with_bit_equal_weights": ranks}
-    if section.is_exact:
-        return proof
-    return proof | {"not_promised": "gradients in half precision: another number of ranks rounds them otherwise"}
-
-
-def _curves(outputs: Outputs, rows: Rows) -> dict[str, Any]:
-    weight = np.ones(len(rows))
-    return {
-        "roc": roc_points(outputs.logit, rows.label_buy, weight),
-        "calibration": calibration(outputs.probability, rows.label_buy, weight),
-    }
-
-
-def _write_predictions(path: Path, rows: Rows, outputs: Outputs, factor: float) -> None:
-    table = pa.table(
-        {
-            "row_id": rows.row_id,
-            "buy_probability": outputs.probability,
-            "expected_spend": outputs.expected_spend(factor),
-            "label_buy": rows.label_buy,
-            "label_spend": rows.label_spend,
-        }
-    )
-    pq.write_table(table, path)
-
-
-def _write_json(path: Path, value: Any) -> None:
-    write_atomically(path, json.dumps(value, indent=1).encode())
 
 
 def _digest(weights: tuple[Any, ...]) -> str:

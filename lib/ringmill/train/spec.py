@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ringmill.config.models import Train
+from ringmill.handoff.budget import HandOff, hand_off
+from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
 
@@ -20,6 +22,7 @@ SPLITS = ("train", "validation", "test")
 class TrainSpec:
     """One training: a pinned table version, the section `train`, a seed, and the folder that the run writes into.
 
+    `x` is where the model's input stands; None: in column x, lists of `features` numbers.
     `checkpoint` names another run's checkpoint to resume from and to continue; by default it lies in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
     """
@@ -33,6 +36,16 @@ class TrainSpec:
     run_id: str
     checkpoint: str = ""
     padding_fill: float = 0.0
+    x: Input | None = None
+
+    @property
+    def input(self) -> Input:
+        return self.x or Input("x", (self.features,))
+
+    @property
+    def columns(self) -> Columns:
+        """What is read of the table."""
+        return Columns(self.input, self.train.sample_weight, self.train.class_weights)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -52,16 +65,28 @@ class Job:
         return Plan(rows=self.manifests["train"].rows, batch=train.batch, ranks=train.ranks, seed=self.spec.seed)
 
     @property
+    def handed(self) -> HandOff:
+        """The plan, checked. Raises PlanError, see `hand_off`."""
+        section, columns = self.spec.train, self.spec.columns
+        window_rows = section.window_rows if section.order == "striped" else None
+        return hand_off(
+            self.manifests, self.plan, columns=columns, memory_mb=section.memory_mb, window_rows=window_rows
+        )
+
+    @property
     def fingerprint(self) -> str:
         """What decides the weights: a checkpoint of another fingerprint is not resumed from.
 
-        Ranks, launcher, memory, how often a checkpoint is written and what is recorded are left out: they change no
-        weight (law 5).
+        Launcher, memory, how often a checkpoint is written and what is recorded are left out: they change no weight. So
+        are the ranks, which may change, in the order 'striped' between epochs alone (law 7).
         """
         aside = {"ranks", "launcher", "memory_mb", "checkpoint_steps", "tensorboard", "timeline"}
+        if self.spec.train.order == "global":
+            aside |= {"window_rows"}
         section = self.spec.train.model_dump(mode="json", exclude=aside)
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
-        decisive = [section, self.spec.seed, self.spec.features, self.spec.table, self.spec.version, files]
+        spec = self.spec
+        decisive = [section, spec.seed, spec.input.to_json(), spec.table, spec.version, files]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def write(self, path: Path) -> None:
@@ -72,7 +97,8 @@ class Job:
     @classmethod
     def read(cls, path: Path) -> Job:
         tree = json.loads(path.read_text(encoding="utf-8"))
-        spec = TrainSpec(**{**tree["spec"], "train": Train.model_validate(tree["spec"]["train"])})
+        x = tree["spec"]["x"] and Input.from_json(tree["spec"]["x"])
+        spec = TrainSpec(**{**tree["spec"], "train": Train.model_validate(tree["spec"]["train"]), "x": x})
         return cls(spec, {split: Manifest.from_json(manifest) for split, manifest in tree["manifests"].items()})
 
 

@@ -1,0 +1,208 @@
+"""Which columns of a table training reads, and Arrow columns of each kind to NumPy, into places that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from math import prod
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ringmill.errors import InputError
+
+ROW_ID, BUY, SPEND = "row_id", "label_buy", "label_spend"
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the model sees of a row: `column` holds as many numbers as `shape` has places, the last axis fastest.
+
+    `dtype` is what they are kept in: float32 of lists, fixed-size lists or single numbers, uint8 of a binary column.
+    With `mean` and `scale`, one number of each per place of the last axis, the model sees (value − mean) × (1 ÷ scale).
+    """
+
+    column: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
+
+    @property
+    def length(self) -> int:
+        """Numbers in a row."""
+        return prod(self.shape)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Self:
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()
+        }
+        return cls(**fields)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What training reads of a row: its id, the two labels, its input (None: the others alone), and what it weighs.
+
+    A row's weight is its value of `sample_weight` times the weight of its class, label_buy 0 or 1; each is 1 where the
+    configuration does not name it.
+    """
+
+    x: Input | None
+    sample_weight: str | None = None
+    class_weights: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns of the table, each once."""
+        wanted = (ROW_ID, self.x.column if self.x else None, BUY, SPEND, self.sample_weight)
+        return tuple(dict.fromkeys(name for name in wanted if name is not None))
+
+    @property
+    def weighted(self) -> bool:
+        """Whether rows may weigh something else than 1."""
+        return self.sample_weight is not None or bool(self.class_weights)
+
+    @property
+    def length(self) -> int:
+        return self.x.length if self.x else 0
+
+    @property
+    def x_dtype(self) -> np.dtype[Any]:
+        return np.dtype(self.x.dtype if self.x else "float32")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Decoded rows: row_id (n,) int64; x (n, length) in its own dtype; label_buy, label_spend, weight (n,) float64."""
+
+    row_id: NDArray[np.int64]
+    x: NDArray[Any]
+    label_buy: NDArray[np.float64]
+    label_spend: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, count: int, columns: Columns) -> Self:
+        """`count` rows whose values are yet to come; the weights of rows that all weigh 1 take no memory."""
+        x = np.empty((count, columns.length), columns.x_dtype)
+        weight = np.empty(count) if columns.weighted else ones(count)
+        return cls(np.empty(count, np.int64), x, np.empty(count), np.empty(count), weight)
+
+    def __len__(self) -> int:
+        return len(self.row_id)
+
+    def take(self, order: NDArray[np.integer[Any]]) -> Rows:
+        return Rows(
+            self.row_id[order], self.x[order], self.label_buy[order], self.label_spend[order], self.weight[order]
+        )
+
+    def part(self, start: int, stop: int) -> Rows:
+        """Rows start <= row < stop, without a copy."""
+        at = slice(start, stop)
+        return Rows(self.row_id[at], self.x[at], self.label_buy[at], self.label_spend[at], self.weight[at])
+
+
+def ones(count: int) -> NDArray[np.float64]:
+    """`count` ones in the memory of a single one; not to be written to."""
+    return np.broadcast_to(np.float64(1.0), (count,))
+
+
+def decode(where: str, batch: pa.RecordBatch, columns: Columns, into: Rows) -> None:
+    """A batch of a file → the rows `into`, which are as many.
+
+    Raises:
+        InputError: a value is null, not finite, of another length or out of its range; names the column and `where`.
+    """
+    into.row_id[:] = _numbers(where, ROW_ID, batch.column(ROW_ID))
+    into.label_buy[:] = _numbers(where, BUY, batch.column(BUY))
+    into.label_spend[:] = _numbers(where, SPEND, batch.column(SPEND))
+    if columns.x is not None:
+        _decode_input(where, batch.column(columns.x.column), columns.x, into.x)
+    if columns.weighted:
+        into.weight[:] = _weights(where, batch, columns, into.label_buy)
+
+
+def _weights(
+    where: str, batch: pa.RecordBatch, columns: Columns, label_buy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    by_class = [columns.class_weights.get(label, 1.0) for label in (0, 1)]
+    weight = np.where(label_buy >= 0.5, by_class[1], by_class[0])
+    if (name := columns.sample_weight) is None:
+        return weight
+    values = _numbers(where, name, batch.column(name))
+    if len(values) and values.min() < 0:
+        raise InputError.differs(where, name, "weights of at least 0", f"{values.min():g}")
+    weight *= values
+    return weight
+
+
+def _numbers(where: str, name: str, column: pa.Array) -> NDArray[Any]:
+    if column.null_count:
+        raise InputError.differs(where, name, "a value in every row", f"{column.null_count} nulls")
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise InputError.differs(where, name, "a number", str(column.type))
+    values: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    if not np.isfinite(values).all():
+        raise InputError.differs(where, name, "finite numbers", "NaN or infinity")
+    return values
+
+
+def _decode_input(where: str, column: pa.Array, wanted: Input, into: NDArray[Any]) -> None:
+    """(n rows) of `wanted` → into (n, length)."""
+    if wanted.dtype == "uint8":
+        _decode_bytes(where, column, wanted, into)
+    elif _is_list(column.type):
+        _decode_lists(where, column, wanted, into)
+    elif wanted.length == 1:
+        _assign(where, wanted.column, _numbers(where, wanted.column, column), into)
+    else:
+        raise InputError.differs(where, wanted.column, f"lists of {wanted.length} numbers", str(column.type))
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _decode_lists(where: str, column: pa.Array, wanted: Input, into: NDArray[Any]) -> None:
+    name = wanted.column
+    if column.null_count:
+        raise InputError.differs(where, name, "a list in every row", f"{column.null_count} nulls")
+    lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
+    if any(lengths != wanted.length):
+        found = ", ".join(str(length) for length in lengths)
+        raise InputError.differs(where, name, f"lists of {wanted.length} numbers", f"lists of {found} numbers")
+    values = column.flatten()
+    if values.null_count:
+        raise InputError.differs(where, name, "a number in every place", f"{values.null_count} nulls")
+    _assign(where, name, values.to_numpy(zero_copy_only=False), into)
+
+
+def _assign(where: str, name: str, values: NDArray[Any], into: NDArray[Any]) -> None:
+    # A float64 beyond float32's range becomes infinite: found below, like one that came so.
+    with np.errstate(over="ignore"):
+        into[:] = values.reshape(into.shape)
+    if not np.isfinite(into).all():
+        raise InputError.differs(where, name, "finite numbers", "NaN or infinity")
+
+
+def _decode_bytes(where: str, column: pa.Array, wanted: Input, into: NDArray[Any]) -> None:
+    name, size = wanted.column, wanted.length
+    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
+        raise InputError.differs(where, name, f"binary values of {size:,} bytes", str(column.type))
+    if column.null_count:
+        raise InputError.differs(where, name, f"{size:,} bytes in every row", f"{column.null_count} nulls")
+    if not len(column):
+        return
+    _, places, data = column.buffers()
+    width = np.int64 if pa.types.is_large_binary(column.type) else np.int32
+    offsets = np.frombuffer(places, width, len(column) + 1, column.offset * np.dtype(width).itemsize)
+    if wrong := int((np.diff(offsets) != size).sum()):
+        raise InputError.differs(where, name, f"{size:,} bytes in every row", f"{wrong} rows of other lengths")
+    into[:] = np.frombuffer(data, np.uint8, into.size, int(offsets[0])).reshape(into.shape)

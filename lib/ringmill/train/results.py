@@ -1,0 +1,123 @@
+"""What rank 0 leaves in the run's folder: the model, its history, the test rows' predictions, and the manifest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ringmill.config.models import Train
+from ringmill.handoff.budget import HandOff
+from ringmill.handoff.columns import Rows
+from ringmill.train.checkpoint import State, write_atomically
+from ringmill.train.evaluate import Evaluation
+from ringmill.train.models import Outputs
+from ringmill.train.ranks import Ring
+from ringmill.train.spec import SPLITS, Job
+
+PREDICTIONS = pa.schema(
+    [
+        ("row_id", pa.int64()),
+        ("buy_probability", pa.float64()),
+        ("expected_spend", pa.float64()),
+        ("label_buy", pa.float64()),
+        ("label_spend", pa.float64()),
+    ]
+)
+
+
+class Predictions:
+    """One row per row of the split, written by rank 0 block by block as all ranks score them."""
+
+    def __init__(self, path: Path, ring: Ring, *, smearing: float) -> None:
+        self._ring, self._smearing = ring, smearing
+        self._writer = pq.ParquetWriter(path, PREDICTIONS) if ring.rank == 0 else None
+
+    def __enter__(self) -> Predictions:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._writer:
+            self._writer.close()
+
+    def take(self, rows: Rows, outputs: Outputs) -> None:
+        spend = outputs.expected_spend(self._smearing)
+        mine = np.stack([outputs.probability, spend, rows.label_buy, rows.label_spend], axis=1)
+        # Rank 0 alone writes, and the others hold a part of the block.
+        row_id, columns = self._ring.gather(rows.row_id, name="predicted_id"), self._ring.gather(mine, name="predicted")
+        if self._writer:
+            self._writer.write_table(pa.table([row_id, *columns.T.copy()], schema=PREDICTIONS))
+
+
+def write_results(
+    job: Job,
+    handed: HandOff,
+    model: Any,
+    state: State,
+    results: Mapping[str, Evaluation],
+    figures: Mapping[str, Any],
+) -> None:
+    """Everything but the predictions; the manifest comes last, and says that the rest is there."""
+    folder = Path(job.spec.folder)
+    model.save(folder / "model.keras")
+    write_json(folder / "history.json", list(state.history))
+    write_json(folder / "manifest.json", _manifest(job, handed, state, results, figures))
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomically(path, json.dumps(value, indent=1).encode())
+
+
+def _manifest(
+    job: Job, handed: HandOff, state: State, results: Mapping[str, Evaluation], figures: Mapping[str, Any]
+) -> dict[str, Any]:
+    spec, plan = job.spec, job.plan
+    return {
+        "run_id": spec.run_id,
+        "table": spec.table,
+        "version": spec.version,
+        "features": spec.features,
+        "seed": spec.seed,
+        "train": spec.train.model_dump(mode="json"),
+        "fingerprint": job.fingerprint,
+        "plan": {
+            "order": handed.order,
+            "rows": {split: results[split].rows for split in SPLITS},
+            "files": {split: len(job.manifests[split].files) for split in SPLITS},
+            "ranks": plan.ranks,
+            "batch": plan.batch,
+            "local_batch": plan.local_batch,
+            "steps_per_epoch": plan.steps,
+            "padding_per_epoch": plan.padding,
+            "memory_bytes_per_copy": handed.copy_bytes,
+            "memory_bytes_per_rank": handed.rank_bytes,
+        },
+        "epochs": state.epoch,
+        "best_epoch": state.best_epoch,
+        "metrics": {split: results[split].metrics for split in SPLITS},
+        "curves": {split: results[split].scores.curves() for split in SPLITS},
+        "laws": {
+            "4": {
+                "rows_seen_in_each_epoch": sorted({entry["rows_seen"] for entry in state.history}),
+                "rows": plan.rows,
+                "steps_per_rank": plan.steps,
+            },
+            # The order 'striped' shows other batches to another number of ranks.
+            **({"5": _law_5(spec.train, plan.ranks)} if handed.order == "global" else {}),
+            "8": {"bytes_written_while_reading": figures["bytes_copied"]},
+        },
+        **figures,
+    }
+
+
+def _law_5(section: Train, ranks: int) -> dict[str, Any]:
+    proof: dict[str, Any] = {"ranks_with_bit_equal_weights": ranks}
+    if section.is_exact:
+        return proof
+    return proof | {"not_promised": "gradients in half precision: another number of ranks rounds them otherwise"}
