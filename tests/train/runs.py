@@ -10,6 +10,7 @@ import psutil
 
 from ringmill.config.models import Train
 from ringmill.train.checkpoint import State
+from ringmill.train.checkpoints import read_whole
 from ringmill.train.launch.local import LocalLauncher
 from ringmill.train.run import Launcher, train
 from ringmill.train.spec import TrainResult, TrainSpec
@@ -48,7 +49,8 @@ def run(
 
 
 def final_state(folder: Path) -> State:
-    return State.from_bytes((folder / "checkpoint.npz").read_bytes())[0]
+    """The state in the newest checkpoint of a run folder, which must be whole."""
+    return State.from_bytes(read_whole(max((folder / "checkpoints").iterdir())))[0]
 
 
 def rank_processes(folder: Path) -> dict[int, psutil.Process]:

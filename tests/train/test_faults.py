@@ -54,11 +54,12 @@ def test_law_7_a_killed_rank_is_named_and_the_resumed_run_ends_with_the_same_bit
     assert 3 <= stopped_after < 40
     events = []
     resumed = run(spec, on_progress=events.append)
-    assert events[1] == {"event": "resumed", "epoch": stopped_after, "step": 0, "path": str(spec.checkpoint_path)}
+    assert (events[1]["event"], events[1]["epoch"], events[1]["step"]) == ("resumed", stopped_after, 0)
+    assert Path(events[1]["path"]).parent == tmp_path / "run" / "checkpoints"
     assert resumed.manifest["final_weights_sha256"] == uninterrupted
 
 
-def test_law_7_a_rank_killed_between_two_checkpoints_of_an_epoch_resumes_there(
+def test_law_7_a_rank_killed_within_an_epoch_resumes_there_and_from_the_checkpoint_before_a_torn_one(
     table: str, uninterrupted: str, tmp_path: Path
 ) -> None:
     spec = spec_of(table, tmp_path / "run", ranks=2, checkpoint_steps=2)
@@ -69,9 +70,13 @@ def test_law_7_a_rank_killed_between_two_checkpoints_of_an_epoch_resumes_there(
 
     with pytest.raises(TrainingError, match="Rank 0"):
         run(spec, on_progress=follow)
+    before, torn = sorted((tmp_path / "run" / "checkpoints").glob("*.checkpoint"))
+    torn.write_bytes(torn.read_bytes()[:-7])
     events = []
     resumed = run(spec, on_progress=events.append)
-    assert events[1]["event"] == "resumed" and (events[1]["epoch"], events[1]["step"]) >= (2, 4)
+    assert [line["event"] for line in events[1:3]] == ["checkpoint_not_used", "resumed"]
+    assert (events[1]["path"], events[2]["path"]) == (str(torn), str(before))
+    assert (events[2]["epoch"], events[2]["step"]) >= (2, 2)
     assert resumed.manifest["final_weights_sha256"] == uninterrupted
 
 

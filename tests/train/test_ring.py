@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pyarrow as pa
@@ -134,7 +135,7 @@ def test_law_8_nothing_is_written_beside_the_run_folder_and_it_holds_no_rows(
     result = ranks(2)
     names = {file.name for file in result.folder.iterdir()}
     logs = {"rank-0.log", "rank-1.log"}
-    data = {"checkpoint.npz", "history.json", "manifest.json", "model.keras", "predictions.parquet"}
+    data = {"checkpoints", "history.json", "manifest.json", "model.keras", "predictions.parquet"}
     assert names == logs | data | {"progress.jsonl", "spec.json"}
     assert result.manifest["laws"]["8"]["bytes_written_while_reading"] == 0
 
@@ -148,13 +149,12 @@ def test_progress_reaches_the_caller_line_by_line(home: Path, ranks: Callable[[i
 def test_a_checkpoint_of_another_configuration_is_not_used_and_named(
     home: Path, ranks: Callable[[int], TrainResult]
 ) -> None:
-    other = ranks(2).folder / "checkpoint.npz"
-    copy = home / "other.npz"
-    copy.write_bytes(other.read_bytes())
+    copy = home / "other"
+    copytree(ranks(2).folder / "checkpoints", copy)
     events = []
-    spec = spec_of(str(home / "table"), home / "fresh", ranks=1, epochs=1, checkpoint=str(copy))
+    spec = spec_of(str(home / "table"), home / "fresh", ranks=1, epochs=1, checkpoints=str(copy))
     result = run(spec, on_progress=lambda line: events.append(line["event"]))
-    assert events == ["ready", "checkpoint_not_used", "epoch", "done"]
+    assert events == ["ready", "checkpoint_not_used", "checkpoint_not_used", "epoch", "done"]
     assert str(copy) in (result.folder / "rank-0.log").read_text()
 
 

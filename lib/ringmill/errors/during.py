@@ -129,6 +129,16 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
+    def not_written(cls, what: str, path: str, problem: str) -> TrainingError:
+        return cls(
+            f"{what} cannot be written.",
+            where=path,
+            expected="room and the right to write there",
+            received=problem,
+            todo="make room or correct the path, then run the same command again; the last good checkpoint is kept",
+        )
+
+    @classmethod
     def lost(cls, folder: str, problem: str) -> TrainingError:
         return cls(
             "The ranks were lost together with their Spark stage.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -80,12 +81,13 @@ def _unread_words(names: Sequence[str]) -> list[str]:
 
 
 def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
-    from ringmill.train.spec import TrainSpec
+    from ringmill.train.spec import ASIDE, TrainSpec
 
     name = run.config.features.name
     table = f"features/{name}"
-    # The checkpoint is found by what decides the training, so that a killed run's successor goes on with it.
-    key = digest([inputs, _configuration(run.config), code_hash(*MODULES)])[:16]
+    # Checkpoints are found by what decides the weights, so that a killed run's successor goes on with them.
+    section = {name: value for name, value in dump(run.config.train).items() if name not in ASIDE}
+    key = digest([inputs, section, run.config.seed, code_hash(*MODULES)])[:16]
     return TrainSpec(
         table=run.lake.path(table),
         version=inputs[table],
@@ -94,7 +96,7 @@ def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
         seed=run.config.seed,
         features=len(run.ledger.resolve("features").detail["names"]),
         run_id=run.run_id,
-        checkpoint=run.lake.path(f"models/{name}/checkpoints/{key}.npz"),
+        checkpoints=run.lake.path(f"models/{name}/checkpoints/{key}"),
     )
 
 
@@ -102,7 +104,6 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.train.run import train
 
     spec = _spec(run, inputs)
-    spec.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
     section = run.config.train
     step.say("checking the features against their manifest")
     for words in _unread_words(_check_manifest(run, spec)):
@@ -112,7 +113,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     step.say("comparing with logistic regression, BG/NBD and days since the last order")
     evaluation = _with_baselines(run, spec, trained)
     _write_model_files(run, trained, evaluation)
-    spec.checkpoint_path.unlink(missing_ok=True)
+    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest = trained.manifest
     model = f"models/{run.config.features.name}/{run.run_id}"
     test = manifest["metrics"]["test"]
@@ -142,6 +143,8 @@ def _launcher(run: Run) -> Launcher:
 def _say(step: Step, line: Mapping[str, Any]) -> None:
     if line["event"] == "ready":
         step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s")
+    elif line["event"] == "checkpoint_not_used":
+        step.say(f"checkpoint {line['path']} is not used: it {line['cause']}")
     elif line["event"] == "resumed":
         step.say(f"going on after epoch {line['epoch']} of an interrupted run")
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):

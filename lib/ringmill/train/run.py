@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ringmill.handoff.manifest import pin
 from ringmill.handoff.plan import HandOff, hand_off
+from ringmill.train.files import remove_drafts
+from ringmill.train.progress import FILE, OnProgress, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
-
-OnProgress = Callable[[Mapping[str, Any]], None]
-FOLLOW_SECONDS = 0.1
 
 
 class Launcher(Protocol):
@@ -55,34 +51,10 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
     launcher.check(spec.train.ranks)
     folder.mkdir(parents=True, exist_ok=True)
     job.write(folder / "spec.json")
-    progress = folder / "progress.jsonl"
+    remove_drafts(folder)
+    progress = folder / FILE
     progress.write_text("", encoding="utf-8")
-    with _following(progress, on_progress):
+    with following(progress, on_progress):
         launcher.launch(folder / "spec.json", folder=folder, ranks=spec.train.ranks)
     manifest, history = (json.loads((folder / name).read_text("utf-8")) for name in ("manifest.json", "history.json"))
     return TrainResult(folder, folder / "model.keras", manifest, tuple(history))
-
-
-@contextmanager
-def _following(path: Path, on_progress: OnProgress) -> Iterator[None]:
-    """Hand each whole line that appears in `path` to `on_progress`, until the block ends and all lines are read."""
-    ended = threading.Event()
-
-    def follow() -> None:
-        with path.open(encoding="utf-8") as file:
-            part = ""
-            while True:
-                last = ended.wait(FOLLOW_SECONDS)
-                *lines, part = (part + file.read()).split("\n")
-                for line in lines:
-                    on_progress(json.loads(line))
-                if last:
-                    return
-
-    thread = threading.Thread(target=follow, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()

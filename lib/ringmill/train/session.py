@@ -19,26 +19,17 @@ from ringmill.errors import LawError, TrainingError
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import memory_per_rank, row_ranges
 from ringmill.handoff.read import Rows, read_rows
-from ringmill.train.checkpoint import State, write_atomically
+from ringmill.train.checkpoint import State
+from ringmill.train.checkpoints import CheckpointFolder
 from ringmill.train.evaluate import Evaluation, evaluate, smearing
 from ringmill.train.feed import GlobalFeed
+from ringmill.train.files import whole, write_whole
 from ringmill.train.loop import Passed, Trainer
 from ringmill.train.metrics import calibration, roc_points
 from ringmill.train.models import Outputs
+from ringmill.train.progress import Progress
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import SPLITS, Job
-
-
-class Progress:
-    """Lines of JSON in `progress.jsonl`, for whoever follows the run; on ranks other than 0 nothing is written."""
-
-    def __init__(self, folder: Path, rank: int) -> None:
-        self._file = (folder / "progress.jsonl").open("a", encoding="utf-8") if rank == 0 else None
-
-    def say(self, event: str, **figures: Any) -> None:
-        if self._file:
-            self._file.write(json.dumps({"event": event, **figures}) + "\n")
-            self._file.flush()
 
 
 def run(job: Job, ring: Ring, *, started: float) -> None:
@@ -59,7 +50,8 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
         steps_per_segment=spec.train.checkpoint_steps,
     )
     trainer = Trainer(spec.train, feed, ring, seed=spec.seed, steps=job.plan.steps)
-    state = _resume(job, ring, progress)
+    store = CheckpointFolder(spec.checkpoint_folder, spec.train.keep_checkpoints)
+    state = _resume(job, store, ring, progress)
     if state:
         trainer.restore(state)
     state = state or State(0, trainer.weights(), trainer.optimizer_state(), trainer.weights())
@@ -67,7 +59,7 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
         for reached in _advance(job, trainer, state, rows["validation"], ring):
             state = reached
             if ring.rank == 0:
-                write_atomically(spec.checkpoint_path, state.to_bytes(job.fingerprint))
+                store.write(state, job.fingerprint)
             if state.step:
                 progress.say("step", epoch=state.epoch + 1, step=state.step, steps=job.plan.steps)
         progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
@@ -111,20 +103,19 @@ def storage_bytes_written() -> int:
     return 0
 
 
-def _resume(job: Job, ring: Ring, progress: Progress) -> State | None:
-    """The state of the last checkpoint, if there is one and it belongs to this job."""
-    path = job.spec.checkpoint_path
-    blob = path.read_bytes() if ring.rank == 0 and path.is_file() else b""
+def _resume(job: Job, store: CheckpointFolder, ring: Ring, progress: Progress) -> State | None:
+    """The state of the last checkpoint that is whole and belongs to this job, if there is one."""
+    found = store.newest(job.fingerprint) if ring.rank == 0 else None
+    for unused in store.unused:
+        print(f"checkpoint {unused.path} is not used: it {unused.why}", file=sys.stderr)
+        progress.say("checkpoint_not_used", path=str(unused.path), cause=unused.why)
     # Rank 0 alone has the file; the others start from the same bytes.
-    shared = ring.gather(np.frombuffer(blob, np.uint8), name="checkpoint").tobytes()
-    if not shared:
+    blob = ring.gather(np.frombuffer(found[1] if found else b"", np.uint8), name="checkpoint").tobytes()
+    if not blob:
         return None
-    state, fingerprint = State.from_bytes(shared)
-    if fingerprint != job.fingerprint:
-        print(f"checkpoint {path} belongs to other data or another configuration: not used", file=sys.stderr)
-        progress.say("checkpoint_not_used", path=str(path))
-        return None
-    progress.say("resumed", epoch=state.epoch, step=state.step, path=str(path))
+    state, _ = State.from_bytes(blob)
+    if found:
+        progress.say("resumed", epoch=state.epoch, step=state.step, path=str(found[0]))
     return state
 
 
@@ -177,7 +168,8 @@ def _write_results(
         np.concatenate([rows[split].label_spend for split in known]),
         np.concatenate([rows[split].label_buy for split in known]),
     )
-    model.save(folder / "model.keras")
+    with whole(folder / "model.keras", "The model") as draft:
+        model.save(draft)
     _write_json(folder / "history.json", list(state.history))
     _write_predictions(folder / "predictions.parquet", rows["test"], results["test"].outputs, factors["smearing"])
     _write_json(folder / "manifest.json", _manifest(job, state, rows, results, {**figures, **factors}))
@@ -241,11 +233,12 @@ def _write_predictions(path: Path, rows: Rows, outputs: Outputs, factor: float) 
             "label_spend": rows.label_spend,
         }
     )
-    pq.write_table(table, path)
+    with whole(path, "The predictions") as draft:
+        pq.write_table(table, draft)
 
 
 def _write_json(path: Path, value: Any) -> None:
-    write_atomically(path, json.dumps(value, indent=1).encode())
+    write_whole(path, json.dumps(value, indent=1).encode(), f"The {path.stem} of the training")
 
 
 def _digest(weights: tuple[Any, ...]) -> str:

@@ -14,13 +14,15 @@ from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
 
 SPLITS = ("train", "validation", "test")
+# What of the section changes no weight: law 5 for the ranks, law 7 for what a fault does.
+ASIDE = frozenset({"ranks", "launcher", "memory_mb", "checkpoint_steps", "keep_checkpoints"})
 
 
 @dataclass(frozen=True)
 class TrainSpec:
     """One training: a pinned table version, the section `train`, a seed, and the folder that the run writes into.
 
-    `checkpoint` names another run's checkpoint to resume from and to continue; by default it lies in `folder`.
+    `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
     """
 
@@ -31,12 +33,12 @@ class TrainSpec:
     seed: int
     features: int
     run_id: str
-    checkpoint: str = ""
+    checkpoints: str = ""
     padding_fill: float = 0.0
 
     @property
-    def checkpoint_path(self) -> Path:
-        return Path(self.checkpoint or Path(self.folder) / "checkpoint.npz")
+    def checkpoint_folder(self) -> Path:
+        return Path(self.checkpoints or Path(self.folder) / "checkpoints")
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,8 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """What decides the weights: a checkpoint of another fingerprint is not resumed from.
-
-        Ranks, launcher, memory and how often a checkpoint is written are left out: they change no weight (law 5).
-        """
-        aside = {"ranks", "launcher", "memory_mb", "checkpoint_steps"}
-        section = self.spec.train.model_dump(mode="json", exclude=aside)
+        """What decides the weights: a checkpoint of another fingerprint is not resumed from."""
+        section = self.spec.train.model_dump(mode="json", exclude=set(ASIDE))
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
         decisive = [section, self.spec.seed, self.spec.features, self.spec.table, self.spec.version, files]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
