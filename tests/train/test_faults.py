@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,40 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoin
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB; the test is skipped where this user may mount none."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a file system: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_path_and_cause_and_keeps_the_last_good_checkpoint(
+    table: str, small_disk: Path, tmp_path: Path
+) -> None:
+    spec = spec_of(table, small_disk / "run", ranks=1, epochs=5000, patience=5000)
+
+    def fill(line: Mapping[str, Any]) -> None:
+        if line["event"] == "epoch" and line["epoch"] == 3:
+            with suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as ballast:
+                while ballast.write(bytes(4096)):
+                    pass
+
+    with pytest.raises(TrainingError, match="cannot be written") as caught:
+        run(spec, on_progress=fill)
+    assert "No space left on device" in caught.value.received
+    assert str(small_disk / "run") in caught.value.received
+    assert final_state(small_disk / "run").epoch >= 3
+    assert not [path for path in (small_disk / "run").rglob("*") if "draft" in path.name]
+    assert not (small_disk / "run" / "model.keras").exists()
+
+
 def test_ranks_end_when_their_launcher_is_killed(table: str, tmp_path: Path) -> None:
     program = """
 import sys
@@ -107,11 +142,10 @@ from pathlib import Path
 from train.runs import run, spec_of
 run(spec_of(sys.argv[1], Path(sys.argv[2]), ranks=2), on_progress=lambda line: print(line["event"], flush=True))
 """
-    home = Path(__file__).resolve().parents[1]
     launcher = subprocess.Popen(
         [sys.executable, "-c", program, table, str(tmp_path / "run")],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(home)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     assert launcher.stdout is not None
     assert launcher.stdout.readline() == b"ready\n"

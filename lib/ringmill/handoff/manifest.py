@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 
 from ringmill.errors import InputError, PlanError
 from ringmill.handoff.storage import open_file
@@ -53,15 +54,23 @@ def pin(table_path: str, version: int, *, split: str) -> Manifest:
 
     Raises:
         InputError: the table is not partitioned by split.
-        PlanError: the table renames its columns, or a file has rows that are deleted but still in it.
+        PlanError: the version's log is gone; the table renames its columns, or a file has rows that are deleted but
+            still in it.
     """
-    table = DeltaTable(table_path, version=version)
+    table = _open(table_path, version)
     _refuse_unreadable(table, table_path)
     if "split" not in (partitions := table.metadata().partition_columns):
         raise InputError.differs(table_path, "split", "a partition column", f"partitioned by {partitions}")
     adds = pa.table(table.get_add_actions(flatten=True)).to_pylist()
     files = [_data_file(table_path, add) for add in adds if add["partition.split"] == split]
     return Manifest(table_path, version, split, tuple(sorted(files, key=lambda file: file.path)))
+
+
+def _open(path: str, version: int) -> DeltaTable:
+    try:
+        return DeltaTable(path, version=version)
+    except DeltaError as error:
+        raise PlanError.no_version(path, version, str(error).splitlines()[0]) from error
 
 
 def _refuse_unreadable(table: DeltaTable, path: str) -> None:

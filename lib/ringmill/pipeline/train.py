@@ -69,9 +69,13 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     if "manifest" not in detail:
         raise InputError.not_published("features", f"{spec.table}, version {spec.version}, with a manifest")
     contract = Contract.from_json(detail["manifest"])
-    if (found := State.from_json(detail["state"]).hash) != contract.state:
-        where = f"{spec.table}, version {spec.version}"
-        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {found[:12]}")
+    state, where = State.from_json(detail["state"]), f"{spec.table}, version {spec.version}"
+    for name in sorted({*contract.vocabularies, *state.vocabularies}):
+        known, found = (some.vocabularies.get(name, "none")[:12] for some in (contract, state))
+        if known != found:
+            raise InputError.differs(where, f"x, by {name}", f"the vocabulary {known}", f"the vocabulary {found}")
+    if state.hash != contract.state:
+        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
     check_contract(contract, spec.table, spec.version, [pin(spec.table, spec.version, split=split) for split in SPLITS])
     return [tensor.name for tensor in contract.tensors if tensor.column not in COLUMNS]
 
@@ -131,10 +135,15 @@ def _auc_words(auc: float | None) -> str:
 
 
 def _launcher(run: Run) -> Launcher:
-    if run.config.train.launcher == "local":
+    section = run.config.train
+    if section.launcher == "local":
         from ringmill.train.launch.local import LocalLauncher
 
         return LocalLauncher()
+    if section.launcher == "hosts":
+        from ringmill.train.launch.hosts import HostsLauncher
+
+        return HostsLauncher(section.hosts, section.ssh_options)
     from ringmill.train.launch.barrier import BarrierLauncher
 
     return BarrierLauncher(run.spark)
@@ -145,6 +154,8 @@ def _say(step: Step, line: Mapping[str, Any]) -> None:
         step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s")
     elif line["event"] == "checkpoint_not_used":
         step.say(f"checkpoint {line['path']} is not used: it {line['cause']}")
+    elif line["event"] == "retry":
+        step.say(f"{line['cause']} Starting again, {line['attempt']} of at most {line['retries']} times")
     elif line["event"] == "resumed":
         step.say(f"going on after epoch {line['epoch']} of an interrupted run")
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):

@@ -23,6 +23,7 @@ from ringmill.config.models import Train
 from ringmill.errors import LawError, TrainingError
 from ringmill.train.checkpoint import Arrays, State
 from ringmill.train.feed import SIGNATURE, Feed, Segment, Totals, signature
+from ringmill.train.marks import Marks
 from ringmill.train.models import BUY, SPEND, Outputs, mlp
 from ringmill.train.ranks import Ring
 
@@ -77,8 +78,8 @@ class Passed:
 class Trainer:
     """The model and the optimizer of one rank."""
 
-    def __init__(self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int) -> None:
-        self._section, self._feed, self._ring = section, feed, ring
+    def __init__(self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int, marks: Marks) -> None:
+        self._section, self._feed, self._ring, self.marks = section, feed, ring, marks
         self.model = _model(section, seed, feed.totals)
         self.optimizer = keras.optimizers.AdamW(
             WarmUp(section.learning_rate, section.warmup_epochs * steps), weight_decay=section.weight_decay
@@ -105,8 +106,10 @@ class Trainer:
 
     def score(self, x: NDArray[np.float32]) -> Outputs:
         """(rows, features) → the model's outputs; in blocks, so that activations of a whole split are never there."""
-        blocks = [x[start : start + SCORE_ROWS] for start in range(0, max(len(x), 1), SCORE_ROWS)]
-        heads = [self._forward(tf.constant(block, dtype=self._section.dtype)) for block in blocks]
+        heads = []
+        for start in range(0, max(len(x), 1), SCORE_ROWS):
+            heads.append(self._forward(tf.constant(x[start : start + SCORE_ROWS], dtype=self._section.dtype)))
+            self.marks.pulse.moved()
         columns = (np.concatenate([head[name].numpy() for head in heads]) for name in (BUY, SPEND))
         return Outputs(*(column.astype(np.float64) for column in columns))
 
@@ -134,6 +137,7 @@ class Trainer:
     def _segment(self, epoch: int, segment: Segment) -> Passed:
         dtype = self._section.dtype
         window = segment.window
+        self.marks.segment(epoch, segment.first)
         losses = self._steps(
             (window.x, window.buy, window.log_spend),
             tf.constant(segment.index, tf.int32),
@@ -161,6 +165,7 @@ class Trainer:
         steps = tf.shape(index)[0]
 
         def body(step: Any, losses: Any) -> tuple[Any, Any]:
+            self.marks.step(step)
             sums = self._step(columns, index[step], weight[step], rows[step], buyers[step])
             return step + 1, losses.write(step, sums)
 

@@ -1,4 +1,7 @@
-"""The process of one rank: `python -m ringmill.train.rank SPEC.json`, started by a launcher, never by hand.
+"""The process of one rank: `python -m ringmill.train.rank SPEC.json RANK`, started by a launcher alone.
+
+The rank writes lines of JSON to standard output: {"facts": …} about its host before anything else, then {"pulse": …}
+each second, and {"error": …} if it ends by an error that has a name. Whatever is printed goes to standard error.
 
 The launcher writes one line of JSON to standard input, the HOROVOD_* settings of this rank ({} for a ring of one), and
 holds that pipe open. The pipe's end means that the launcher is gone, however it died: the rank then ends at once.
@@ -14,9 +17,14 @@ import time
 import traceback
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ringmill.errors import RingmillError
+from ringmill.train.facts import check_reachable, find_facts
+from ringmill.train.pulse import Pulse, Tell
 
 # A rank that could not go on because another one ended: its log is not where the cause is.
 PEER_ENDED, ORPHANED = 75, 76
@@ -24,20 +32,41 @@ PEER_ENDED, ORPHANED = 75, 76
 
 def main() -> None:
     """Run the rank named by the arguments to its end; the exit status says how it went."""
+    tell, spec = _channel(), Path(sys.argv[1])
     settings = _watch_launcher()
+    tell("facts", asdict(find_facts(spec)))
+    pulse = Pulse(tell)
+    pulse.start()
     try:
-        _run(Path(sys.argv[1]), settings)
+        _run(spec, settings, pulse)
         status = 0
     except RingmillError as error:
-        print(error, file=sys.stderr)
+        tell("error", error.parts())
+        _log(str(error))
         status = error.exit_status
     except Exception as error:
-        traceback.print_exc()
+        _log(traceback.format_exc())
         status = PEER_ENDED if _lost_a_peer(error) else 1
-    sys.stdout.flush()
-    sys.stderr.flush()
     # Horovod's exit handlers wait for the other ranks, who may never come.
     os._exit(status)
+
+
+def _channel() -> Tell:
+    """Standard output as a way to the launcher alone: what is printed from now on goes to standard error."""
+    lock, channel = threading.Lock(), os.dup(1)
+    os.dup2(2, 1)
+
+    def tell(kind: str, content: Mapping[str, Any]) -> None:
+        line = json.dumps({kind: content}).encode() + b"\n"
+        with lock, suppress(OSError):  # a launcher that is gone is seen by the other pipe's end
+            os.write(channel, line)
+
+    return tell
+
+
+def _log(text: str) -> None:
+    with suppress(OSError):  # the log may lie on the disk that is full
+        print(text, file=sys.stderr, flush=True)
 
 
 def _watch_launcher() -> Future[Mapping[str, str]]:
@@ -59,7 +88,7 @@ def _lost_a_peer(error: Exception) -> bool:
     return any(sign in text for sign in ("HorovodInternalError", "Horovod has been shut down", "gloo", "Gloo"))
 
 
-def _run(path: Path, settings: Future[Mapping[str, str]]) -> None:
+def _run(path: Path, settings: Future[Mapping[str, str]], pulse: Pulse) -> None:
     started = time.monotonic()
     from ringmill.train.spec import Job
     from ringmill.train.start import hide_unneeded, import_tensorflow
@@ -68,12 +97,24 @@ def _run(path: Path, settings: Future[Mapping[str, str]]) -> None:
     hide_unneeded()
     # One thread: ranks share the cores, and the order of a sum must not depend on how many threads there are.
     import_tensorflow(threads=1)
-    from ringmill.train.ranks import connect
     from ringmill.train.session import run
 
-    ring = connect(settings.result())
-    run(job, ring, started=started)
+    ring = _join(settings, pulse)
+    run(job, ring, pulse, started=started)
     ring.close()
+
+
+def _join(settings: Future[Mapping[str, str]], pulse: Pulse) -> Any:
+    """The ring, once the launcher has said where it is, and all ranks are there."""
+    from ringmill.train.ranks import connect
+
+    pulse.at("joining the ring")
+    with pulse.waiting():
+        told = settings.result()
+        if told:
+            address, port = (told[f"HOROVOD_GLOO_RENDEZVOUS_{part}"] for part in ("ADDR", "PORT"))
+            check_reachable(address, int(port), host=told["HOROVOD_HOSTNAME"])
+        return connect(told)
 
 
 if __name__ == "__main__":

@@ -25,16 +25,21 @@ from ringmill.train.evaluate import Evaluation, evaluate, smearing
 from ringmill.train.feed import GlobalFeed
 from ringmill.train.files import whole, write_whole
 from ringmill.train.loop import Passed, Trainer
+from ringmill.train.marks import Marks, PulsedRing
 from ringmill.train.metrics import calibration, roc_points
 from ringmill.train.models import Outputs
 from ringmill.train.progress import Progress
+from ringmill.train.pulse import Pulse
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import SPLITS, Job
 
 
-def run(job: Job, ring: Ring, *, started: float) -> None:
+def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     """Read, train from the last checkpoint on, evaluate, and write the folder's results; `manifest.json` comes last."""
     spec, folder = job.spec, Path(job.spec.folder)
+    marks = Marks(pulse)
+    ring = PulsedRing(ring, marks)
+    pulse.at("reading rows")
     progress = Progress(folder, ring.rank)
     before = storage_bytes_written()
     rows = {split: gather_rows(job.manifests[split], spec.features, ring) for split in SPLITS}
@@ -49,7 +54,8 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
         padding_fill=spec.padding_fill,
         steps_per_segment=spec.train.checkpoint_steps,
     )
-    trainer = Trainer(spec.train, feed, ring, seed=spec.seed, steps=job.plan.steps)
+    pulse.at("building the model")
+    trainer = Trainer(spec.train, feed, ring, seed=spec.seed, steps=job.plan.steps, marks=marks)
     store = CheckpointFolder(spec.checkpoint_folder, spec.train.keep_checkpoints)
     state = _resume(job, store, ring, progress)
     if state:
@@ -58,15 +64,18 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
     while not state.finished(spec.train):
         for reached in _advance(job, trainer, state, rows["validation"], ring):
             state = reached
+            pulse.at("writing a checkpoint", epoch=state.epoch, step=state.step)
             if ring.rank == 0:
                 store.write(state, job.fingerprint)
             if state.step:
                 progress.say("step", epoch=state.epoch + 1, step=state.step, steps=job.plan.steps)
         progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
+    pulse.at("evaluating", epoch=state.epoch)
     final_weights = _digest(state.weights)
     trainer.assign(state.best_weights)
     results = {split: evaluate(trainer.score, rows[split], ring) for split in SPLITS}
     agreed = _check_agreement(_digest(trainer.weights()), ring)
+    pulse.at("writing the results", epoch=state.epoch)
     if ring.rank == 0:
         figures = {"bytes_copied": copied, "weights_sha256": agreed, "final_weights_sha256": final_weights}
         _write_results(job, trainer.model, state, rows, results, figures | {"seconds": _since(started)})
@@ -122,11 +131,13 @@ def _resume(job: Job, store: CheckpointFolder, ring: Ring, progress: Progress) -
 def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: Ring) -> Iterator[State]:
     """The states to keep on the way through the running epoch; the last one is that of its end."""
     began = time.monotonic()
+    trainer.marks.pulse.at("training", epoch=state.epoch + 1, step=state.step)
     passed = Passed.from_json(state.passed)
     for step, part in trainer.epoch(state.epoch, state.step):
         passed += part
         if step < job.plan.steps:
             yield state.within(step, asdict(passed), trainer.weights(), trainer.optimizer_state())
+    trainer.marks.pulse.at("evaluating", epoch=state.epoch + 1, step=job.plan.steps)
     seen = trainer.check_seen(passed)
     metrics = evaluate(trainer.score, validation, ring).metrics
     section = job.spec.train

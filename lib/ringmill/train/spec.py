@@ -14,8 +14,10 @@ from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
 
 SPLITS = ("train", "validation", "test")
-# What of the section changes no weight: law 5 for the ranks, law 7 for what a fault does.
-ASIDE = frozenset({"ranks", "launcher", "memory_mb", "checkpoint_steps", "keep_checkpoints"})
+# What of the section changes no weight: law 5 for the ranks, law 7 for what is done about faults.
+_LAUNCH = ("ranks", "launcher", "hosts", "ssh_options", "memory_mb")
+_FAULTS = ("checkpoint_steps", "keep_checkpoints", "stall_seconds", "retries")
+ASIDE = frozenset({*_LAUNCH, *_FAULTS})
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,11 @@ class Job:
         decisive = [section, self.spec.seed, self.spec.features, self.spec.table, self.spec.version, files]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def write(self, path: Path) -> None:
+    def to_bytes(self) -> bytes:
+        """As JSON: see `read`."""
         tree = asdict(self.spec) | {"train": self.spec.train.model_dump(mode="json")}
         manifests = {split: manifest.to_json() for split, manifest in self.manifests.items()}
-        path.write_text(json.dumps({"spec": tree, "manifests": manifests}, indent=1), encoding="utf-8")
+        return json.dumps({"spec": tree, "manifests": manifests}, indent=1).encode()
 
     @classmethod
     def read(cls, path: Path) -> Job:
