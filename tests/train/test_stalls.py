@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +14,8 @@ from handoff.tables import features_table, write_table
 from ringmill.errors import PlanError, RankLost, TrainingError
 from ringmill.train.launch.barrier import BarrierLauncher
 from ringmill.train.launch.local import LocalLauncher
-from ringmill.train.run import Launcher
+from ringmill.train.launch.process import Launch, RankProcess
+from ringmill.train.run import Launcher, plan
 from train.runs import Once, final_bits, largest_difference, rank_processes, run, spec_of
 
 pytestmark = pytest.mark.ring
@@ -51,6 +56,47 @@ def test_law_7_a_stopped_rank_of_a_barrier_stage_is_named_and_the_run_goes_on_to
     spark, table: str, uninterrupted: Path, tmp_path: Path
 ) -> None:
     check_stopped_rank(table, tmp_path / "run", BarrierLauncher(spark), uninterrupted)
+
+
+def test_a_rank_whose_storage_does_not_answer_is_named_with_the_file_and_not_the_one_that_waits_for_it(
+    tmp_path: Path,
+) -> None:
+    rows = features_table(60, seed=1)
+    table = write_table(tmp_path / "table", rows.slice(0, 30), rows.slice(30))
+    # The second half of a split's files is rank 1's. Whoever opens a pipe waits for a writer.
+    silent = max(Path(table).glob("split=train/*.parquet"))
+
+    class Silencing(LocalLauncher):
+        def check(self, ranks: int) -> None:
+            silent.unlink()
+            os.mkfifo(silent)
+
+    spec = spec_of(table, tmp_path / "run", ranks=2, version=1, stall_seconds=6)
+    with pytest.raises(RankLost, match="Rank 1 of the training stalled in epoch 0, step 0") as caught:
+        run(spec, Silencing())
+    assert "it has not moved for" in caught.value.received
+    assert caught.value.received.endswith(
+        f"in phase 'reading rows', epoch 0, step 0; the file it opened last is {silent}"
+    )
+    assert rank_processes(tmp_path / "run") == {}
+
+
+def test_a_pulse_shows_the_steps_within_one_graph_call(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table", features_table(15_000, seed=1))
+    job, _ = plan(spec_of(table, tmp_path, ranks=1, batch=1, epochs=1))
+    (tmp_path / "spec.json").write_bytes(job.to_bytes())
+    rank = RankProcess.start(0, Launch(tmp_path / "spec.json", 1, spec_hash="", bytes_per_rank=0, stall_seconds=300))
+    seen: list[Mapping[str, Any]] = []
+    rank.watch.hear = seen.append  # type: ignore[method-assign]
+    rank.tell({})
+    while rank.status is None:
+        time.sleep(0.1)
+        rank.listen()
+    rank.end()
+    assert rank.status == 0
+    steps = [pulse["step"] for pulse in seen if (pulse["phase"], pulse["epoch"]) == ("training", 1)]
+    within = [step for step in steps if 0 < step < job.plan.steps]
+    assert within == sorted(set(within)) != []
 
 
 def test_a_rank_that_is_lost_more_often_than_it_may_be_ends_the_run_and_law_7_holds_for_other_ranks(
