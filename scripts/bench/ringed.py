@@ -168,12 +168,15 @@ def mlp_seconds(join: Join, rows_per_rank: int, steps: int, passes: int) -> dict
     from ringmill.handoff.plan import Plan
     from ringmill.train.feed import GlobalFeed
     from ringmill.train.loop import Trainer
+    from ringmill.train.marks import Marks
+    from ringmill.train.pulse import Pulse
 
     batch = rows_per_rank * ring.size
     rows = made_rows(batch * steps)
     plan = Plan(rows=len(rows), batch=batch, ranks=ring.size, seed=1)
     feed = GlobalFeed.of(plan, ring.rank, rows)
-    trainer = Trainer(Train(hidden=(64, 32), batch=batch), feed, ring, seed=1, steps=plan.steps, x=X)
+    marks = Marks(Pulse())
+    trainer = Trainer(Train(hidden=(64, 32), batch=batch), feed, ring, seed=1, steps=plan.steps, x=X, marks=marks)
     seconds = []
     for epoch in range(passes + 1):
         (segment,) = feed.segments(epoch)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 
 from ringmill.config.models import Train
 from ringmill.handoff.memory import NAME
 from ringmill.train.checkpoint import State
+from ringmill.train.checkpoints import read_whole
 from ringmill.train.launch.local import LocalLauncher
 from ringmill.train.run import Launcher, train
 from ringmill.train.spec import TrainResult, TrainSpec
@@ -24,6 +26,7 @@ SECTION = {
     "learning_rate": 0.02,
     "dtype": "float64",
     "memory_mb": 16,
+    "retries": 0,
 }
 
 
@@ -50,17 +53,28 @@ def run(
 
 
 def final_state(folder: Path) -> State:
-    return State.from_bytes((folder / "checkpoint.npz").read_bytes())[0]
+    """The state in the newest checkpoint of a run folder, which must be whole."""
+    return State.from_bytes(read_whole(max((folder / "checkpoints").iterdir())))[0]
+
+
+def final_bits(folder: Path) -> list[bytes]:
+    """The final weights of a run folder, to be equal bit for bit."""
+    return [value.tobytes() for value in final_state(folder).weights]
+
+
+def largest_difference(one: Path, other: Path) -> float:
+    """Relative, between the final weights of two run folders."""
+    pairs = zip(final_state(one).weights, final_state(other).weights, strict=True)
+    return max(float(np.max(np.abs(a - b) / np.maximum(np.abs(b), 1e-12))) for a, b in pairs)
 
 
 def rank_processes(folder: Path) -> dict[int, psutil.Process]:
-    """The running rank processes of one run folder, by rank: a rank's log is its standard output."""
+    """The running rank processes of one run folder, by rank."""
     found = {}
     for process in psutil.process_iter(["cmdline"]):
         line = process.info["cmdline"] or []
         if "ringmill.train.rank" in line and str(folder / "spec.json") in line:
-            log = Path(f"/proc/{process.pid}/fd/1").readlink().stem
-            found[int(log.removeprefix("rank-"))] = process
+            found[int(line[-1])] = process
     return found
 
 
@@ -78,3 +92,20 @@ def killer(folder: Path, *, rank: int, epoch: int) -> Callable[[Mapping[str, Any
             rank_processes(folder)[rank].kill()
 
     return follow
+
+
+class Once:
+    """A follower of the progress that does `fault` to the run once, when epoch `epoch` is over, and keeps all lines."""
+
+    def __init__(self, fault: Callable[[], None], *, epoch: int = 3) -> None:
+        self._fault, self._epoch, self._done = fault, epoch, False
+        self.lines: list[Mapping[str, Any]] = []
+
+    def __call__(self, line: Mapping[str, Any]) -> None:
+        self.lines.append(line)
+        if line["event"] == "epoch" and line["epoch"] >= self._epoch and not self._done:
+            self._done = True
+            self._fault()
+
+    def named(self, event: str) -> list[Mapping[str, Any]]:
+        return [line for line in self.lines if line["event"] == event]

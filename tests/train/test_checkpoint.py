@@ -1,14 +1,12 @@
-"""The state between epochs: early stopping, the file's round trip, and a writer that dies."""
+"""The state between epochs: early stopping, and the round trip through bytes."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ringmill.config.models import Train
-from ringmill.train.checkpoint import State, write_atomically
+from ringmill.train.checkpoint import State
 
 
 def weights(value: float) -> tuple[np.ndarray, ...]:
@@ -45,17 +43,3 @@ def test_a_state_survives_its_file_bit_for_bit() -> None:
     assert again.to_bytes("abc") == state.to_bytes("abc")
     assert (again.epoch, again.best_loss, again.best_epoch, again.waited) == (3, 0.25, 2, 1)
     assert again.history == state.history
-
-
-def test_a_writer_that_fails_leaves_the_old_file_and_no_draft(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "new folder" / "checkpoint.npz"
-    write_atomically(path, b"old")
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new")
-    assert [file.name for file in path.parent.iterdir()] == ["checkpoint.npz"]
-    assert path.read_bytes() == b"old"

@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -54,11 +55,12 @@ def test_law_7_a_killed_rank_is_named_and_the_resumed_run_ends_with_the_same_bit
     assert 3 <= stopped_after < 40
     events = []
     resumed = run(spec, on_progress=events.append)
-    assert events[1] == {"event": "resumed", "epoch": stopped_after, "step": 0, "path": str(spec.checkpoint_path)}
+    assert (events[1]["event"], events[1]["epoch"], events[1]["step"]) == ("resumed", stopped_after, 0)
+    assert Path(events[1]["path"]).parent == tmp_path / "run" / "checkpoints"
     assert resumed.manifest["final_weights_sha256"] == uninterrupted
 
 
-def test_law_7_a_rank_killed_between_two_checkpoints_of_an_epoch_resumes_there(
+def test_law_7_a_rank_killed_within_an_epoch_resumes_there_and_from_the_checkpoint_before_a_torn_one(
     table: str, uninterrupted: str, tmp_path: Path
 ) -> None:
     spec = spec_of(table, tmp_path / "run", ranks=2, checkpoint_steps=2)
@@ -69,9 +71,13 @@ def test_law_7_a_rank_killed_between_two_checkpoints_of_an_epoch_resumes_there(
 
     with pytest.raises(TrainingError, match="Rank 0"):
         run(spec, on_progress=follow)
+    before, torn = sorted((tmp_path / "run" / "checkpoints").glob("*.checkpoint"))
+    torn.write_bytes(torn.read_bytes()[:-7])
     events = []
     resumed = run(spec, on_progress=events.append)
-    assert events[1]["event"] == "resumed" and (events[1]["epoch"], events[1]["step"]) >= (2, 4)
+    assert [line["event"] for line in events[1:3]] == ["checkpoint_not_used", "resumed"]
+    assert (events[1]["path"], events[2]["path"]) == (str(torn), str(before))
+    assert (events[2]["epoch"], events[2]["step"]) >= (2, 2)
     assert resumed.manifest["final_weights_sha256"] == uninterrupted
 
 
@@ -95,6 +101,40 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoin
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB; the test is skipped where this user may mount none."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a file system: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_run_with_path_and_cause_and_keeps_the_last_good_checkpoint(
+    table: str, small_disk: Path, tmp_path: Path
+) -> None:
+    spec = spec_of(table, small_disk / "run", ranks=1, epochs=5000, patience=5000)
+
+    def fill(line: Mapping[str, Any]) -> None:
+        if line["event"] == "epoch" and line["epoch"] == 3:
+            with suppress(OSError), (small_disk / "ballast").open("wb", buffering=0) as ballast:
+                while ballast.write(bytes(4096)):
+                    pass
+
+    with pytest.raises(TrainingError, match="cannot be written") as caught:
+        run(spec, on_progress=fill)
+    assert "No space left on device" in caught.value.received
+    assert str(small_disk / "run") in caught.value.received
+    assert final_state(small_disk / "run").epoch >= 3
+    assert not [path for path in (small_disk / "run").rglob("*") if "draft" in path.name]
+    assert not (small_disk / "run" / "model.keras").exists()
+
+
 def test_ranks_end_when_their_launcher_is_killed(table: str, tmp_path: Path) -> None:
     program = """
 import sys
@@ -102,11 +142,10 @@ from pathlib import Path
 from train.runs import run, spec_of
 run(spec_of(sys.argv[1], Path(sys.argv[2]), ranks=2), on_progress=lambda line: print(line["event"], flush=True))
 """
-    home = Path(__file__).resolve().parents[1]
     launcher = subprocess.Popen(
         [sys.executable, "-c", program, table, str(tmp_path / "run")],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(home), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     )
     assert launcher.stdout is not None
     assert launcher.stdout.readline() == b"ready\n"

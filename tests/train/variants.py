@@ -24,6 +24,8 @@ def _trained(ring: Any, section: Mapping[str, Any]) -> dict[str, Any]:
     from ringmill.handoff.resident import Decoded, decoded_bytes
     from ringmill.train.feed import GlobalFeed
     from ringmill.train.loop import Passed, Trainer
+    from ringmill.train.marks import Marks
+    from ringmill.train.pulse import Pulse
 
     generator = np.random.default_rng(5)
     x = generator.normal(size=(ROWS, FEATURES)).astype(np.float32)
@@ -38,7 +40,7 @@ def _trained(ring: Any, section: Mapping[str, Any]) -> dict[str, Any]:
     train = Train(**{"hidden": (6,), "batch": 13, "learning_rate": 0.02, "dtype": "float64", **section})
     plan = Plan(rows=ROWS, batch=train.batch, ranks=ring.size, seed=3)
     feed = GlobalFeed.of(plan, ring.rank, rows)
-    trainer = Trainer(train, feed, ring, seed=3, steps=plan.steps, x=seen)
+    trainer = Trainer(train, feed, ring, seed=3, steps=plan.steps, x=seen, marks=Marks(Pulse()))
     losses = []
     for epoch in range(EPOCHS):
         passed = sum((part for _, part in trainer.epoch(epoch)), start=Passed())

@@ -6,7 +6,7 @@ import re
 from datetime import date, timedelta
 from itertools import pairwise
 from math import inf
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -198,7 +198,11 @@ class Train(Section):
     """The multi-task MLP and its ring."""
 
     ranks: int = Field(2, ge=1)
-    launcher: Literal["barrier", "local"] = "barrier"
+    launcher: Literal["barrier", "local", "hosts"] = "barrier"
+    hosts: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9][\w.@-]*(:[1-9]\d*)?$")], ...] = Field(
+        (), description="for the launcher 'hosts': name, or name:ranks; reached by ssh"
+    )
+    ssh_options: tuple[str, ...] = Field((), description="for ssh, before the host's name")
     hidden: tuple[int, ...] = (32, 16)
     batch: int = Field(128, ge=1, description="global batch: rows per step over all ranks")
     epochs: int = Field(60, ge=1)
@@ -232,6 +236,9 @@ class Train(Section):
         1024, ge=16, description="decoded rows and what goes with them on one host, all its ranks together, at most"
     )
     checkpoint_steps: int = Field(0, ge=0, description="steps between two checkpoints; 0: at the end of each epoch")
+    stall_seconds: float = Field(300, ge=3, description="a rank that gets no further for so long is ended")
+    retries: int = Field(2, ge=0, description="new starts from the last checkpoint after a rank was lost or stalled")
+    keep_checkpoints: int = Field(2, ge=1, description="the last ones; a torn one is passed over for the one before")
     tensorboard: bool = Field(False, description="event files of each epoch's figures, in the run's folder")
     timeline: bool = Field(False, description="Horovod's timeline of all operations, in the run's folder")
 

@@ -13,3 +13,7 @@ class RingmillError(Exception):
         super().__init__(
             f"{what}\n  where:    {where}\n  expected: {expected}\n  received: {received}\n  to do:    {todo}"
         )
+
+    def parts(self) -> dict[str, str]:
+        """The five, by name: what another process needs to make the error again."""
+        return {name: getattr(self, name) for name in ("what", "where", "expected", "received", "todo")}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ringmill.errors.base import RingmillError
 
@@ -53,6 +53,16 @@ class PlanError(RingmillError):
             expected=f"at least one row with split = '{split}'",
             received="0 rows",
             todo="use more customers or cutoffs, or change features.shares",
+        )
+
+    @classmethod
+    def no_version(cls, table: str, version: int, problem: str) -> PlanError:
+        return cls(
+            f"The pinned version {version} of the table cannot be read.",
+            where=table,
+            expected="the log of that version, and the files that it names",
+            received=problem,
+            todo="if the version was vacuumed, build the table again with the stage that writes it",
         )
 
     @classmethod
@@ -110,13 +120,34 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
-    def not_ready(cls, missing: str, todo: str) -> TrainingError:
+    def not_ready(cls, missing: str, todo: str, *, expected: str = "Horovod with TensorFlow and Gloo") -> TrainingError:
         return cls(
-            f"Training on several ranks cannot start: {missing}.",
+            f"Training cannot start: {missing}.",
             where="pre-flight check",
-            expected="Horovod with TensorFlow and Gloo",
+            expected=expected,
             received=missing,
             todo=todo,
+        )
+
+    @classmethod
+    def rank_silent(cls, rank: int, log: str, tail: str) -> TrainingError:
+        return cls(
+            f"Rank {rank} of the training did not start.",
+            where=log,
+            expected="a process that tells what it finds on its host, within seconds",
+            received=tail,
+            todo="read the log named above; the same Python environment must be there on every host",
+        )
+
+    @classmethod
+    def rank_refused(cls, rank: int, log: str, error: Mapping[str, str]) -> TrainingError:
+        """`error`: the parts of the error with which the rank ended itself."""
+        return cls(
+            f"Rank {rank} of the training ended: {error['what']}",
+            where=log,
+            expected=error["expected"],
+            received=f"{error['received']} ({error['where']})",
+            todo=error["todo"],
         )
 
     @classmethod
@@ -141,7 +172,31 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
-    def lost(cls, folder: str, problem: str) -> TrainingError:
+    def not_written(cls, what: str, path: str, problem: str) -> TrainingError:
+        return cls(
+            f"{what} cannot be written.",
+            where=path,
+            expected="room and the right to write there",
+            received=problem,
+            todo="make room or correct the path, then run the same command again; the last good checkpoint is kept",
+        )
+
+
+class RankLost(TrainingError):
+    """Ranks ended that need not have: the same run may be started again, from its last checkpoint."""
+
+    @classmethod
+    def stalled(cls, rank: int, log: str, *, epoch: int, step: int, limit: float, words: str) -> RankLost:
+        return cls(
+            f"Rank {rank} of the training stalled in epoch {epoch}, step {step}.",
+            where=log,
+            expected=f"a pulse each second, and progress within {limit:g} s (train.stall_seconds)",
+            received=words,
+            todo="look at its host and its storage; run the same command again to resume from the last checkpoint",
+        )
+
+    @classmethod
+    def with_stage(cls, folder: str, problem: str) -> RankLost:
         return cls(
             "The ranks were lost together with their Spark stage.",
             where=folder,

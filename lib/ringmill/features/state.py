@@ -108,6 +108,17 @@ class State:
     def hash(self) -> str:
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
+    @property
+    def vocabularies(self) -> dict[str, str]:
+        """SHA-256 of the values that each part with a vocabulary knows, by the part's name and kind."""
+        return {
+            f"{getattr(part, 'name', part.kind)} ({part.kind})": hashlib.sha256(
+                json.dumps(values, sort_keys=True, default=str).encode()
+            ).hexdigest()
+            for part in self.parts
+            if (values := getattr(part, "values", None)) is not None
+        }
+
     def to_json(self) -> dict[str, Any]:
         parts = [{"kind": part.kind, **asdict(cast(Any, part))} for part in self.parts]
         return {"inputs": dict(self.inputs), "parts": parts, "kept": list(self.kept), "tensors": list(self.tensors)}

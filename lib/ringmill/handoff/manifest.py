@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from numpy.typing import NDArray
 
 from ringmill.errors import InputError, PlanError
@@ -70,9 +71,10 @@ def pin_splits(
 
     Raises:
         InputError: the table is not partitioned by split, or has no column of a name in `columns`.
-        PlanError: the table renames its columns, or a file has rows that are deleted but still in it.
+        PlanError: the version's log is gone; the table renames its columns, or a file has rows that are deleted but
+            still in it.
     """
-    table = DeltaTable(table_path, version=version)
+    table = _open(table_path, version)
     _refuse_unreadable(table, table_path)
     if "split" not in (partitions := table.metadata().partition_columns):
         raise InputError.differs(table_path, "split", "a partition column", f"partitioned by {partitions}")
@@ -95,6 +97,13 @@ def _check_columns(table: DeltaTable, where: str, names: Iterable[str]) -> None:
     for name in names:
         if name not in there:
             raise InputError.differs(where, name, "a column of that name", f"columns {', '.join(there)}")
+
+
+def _open(path: str, version: int) -> DeltaTable:
+    try:
+        return DeltaTable(path, version=version)
+    except DeltaError as error:
+        raise PlanError.no_version(path, version, str(error).splitlines()[0]) from error
 
 
 def _refuse_unreadable(table: DeltaTable, path: str) -> None:

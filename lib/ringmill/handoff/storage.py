@@ -9,12 +9,19 @@ from pyarrow import fs
 from ringmill.errors import PlanError
 
 
+class Opened:
+    """The file that this process opened last: its name is wanted by whoever watches the process for stalls."""
+
+    path = ""
+
+
 def open_file(path: str) -> Any:
     """A random-access file, local or by URI (s3, gs, hdfs, abfs, file).
 
     Raises:
         PlanError: it cannot be opened; a version older than the table's retention has lost its files.
     """
+    Opened.path = path
     try:
         if "://" in path:
             filesystem, inner = fs.FileSystem.from_uri(path)

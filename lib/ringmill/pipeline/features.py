@@ -10,7 +10,6 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, Column, Table, features_columns
 from ringmill.errors import InputError
-from ringmill.lake.key import digest
 from ringmill.pipeline.cutoffs import check_cutoff
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.split_proof import SPLITS, prove_split
@@ -133,11 +132,6 @@ def manifest_of(table: Table, state: State) -> Contract:
     from ringmill.handoff.contract import Contract, Promise, Tensor
 
     refused = {name for part in state.parts if part.refuses_null for name in part.reads}
-    vocabularies = {
-        f"{getattr(part, 'name', part.kind)} ({part.kind})": digest(values)
-        for part in state.parts
-        if (values := getattr(part, "values", None)) is not None
-    }
     return Contract(
         table=table.path,
         columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
@@ -151,7 +145,7 @@ def manifest_of(table: Table, state: State) -> Contract:
         ),
         features=state.names,
         state=state.hash,
-        vocabularies=vocabularies,
+        vocabularies=state.vocabularies,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,9 +70,13 @@ def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     if "manifest" not in detail:
         raise InputError.not_published("features", f"{spec.table}, version {spec.version}, with a manifest")
     contract = Contract.from_json(detail["manifest"])
-    if (found := State.from_json(detail["state"]).hash) != contract.state:
-        where = f"{spec.table}, version {spec.version}"
-        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {found[:12]}")
+    state, where = State.from_json(detail["state"]), f"{spec.table}, version {spec.version}"
+    for name in sorted({*contract.vocabularies, *state.vocabularies}):
+        known, found = (some.vocabularies.get(name, "none")[:12] for some in (contract, state))
+        if known != found:
+            raise InputError.differs(where, f"x, by {name}", f"the vocabulary {known}", f"the vocabulary {found}")
+    if state.hash != contract.state:
+        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
     check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
     return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
 
@@ -81,12 +86,13 @@ def _unread_words(names: Sequence[str]) -> list[str]:
 
 
 def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
-    from ringmill.train.spec import TrainSpec
+    from ringmill.train.spec import ASIDE, TrainSpec
 
     name = run.config.features.name
     table = f"features/{name}"
-    # The checkpoint is found by what decides the training, so that a killed run's successor goes on with it.
-    key = digest([inputs, _configuration(run.config), code_hash(*MODULES)])[:16]
+    # Checkpoints are found by what decides the weights, so that a killed run's successor goes on with them.
+    section = {name: value for name, value in dump(run.config.train).items() if name not in ASIDE}
+    key = digest([inputs, section, run.config.seed, code_hash(*MODULES)])[:16]
     return TrainSpec(
         table=run.lake.path(table),
         version=inputs[table],
@@ -95,7 +101,7 @@ def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
         seed=run.config.seed,
         features=len(run.ledger.resolve("features").detail["names"]),
         run_id=run.run_id,
-        checkpoint=run.lake.path(f"models/{name}/checkpoints/{key}.npz"),
+        checkpoints=run.lake.path(f"models/{name}/checkpoints/{key}"),
     )
 
 
@@ -103,7 +109,6 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.train.run import train
 
     spec = _spec(run, inputs)
-    spec.checkpoint_path.parent.mkdir(parents=True, exist_ok=True)
     section = run.config.train
     step.say("checking the features against their manifest")
     for words in _unread_words(_check_manifest(run, spec)):
@@ -114,7 +119,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     step.say("comparing with logistic regression, BG/NBD and days since the last order")
     evaluation = _with_baselines(run, spec, trained)
     _write_model_files(run, trained, evaluation)
-    spec.checkpoint_path.unlink(missing_ok=True)
+    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest = trained.manifest
     model = f"models/{run.config.features.name}/{run.run_id}"
     test = manifest["metrics"]["test"]
@@ -138,10 +143,15 @@ def _auc_words(auc: float | None) -> str:
 
 
 def _launcher(run: Run) -> Launcher:
-    if run.config.train.launcher == "local":
+    section = run.config.train
+    if section.launcher == "local":
         from ringmill.train.launch.local import LocalLauncher
 
         return LocalLauncher()
+    if section.launcher == "hosts":
+        from ringmill.train.launch.hosts import HostsLauncher
+
+        return HostsLauncher(section.hosts, section.ssh_options)
     from ringmill.train.launch.barrier import BarrierLauncher
 
     return BarrierLauncher(run.spark)
@@ -151,6 +161,10 @@ def _say(step: Step, line: Mapping[str, Any]) -> None:
     if line["event"] == "ready":
         copies = "one decoded copy" if line["decoded_copies"] == 1 else f"{line['decoded_copies']} decoded copies"
         step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s, {copies} of the rows")
+    elif line["event"] == "checkpoint_not_used":
+        step.say(f"checkpoint {line['path']} is not used: it {line['cause']}")
+    elif line["event"] == "retry":
+        step.say(f"{line['cause']} Starting again, {line['attempt']} of at most {line['retries']} times")
     elif line["event"] == "resumed":
         step.say(f"going on after epoch {line['epoch']}, step {line['step']}, of an interrupted run")
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):

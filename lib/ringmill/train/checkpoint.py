@@ -1,13 +1,11 @@
-"""The state between two segments of an epoch, and its file: written by rank 0 alone, whole or not at all (law 7)."""
+"""The state between two segments of an epoch, as data and as bytes (law 7)."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,17 +98,3 @@ class State:
 def _group(file: Any, name: str) -> Arrays:
     count = sum(key.rsplit("_", 1)[0] == name for key in file.files)
     return tuple(file[f"{name}_{place}"] for place in range(count))
-
-
-def write_atomically(path: Path, blob: bytes) -> None:
-    """A reader sees the old file or the new one, never a part, whenever the writer dies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with draft.open("wb") as file:
-            file.write(blob)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

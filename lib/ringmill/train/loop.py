@@ -24,6 +24,7 @@ from ringmill.errors import LawError, TrainingError
 from ringmill.handoff.columns import Input
 from ringmill.train.checkpoint import Arrays, State
 from ringmill.train.feed import SIGNATURE, Feed, Segment, Totals, signature
+from ringmill.train.marks import Marks
 from ringmill.train.models import BUY, SPEND, Outputs, mlp
 from ringmill.train.optimizer import build_optimizer
 from ringmill.train.ranks import Ring
@@ -80,8 +81,10 @@ class Passed:
 class Trainer:
     """The model and the optimizer of one rank."""
 
-    def __init__(self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int, x: Input) -> None:
-        self._section, self._feed, self._ring = section, feed, ring
+    def __init__(
+        self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int, x: Input, marks: Marks
+    ) -> None:
+        self._section, self._feed, self._ring, self.marks = section, feed, ring, marks
         self._seen = Scaling.of(x, section.weights_dtype)
         self.model = _model(section, seed, feed.totals)
         self.optimizer = build_optimizer(section, ring, steps=steps)
@@ -109,6 +112,7 @@ class Trainer:
     def score(self, x: NDArray[Any]) -> Outputs:
         """(rows, length) as decoded → the model's outputs."""
         heads = self._forward(tf.constant(x))
+        self.marks.pulse.moved()
         return Outputs(*(heads[name].numpy().astype(np.float64) for name in (BUY, SPEND)))
 
     @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
@@ -143,6 +147,7 @@ class Trainer:
         """One optimizer step for each of the segment's; what they gave over all ranks."""
         dtype = self._section.weights_dtype
         window = segment.window
+        self.marks.segment(epoch, segment.first)
         losses = self._steps(
             (window.x, window.buy, window.log_spend),
             tf.constant(self._in_passes(segment.index, fill=window.x.shape[0] - 1)),
@@ -170,6 +175,7 @@ class Trainer:
         steps = tf.shape(index)[0]
 
         def body(step: Any, losses: Any) -> tuple[Any, Any]:
+            self.marks.step(step)
             sums = self._step(columns, index[step], weight[step], rows[step], buyers[step])
             return step + 1, losses.write(step, sums)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,8 +16,9 @@ import pyarrow.parquet as pq
 from ringmill.config.models import Train
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.columns import Rows
-from ringmill.train.checkpoint import State, write_atomically
+from ringmill.train.checkpoint import State
 from ringmill.train.evaluate import Evaluation
+from ringmill.train.files import whole, write_whole
 from ringmill.train.models import Outputs
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import SPLITS, Job
@@ -36,15 +38,17 @@ class Predictions:
     """One row per row of the split, written by rank 0 block by block as all ranks score them."""
 
     def __init__(self, path: Path, ring: Ring, *, smearing: float) -> None:
-        self._ring, self._smearing = ring, smearing
-        self._writer = pq.ParquetWriter(path, PREDICTIONS) if ring.rank == 0 else None
+        self._path, self._ring, self._smearing = path, ring, smearing
+        self._stack, self._writer = ExitStack(), None
 
     def __enter__(self) -> Predictions:
+        if self._ring.rank == 0:
+            draft = self._stack.enter_context(whole(self._path, "The predictions"))
+            self._writer = self._stack.enter_context(pq.ParquetWriter(draft, PREDICTIONS))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._writer:
-            self._writer.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._stack.__exit__(kind, error, at)
 
     def take(self, rows: Rows, outputs: Outputs) -> None:
         spend = outputs.expected_spend(self._smearing)
@@ -65,13 +69,14 @@ def write_results(
 ) -> None:
     """Everything but the predictions; the manifest comes last, and says that the rest is there."""
     folder = Path(job.spec.folder)
-    model.save(folder / "model.keras")
+    with whole(folder / "model.keras", "The model") as draft:
+        model.save(draft)
     write_json(folder / "history.json", list(state.history))
     write_json(folder / "manifest.json", _manifest(job, handed, state, results, figures))
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomically(path, json.dumps(value, indent=1).encode())
+    write_whole(path, json.dumps(value, indent=1).encode(), f"The {path.stem} of the training")
 
 
 def _manifest(

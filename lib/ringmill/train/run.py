@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
+from ringmill.errors import RankLost
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.manifest import pin_splits
+from ringmill.train.files import remove_drafts, write_whole
+from ringmill.train.launch.process import Launch
+from ringmill.train.progress import FILE, OnProgress, append, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
-
-OnProgress = Callable[[Mapping[str, Any]], None]
-FOLLOW_SECONDS = 0.1
 
 
 class Launcher(Protocol):
@@ -24,8 +23,8 @@ class Launcher(Protocol):
     def check(self, ranks: int) -> None:
         """Raises TrainingError where that many ranks could not start."""
 
-    def launch(self, spec: Path, *, folder: Path, ranks: int) -> None:
-        """Run all ranks to their end. Raises TrainingError when one fails."""
+    def launch(self, launch: Launch) -> None:
+        """Run all ranks to their end. Raises TrainingError when one fails, RankLost where another start may go well."""
 
 
 def plan(spec: TrainSpec) -> tuple[Job, HandOff]:
@@ -49,41 +48,43 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
 
     Raises:
         PlanError: see `plan`.
-        TrainingError: the ranks could not start, or one of them failed.
+        TrainingError: the ranks could not start, or one of them failed; or ranks were lost more than `train.retries`
+            times.
     """
     folder = Path(spec.folder).absolute()  # a rank may have another working directory
-    job, _ = plan(replace(spec, folder=str(folder)))
+    job, planned = plan(replace(spec, folder=str(folder)))
     launcher.check(spec.train.ranks)
-    folder.mkdir(parents=True, exist_ok=True)
-    job.write(folder / "spec.json")
-    progress = folder / "progress.jsonl"
-    progress.write_text("", encoding="utf-8")
-    with _following(progress, on_progress):
-        launcher.launch(folder / "spec.json", folder=folder, ranks=spec.train.ranks)
+    launch = _prepare(folder, job, planned)
+    progress = folder / FILE
+    with following(progress, on_progress):
+        _launch(launcher, launch, progress, retries=spec.train.retries)
     manifest, history = (json.loads((folder / name).read_text("utf-8")) for name in ("manifest.json", "history.json"))
     return TrainResult(folder, folder / "model.keras", manifest, tuple(history))
 
 
-@contextmanager
-def _following(path: Path, on_progress: OnProgress) -> Iterator[None]:
-    """Hand each whole line that appears in `path` to `on_progress`, until the block ends and all lines are read."""
-    ended = threading.Event()
+def _prepare(folder: Path, job: Job, planned: HandOff) -> Launch:
+    """The run folder with all that the ranks are told."""
+    path, train = folder / "spec.json", job.spec.train
+    remove_drafts(folder)
+    write_whole(path, job.to_bytes(), "The plan of the run")
+    write_whole(folder / FILE, b"", "The progress of the training")
+    return Launch(
+        spec=path,
+        ranks=train.ranks,
+        spec_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
+        # Ranks of one host share the copy.
+        bytes_per_rank=planned.rank_bytes + -(-planned.copy_bytes // train.ranks),
+        stall_seconds=train.stall_seconds,
+    )
 
-    def follow() -> None:
-        with path.open(encoding="utf-8") as file:
-            part = ""
-            while True:
-                last = ended.wait(FOLLOW_SECONDS)
-                *lines, part = (part + file.read()).split("\n")
-                for line in lines:
-                    on_progress(json.loads(line))
-                if last:
-                    return
 
-    thread = threading.Thread(target=follow, name="progress", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+def _launch(launcher: Launcher, launch: Launch, progress: Path, *, retries: int) -> None:
+    """Launch; where ranks were lost launch again, from the last checkpoint, at most `retries` times."""
+    for attempt in range(1, retries + 1):
+        try:
+            return launcher.launch(launch)
+        except RankLost as error:
+            remove_drafts(launch.folder)
+            cause = {"cause": error.what, "received": error.received}
+            append(progress, {"event": "retry", "attempt": attempt, "retries": retries, **cause})
+    return launcher.launch(launch)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -14,31 +13,26 @@ from typing import Any
 import numpy as np
 
 from ringmill.errors import LawError, TrainingError
-from ringmill.train.checkpoint import State, write_atomically
+from ringmill.train.checkpoint import State
+from ringmill.train.checkpoints import CheckpointFolder
 from ringmill.train.evaluate import Evaluation, Split, evaluate
 from ringmill.train.events import Events
 from ringmill.train.loop import Passed, Trainer
+from ringmill.train.marks import Marks, PulsedRing
+from ringmill.train.progress import Progress
+from ringmill.train.pulse import Pulse
 from ringmill.train.ranks import Ring
 from ringmill.train.results import Predictions, write_results
 from ringmill.train.spec import Job
 from ringmill.train.splits import open_splits
 
 
-class Progress:
-    """Lines of JSON in `progress.jsonl`, for whoever follows the run; on ranks other than 0 nothing is written."""
-
-    def __init__(self, folder: Path, rank: int) -> None:
-        self._file = (folder / "progress.jsonl").open("a", encoding="utf-8") if rank == 0 else None
-
-    def say(self, event: str, **figures: Any) -> None:
-        if self._file:
-            self._file.write(json.dumps({"event": event, **figures}) + "\n")
-            self._file.flush()
-
-
-def run(job: Job, ring: Ring, *, started: float) -> None:
+def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     """Read, train from the last checkpoint on, evaluate, and write the folder's results; `manifest.json` comes last."""
     spec = job.spec
+    marks = Marks(pulse)
+    ring = PulsedRing(ring, marks)
+    pulse.at("reading rows")
     progress = Progress(Path(spec.folder), ring.rank)
     before = storage_bytes_written()
     opened = open_splits(job, ring)
@@ -47,9 +41,12 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
     splits = opened.splits
     rows = {name: len(split) for name, split in splits.items()}
     progress.say("ready", seconds=_since(started), ranks=ring.size, rows=rows, decoded_copies=opened.copies)
-    trainer = Trainer(spec.train, opened.feed, ring, seed=spec.seed, steps=job.plan.steps, x=spec.input)
+    pulse.at("building the model")
+    seed, steps = spec.seed, job.plan.steps
+    trainer = Trainer(spec.train, opened.feed, ring, seed=seed, steps=steps, x=spec.input, marks=marks)
     events = Events(Path(spec.folder)) if spec.train.tensorboard and ring.rank == 0 else None
-    state = _resume(job, ring, progress)
+    store = CheckpointFolder(spec.checkpoint_folder, spec.train.keep_checkpoints)
+    state = _resume(job, store, ring, progress)
     if state:
         trainer.restore(state)
     state = state or State(0, trainer.weights(), trainer.optimizer_state(), trainer.weights())
@@ -57,17 +54,20 @@ def run(job: Job, ring: Ring, *, started: float) -> None:
     while not state.finished(spec.train):
         for reached in _advance(job, trainer, state, splits["validation"], ring):
             state = reached
+            pulse.at("writing a checkpoint", epoch=state.epoch, step=state.step)
             if ring.rank == 0:
-                write_atomically(spec.checkpoint_path, state.to_bytes(job.fingerprint))
+                store.write(state, job.fingerprint)
             if state.step:
                 progress.say("step", epoch=state.epoch + 1, step=state.step, steps=job.plan.steps)
         progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
         if events:
             events.write(state.history[-1])
+    pulse.at("evaluating", epoch=state.epoch)
     figures = {"bytes_copied": copied, "decoded_copies": opened.copies, "final_weights_sha256": _digest(state.weights)}
     trainer.assign(state.best_weights)
     results, factors = _results(job, trainer, splits, ring)
     figures |= {"weights_sha256": _check_agreement(_digest(trainer.weights()), ring), **factors}
+    pulse.at("writing the results", epoch=state.epoch)
     if ring.rank == 0:
         write_results(job, job.handed, trainer.model, state, results, figures | {"seconds": _since(started)})
     progress.say("done", seconds=_since(started), epochs=state.epoch, best_epoch=state.best_epoch)
@@ -81,38 +81,39 @@ def storage_bytes_written() -> int:
     return 0
 
 
-def _resume(job: Job, ring: Ring, progress: Progress) -> State | None:
-    """The state of the last checkpoint, if there is one and it belongs to this job.
+def _resume(job: Job, store: CheckpointFolder, ring: Ring, progress: Progress) -> State | None:
+    """The state of the last checkpoint that is whole and belongs to this job, if there is one.
 
     Raises:
         TrainingError: in the order 'striped' another number of ranks stopped within an epoch (law 7).
     """
-    path = job.spec.checkpoint_path
-    blob = path.read_bytes() if ring.rank == 0 and path.is_file() else b""
+    found = store.newest(job.fingerprint) if ring.rank == 0 else None
+    for unused in store.unused:
+        print(f"checkpoint {unused.path} is not used: it {unused.why}", file=sys.stderr)
+        progress.say("checkpoint_not_used", path=str(unused.path), cause=unused.why)
     # Rank 0 alone has the file; the others start from the same bytes.
-    shared = ring.gather(np.frombuffer(blob, np.uint8), name="checkpoint").tobytes()
-    if not shared:
+    blob = ring.gather(np.frombuffer(found[1] if found else b"", np.uint8), name="checkpoint").tobytes()
+    if not blob:
         return None
-    state, fingerprint = State.from_bytes(shared)
-    if fingerprint != job.fingerprint:
-        print(f"checkpoint {path} belongs to other data or another configuration: not used", file=sys.stderr)
-        progress.say("checkpoint_not_used", path=str(path))
-        return None
+    state, _ = State.from_bytes(blob)
     if job.spec.train.order == "striped" and state.step and state.ranks != ring.size:
-        raise TrainingError.other_ranks(str(path), state.epoch + 1, state.ranks, ring.size)
-    progress.say("resumed", epoch=state.epoch, step=state.step, path=str(path))
+        raise TrainingError.other_ranks(str(store.path), state.epoch + 1, state.ranks, ring.size)
+    if found:
+        progress.say("resumed", epoch=state.epoch, step=state.step, path=str(found[0]))
     return state
 
 
 def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: Ring) -> Iterator[State]:
     """The states to keep on the way through the running epoch; the last one is that of its end."""
     began, section, kept = time.monotonic(), job.spec.train, state.step
+    trainer.marks.pulse.at("training", epoch=state.epoch + 1, step=state.step)
     passed = Passed.from_json(state.passed)
     for step, part in trainer.epoch(state.epoch, state.step):
         passed += part
         if step < job.plan.steps and 0 < section.checkpoint_steps <= step - kept:
             kept = step
             yield state.within(step, asdict(passed), trainer.weights(), trainer.optimizer_state())
+    trainer.marks.pulse.at("evaluating", epoch=state.epoch + 1, step=job.plan.steps)
     seen = trainer.check_seen(passed)
     metrics = evaluate(trainer.score, validation, ring).metrics
     val_loss = metrics["log_loss"] + section.spend_weight * (metrics["log_spend_mse"] or 0.0)

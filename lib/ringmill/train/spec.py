@@ -16,6 +16,11 @@ from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
 
 SPLITS = ("train", "validation", "test")
+# What of the section changes no weight: law 5 for the ranks, law 7 for what is done about faults.
+_LAUNCH = ("ranks", "launcher", "hosts", "ssh_options", "memory_mb")
+_FAULTS = ("checkpoint_steps", "keep_checkpoints", "stall_seconds", "retries")
+_RECORDED = ("tensorboard", "timeline")
+ASIDE = frozenset({*_LAUNCH, *_FAULTS, *_RECORDED})
 
 
 @dataclass(frozen=True)
@@ -23,7 +28,7 @@ class TrainSpec:
     """One training: a pinned table version, the section `train`, a seed, and the folder that the run writes into.
 
     `x` is where the model's input stands; None: in column x, lists of `features` numbers.
-    `checkpoint` names another run's checkpoint to resume from and to continue; by default it lies in `folder`.
+    `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
     """
 
@@ -34,7 +39,7 @@ class TrainSpec:
     seed: int
     features: int
     run_id: str
-    checkpoint: str = ""
+    checkpoints: str = ""
     padding_fill: float = 0.0
     x: Input | None = None
 
@@ -48,8 +53,8 @@ class TrainSpec:
         return Columns(self.input, self.train.sample_weight, self.train.class_weights)
 
     @property
-    def checkpoint_path(self) -> Path:
-        return Path(self.checkpoint or Path(self.folder) / "checkpoint.npz")
+    def checkpoint_folder(self) -> Path:
+        return Path(self.checkpoints or Path(self.folder) / "checkpoints")
 
 
 @dataclass(frozen=True)
@@ -77,22 +82,20 @@ class Job:
     def fingerprint(self) -> str:
         """What decides the weights: a checkpoint of another fingerprint is not resumed from.
 
-        Launcher, memory, how often a checkpoint is written and what is recorded are left out: they change no weight. So
-        are the ranks, which may change, in the order 'striped' between epochs alone (law 7).
+        The ranks may change, in the order 'striped' between epochs alone (law 7).
         """
-        aside = {"ranks", "launcher", "memory_mb", "checkpoint_steps", "tensorboard", "timeline"}
-        if self.spec.train.order == "global":
-            aside |= {"window_rows"}
-        section = self.spec.train.model_dump(mode="json", exclude=aside)
+        aside = ASIDE | {"window_rows"} if self.spec.train.order == "global" else ASIDE
+        section = self.spec.train.model_dump(mode="json", exclude=set(aside))
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
         spec = self.spec
         decisive = [section, spec.seed, spec.input.to_json(), spec.table, spec.version, files]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
-    def write(self, path: Path) -> None:
+    def to_bytes(self) -> bytes:
+        """As JSON: see `read`."""
         tree = asdict(self.spec) | {"train": self.spec.train.model_dump(mode="json")}
         manifests = {split: manifest.to_json() for split, manifest in self.manifests.items()}
-        path.write_text(json.dumps({"spec": tree, "manifests": manifests}, indent=1), encoding="utf-8")
+        return json.dumps({"spec": tree, "manifests": manifests}, indent=1).encode()
 
     @classmethod
     def read(cls, path: Path) -> Job:

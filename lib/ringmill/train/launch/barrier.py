@@ -1,8 +1,10 @@
 """Ranks inside Spark: one barrier stage, each of whose tasks runs one rank as a process beside its Python worker.
 
-A rank's process is started before the tasks exchange their hosts, so that its imports overlap the exchange. The tasks
-never raise for a rank that failed: Spark would run the whole stage again. They tell each other through task 0's
-rendezvous server, end their ranks, and return how it went; the driver names the cause.
+A rank's process is started before the tasks exchange what they find on their hosts, so that its imports overlap the
+exchange. The tasks never raise for a rank that failed: Spark would kill the others, and what they know with them. They
+tell each other through the driver's rendezvous server, end their ranks, and return how it went; the driver names the
+cause. A driver that is gone takes the server with it, and the tasks end their ranks. A stage that loses an executor is
+not run again by Spark, whose barrier stages with a result never are, but by who called for it.
 """
 
 from __future__ import annotations
@@ -10,16 +12,15 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from http.client import HTTPConnection, HTTPException
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringmill.errors import TrainingError
-from ringmill.train.launch.process import POLL_SECONDS, RankProcess
-from ringmill.train.rank import PEER_ENDED
+from ringmill.errors import RankLost, TrainingError
+from ringmill.train.facts import Facts, check_reachable
+from ringmill.train.launch.board import Board
+from ringmill.train.launch.process import POLL_SECONDS, Ending, Launch, RankProcess, cause_of, wait_for_facts
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 if TYPE_CHECKING:
@@ -27,18 +28,11 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 PEER_POLL_SECONDS = 0.2
-FAREWELL_SECONDS = 10.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one rank ended: `ended_by_peer` where its task ended it because another rank had failed."""
-
-    rank: int
-    status: int
-    ended_by_peer: bool
-    log: str
-    tail: str
+# So many ranks can ask the one server so often; more ask less often.
+RANKS_PER_POLL = 32
+# An executor registers seconds after its application began, and one that takes a lost one's place likewise.
+SLOTS_SECONDS, NEW_SLOTS_SECONDS = 8.0, 60.0
+FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -51,113 +45,118 @@ class BarrierLauncher:
     def check(self, ranks: int) -> None:
         """Raises TrainingError where Horovod is missing, or Spark, with fewer slots than ranks, would only wait."""
         check_horovod()
-        if (slots := self._slots()) < ranks:
-            raise TrainingError.not_ready(
-                f"{ranks} ranks need {ranks} task slots at once, and Spark has {slots}",
-                f"set train.ranks to at most {slots}, or give Spark more cores (spark.master)",
-            )
+        check_allocation(dict(self.spark.sparkContext.getConf().getAll()))
+        self._wait_for_slots(ranks, SLOTS_SECONDS)
 
-    def launch(self, spec: Path, *, folder: Path, ranks: int) -> None:
+    def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails; none is left behind."""
         from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
 
-        stage = self.spark.sparkContext.parallelize(range(ranks), ranks).barrier()
-        try:
-            outcomes = [Outcome(**found) for found in stage.mapPartitions(_task(str(spec), str(folder))).collect()]
-        except Py4JJavaError as error:
-            raise TrainingError.lost(str(folder), str(error.java_exception.getMessage()).splitlines()[0]) from error
-        if failed := [outcome for outcome in outcomes if outcome.status]:
-            cause = min(failed, key=lambda one: (one.ended_by_peer, one.status == PEER_ENDED, one.rank))
-            raise TrainingError.rank_failed(cause.rank, cause.log, cause.tail)
+        self._wait_for_slots(launch.ranks, NEW_SLOTS_SECONDS)
+        context = self.spark.sparkContext
+        with Rendezvous() as server:
+            board = Board(socket.gethostbyname(context.getConf().get("spark.driver.host", "127.0.0.1")), server.port)
+            stage = context.parallelize(range(launch.ranks), launch.ranks).barrier()
+            try:
+                endings = stage.mapPartitions(_task(launch, board)).collect()
+            except Py4JJavaError as error:
+                said, *_ = str(error.java_exception.getMessage()).partition("Driver stacktrace:")
+                raise RankLost.with_stage(str(launch.folder), " ".join(said.split())) from error
+        if cause := cause_of(endings):
+            raise cause
+
+    def _wait_for_slots(self, ranks: int, seconds: float) -> None:
+        # The threads of a local session are all there from its start.
+        wait = 0.0 if str(self.spark.sparkContext.master).startswith("local[") else seconds
+        deadline = time.monotonic() + wait
+        while (slots := self._slots()) < ranks:
+            if time.monotonic() > deadline:
+                raise TrainingError.not_ready(
+                    f"{ranks} ranks need {ranks} task slots at once, and Spark has {slots}",
+                    f"set train.ranks to at most {slots}, or give Spark more cores (spark.master)",
+                    expected="a slot for each rank",
+                )
+            time.sleep(PEER_POLL_SECONDS)
 
     def _slots(self) -> int:
         context = self.spark.sparkContext._jsc.sc()  # Spark has no public name for what its own check asks
         return int(context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
 
 
-def _task(spec: str, folder: str) -> Callable[[Iterable[int]], Iterable[dict[str, Any]]]:
+def check_allocation(settings: Mapping[str, str]) -> None:
+    """Raises TrainingError where Spark's `settings` let it take executors away: it runs no barrier stage then."""
+    if settings.get("spark.dynamicAllocation.enabled", "false").lower() == "true":
+        raise TrainingError.not_ready(
+            "spark.dynamicAllocation.enabled is true, and Spark runs no barrier stage then",
+            "set spark.dynamicAllocation.enabled to false and state spark.executor.instances, or train.launcher: local",
+            expected="executors that stay",
+        )
+
+
+def _task(launch: Launch, board: Board) -> Callable[[Iterable[int]], Iterable[Ending]]:
     """The function of one barrier task; it runs in Spark's Python worker, which never imports TensorFlow."""
 
-    def run(_: Iterable[int]) -> Iterable[dict[str, Any]]:
+    def run(_: Iterable[int]) -> Iterable[Ending]:
         from pyspark import BarrierTaskContext
 
-        context = BarrierTaskContext.get()
         with ExitStack() as stack:
-            yield asdict(_run_rank(context, Path(spec), Path(folder), stack))
+            yield _run_rank(BarrierTaskContext.get(), launch, board, stack)
 
     return run
 
 
-def _run_rank(context: BarrierTaskContext, spec: Path, folder: Path, stack: ExitStack) -> Outcome:
-    rank = context.partitionId()
-    process = RankProcess.start(rank, spec, folder / f"rank-{rank}.log")
+def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: ExitStack) -> Ending:
+    process = RankProcess.start(context.partitionId(), launch)
     stack.callback(process.end)
-    server = stack.enter_context(Rendezvous()) if rank == 0 else None
-    address = context.getTaskInfos()[rank].address.rsplit(":", 1)[0]
-    mine = {"host": socket.gethostname(), "address": address, "port": server.port if server else 0}
-    # The one exchange that needs all tasks: which ranks share a host, and where task 0's server listens.
-    everyone = [json.loads(text) for text in context.allGather(json.dumps(mine))]
-    settings = rank_settings(
-        rank, [one["host"] for one in everyone], address=everyone[0]["address"], port=everyone[0]["port"]
-    )
-    process.tell(settings)
-    board = Board(settings["HOROVOD_GLOO_RENDEZVOUS_ADDR"], everyone[0]["port"])
-    outcome = _watch(process, board)
-    if server:
-        _wait_for_farewells(board, len(everyone))
-    return outcome
+    # The one exchange that needs all tasks: which ranks share a host, and whether all may start.
+    everyone = [json.loads(text) for text in context.allGather(json.dumps(_look_around(process, board)))]
+    if refusal := _refusal(everyone, launch):
+        return Ending(process.rank, 0, str(process.log), "", launch.stall_seconds, refusal=refusal)
+    hosts = [one["facts"]["host"] for one in everyone]
+    settings = rank_settings(process.rank, hosts, address=board.address, port=board.port)
+    # Ranks that share one host need not share it with the driver.
+    process.tell(settings | launch.settings | {"HOROVOD_GLOO_RENDEZVOUS_ADDR": board.address})
+    return _watch(process, board, launch)
 
 
-def _watch(process: RankProcess, board: Board) -> Outcome:
-    """Wait for the rank's end, or end it when another rank has failed; either way the others are told."""
+def _look_around(process: RankProcess, board: Board) -> dict[str, Any]:
+    try:
+        check_reachable(board.address, board.port, host=socket.gethostname())
+        return {"facts": asdict(wait_for_facts([process])[0])}
+    except TrainingError as error:
+        return {"refusal": error.parts()}
+
+
+def _refusal(everyone: Iterable[Mapping[str, Any]], launch: Launch) -> Mapping[str, str] | None:
+    """Why nothing is started: the same on every task, since all see the same."""
+    answers = list(everyone)
+    if refusals := [one["refusal"] for one in answers if "refusal" in one]:
+        return dict(refusals[0])
+    try:
+        launch.check([Facts(**one["facts"]) for one in answers])
+    except TrainingError as error:
+        return error.parts()
+    return None
+
+
+def _watch(process: RankProcess, board: Board, launch: Launch) -> Ending:
+    """Wait for the rank's end, or end it when it stalls or another one has failed; the others are told."""
+    pause = PEER_POLL_SECONDS * max(1.0, launch.ranks / RANKS_PER_POLL)
     peer_failed, asked = False, time.monotonic()
-    while process.status is None and not peer_failed:
+    while process.status is None and not process.watch.stall() and not peer_failed:
         time.sleep(POLL_SECONDS)
-        if time.monotonic() - asked > PEER_POLL_SECONDS:
-            peer_failed, asked = board.read("failed") is not None, time.monotonic()
-    status = process.status
+        process.listen()
+        if time.monotonic() - asked > pause:
+            peer_failed, asked = _peer_failed(board), time.monotonic()
     # A rank that has ended by now did so by itself, even if the news of another's end came first: it may be the cause.
-    ended_by_peer = status is None
-    if status is None:
-        process.end()
-    elif status:
-        board.write("failed", str(process.rank))
-    board.write(f"ended_{process.rank}", "")
-    return Outcome(process.rank, process.status or 0, ended_by_peer, str(process.log), process.tail())
+    ending = process.ending(limit=launch.stall_seconds)
+    if ending.failed and not ending.by_launcher:
+        board.write(FAILED, str(process.rank))
+    return ending
 
 
-def _wait_for_farewells(board: Board, ranks: int) -> None:
-    """Keep the server up until every task has seen what it had to see."""
-    deadline = time.monotonic() + FAREWELL_SECONDS
-    while time.monotonic() < deadline and any(board.read(f"ended_{rank}") is None for rank in range(ranks)):
-        time.sleep(POLL_SECONDS)
-
-
-@dataclass(frozen=True)
-class Board:
-    """A few words that all tasks can read, kept by task 0's rendezvous server; gone when task 0 is gone."""
-
-    address: str
-    port: int
-
-    def write(self, key: str, text: str) -> None:
-        self._ask("PUT", key, text.encode())
-
-    def read(self, key: str) -> str | None:
-        """The word, or None; without a server the word 'failed' stands: its task is gone, and the ring with it."""
-        answer = self._ask("GET", key, None)
-        if answer is None:
-            return "" if key == "failed" else None
-        status, body = answer
-        return body.decode() if status == 200 else None
-
-    def _ask(self, method: str, key: str, body: bytes | None) -> tuple[int, bytes] | None:
-        connection = HTTPConnection(self.address, self.port, timeout=5)
-        try:
-            connection.request(method, f"/ringmill/{key}", body)
-            answer = connection.getresponse()
-            return answer.status, answer.read()
-        except (OSError, HTTPException):
-            return None
-        finally:
-            connection.close()
+def _peer_failed(board: Board) -> bool:
+    try:
+        return board.read(FAILED) is not None
+    except ConnectionError:
+        return True

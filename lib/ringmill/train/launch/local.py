@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
-from ringmill.train.launch.process import RankProcess, wait_for
+from ringmill.train.launch.process import Launch, RankProcess, wait_for, wait_for_facts
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 
@@ -21,19 +20,20 @@ class LocalLauncher:
         if ranks > 1:
             check_horovod()
 
-    def launch(self, spec: Path, *, folder: Path, ranks: int) -> None:
+    def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails; none is left behind."""
         with ExitStack() as stack:
             started = []
-            for rank in range(ranks):
-                started.append(RankProcess.start(rank, spec, folder / f"rank-{rank}.log"))
+            for rank in range(launch.ranks):
+                started.append(RankProcess.start(rank, launch))
                 stack.callback(started[-1].end)
-            if ranks == 1:
+            launch.check(wait_for_facts(started))
+            if launch.ranks == 1:
                 started[0].tell({})
             else:
                 server = stack.enter_context(Rendezvous())
+                hosts = ["localhost"] * launch.ranks
                 for process in started:
-                    process.tell(
-                        rank_settings(process.rank, ["localhost"] * ranks, address="127.0.0.1", port=server.port)
-                    )
-            wait_for(started)
+                    settings = rank_settings(process.rank, hosts, address="127.0.0.1", port=server.port)
+                    process.tell(settings | launch.settings)
+            wait_for(started, limit=launch.stall_seconds)

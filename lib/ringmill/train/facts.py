@@ -1,0 +1,141 @@
+"""What a rank finds on its host before it imports TensorFlow, and whether the ranks' findings allow a start."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import socket
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ringmill.errors import TrainingError
+
+PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "horovod", "numpy", "pyarrow")
+HOME = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """One rank's host and process; `memory` bytes that are free there, `spec` the hash of the run's spec as read there.
+
+    `folder_problem` is why the run folder cannot be used there, '' where it can; `launcher` the address from which the
+    rank's process was started, as its host sees it.
+    """
+
+    host: str
+    pid: int
+    versions: Mapping[str, str]
+    memory: int
+    spec: str
+    folder_problem: str
+    launcher: str
+
+
+def find_facts(spec: Path) -> Facts:
+    """Of this process."""
+    digest, problem = "", ""
+    try:
+        digest = hashlib.sha256(spec.read_bytes()).hexdigest()
+        probe = spec.with_name(f".probe-{socket.gethostname()}-{os.getpid()}")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        problem = f"{error.strerror}: {error.filename}"
+    return Facts(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        versions=find_versions(),
+        memory=free_memory(),
+        spec=digest,
+        folder_problem=problem,
+        launcher=os.environ.get("SSH_CONNECTION", "127.0.0.1").split()[0],
+    )
+
+
+def find_versions() -> dict[str, str]:
+    """Of Python, of what a rank imports, and of Ringmill itself: the start of a hash over its sources."""
+    found = {"python": platform.python_version(), "ringmill": source_hash()[:12]}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def source_hash() -> str:
+    """SHA-256 over the installed sources of this package."""
+    hasher = hashlib.sha256()
+    for path in sorted(HOME.rglob("*.py")):
+        hasher.update(path.relative_to(HOME).as_posix().encode() + b"\0" + path.read_bytes())
+    return hasher.hexdigest()
+
+
+def free_memory() -> int:
+    """Bytes that a new process may have: the machine's, or less where a control group (v2) allows less (Linux)."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    group = Path("/sys/fs/cgroup")
+    try:
+        limit, used = ((group / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
+        return free if limit == "max" else min(free, int(limit) - int(used))
+    except OSError:
+        return free
+
+
+def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_rank: int) -> None:
+    """Check that all ranks may start; `facts[i]` is rank i's, `spec` the hash of the spec that lies in the run folder.
+
+    Raises:
+        TrainingError: in one sentence, the first thing that is in the way.
+    """
+    _check_folder(facts, folder, spec)
+    _check_versions(facts)
+    for host, ranks in Counter(fact.host for fact in facts).items():
+        free = min(fact.memory for fact in facts if fact.host == host)
+        if ranks * bytes_per_rank > free:
+            raise TrainingError.not_ready(
+                f"{ranks} ranks on host {host} need {ranks * bytes_per_rank:,} bytes of memory, and {free:,} are free",
+                expected="room for the decoded rows of every rank",
+                todo="free memory there, use fewer ranks per host, or train on fewer rows",
+            )
+
+
+def _check_folder(facts: Sequence[Facts], folder: str, spec: str) -> None:
+    for rank, fact in enumerate(facts):
+        problem = fact.folder_problem or ("another spec lies in it" if fact.spec != spec else "")
+        if problem:
+            raise TrainingError.not_ready(
+                f"rank {rank} on host {fact.host} cannot use the run folder {folder} ({problem})",
+                expected="one folder that every rank sees under the same path, and may write to",
+                todo="put the warehouse on a file system that all hosts share",
+            )
+
+
+def _check_versions(facts: Sequence[Facts]) -> None:
+    first = facts[0]
+    for fact in facts[1:]:
+        for name in sorted({*first.versions, *fact.versions}):
+            here, there = (one.versions.get(name, "none") for one in (first, fact))
+            if here != there:
+                raise TrainingError.not_ready(
+                    f"{name} is {here} on host {first.host} and {there} on host {fact.host}",
+                    expected="the same versions on all hosts",
+                    todo="install the same environment on all hosts",
+                )
+
+
+def check_reachable(address: str, port: int, *, host: str) -> None:
+    """Raises TrainingError where this host cannot connect to the rendezvous server."""
+    try:
+        socket.create_connection((address, port), timeout=5).close()
+    except OSError as error:
+        raise TrainingError.not_ready(
+            f"host {host} cannot reach the rendezvous at {address}:{port} ({error.strerror or error})",
+            expected="a network in which every rank can connect to rank 0's launcher",
+            todo="open the port range of outgoing connections (net.ipv4.ip_local_port_range) between the hosts",
+        ) from error

@@ -1,0 +1,79 @@
+"""Stage train on features that are not what their manifest says: one error, nothing started, nothing half-written.
+
+The warehouse is composed without a JVM: the features' table and the ledger are written by delta-rs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handoff.tables import features_table, write_table
+from ringmill.config import load
+from ringmill.errors import InputError, PlanError, RingmillError
+from ringmill.features.categories import OneHot
+from ringmill.features.state import State
+from ringmill.handoff.contract import Contract, Promise, Tensor
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.stage import Run, execute
+from ringmill.pipeline.train import TRAIN
+
+CONF = Path(__file__).resolve().parents[2] / "conf" / "default.yaml"
+COUNTRY = OneHot(name="country", columns=("country",), values=("France", "Spain"))
+STATE = State((("country", "string"),), (COUNTRY,), ("country = France",))
+COLUMNS = {"row_id": "bigint", "x": "array<float>", "label_buy": "double", "label_spend": "double"}
+CONTRACT = Contract(
+    table="features/customers",
+    columns=tuple(Promise(name, kind, False) for name, kind in COLUMNS.items()),
+    inputs=(Promise("country", "string", True),),
+    tensors=(Tensor("x", "x", (3,), "float32"),),
+    features=("a", "b", "c"),
+    state=STATE.hash,
+    vocabularies=STATE.vocabularies,
+)
+
+
+def refused(folder: Path, *, state: State = STATE, contract: Contract = CONTRACT, gone: str = "") -> RingmillError:
+    """The error of training on features with that state and manifest; files that match `gone` are vacuumed."""
+    run = Run(load(CONF, ["train.launcher=local", "train.retries=2"], warehouse=str(folder)))
+    table = f"features/{run.config.features.name}"
+    write_table(Path(run.lake.path(table)), features_table(60))
+    detail: dict[str, Any] = {"names": ["a", "b", "c"], "state": state.to_json(), "state_hash": state.hash}
+    published = Entry("r", "p", "features", "published", "k", "c", {}, {}, {table: 0})
+    run.ledger.append(replace(published, detail=detail | {"manifest": contract.to_json()}))
+    for file in Path(run.lake.path(table)).glob(gone) if gone else ():
+        file.unlink()
+    try:
+        with pytest.raises(RingmillError) as caught:
+            execute(TRAIN, run)
+    finally:
+        run.close()
+    last = run.ledger.entries()[-1]
+    assert (last.stage, last.outcome, last.detail["error"]) == ("train", "failed", str(caught.value))
+    assert not (folder / "models").exists()
+    return caught.value
+
+
+def test_law_9_a_vocabulary_that_differs_is_named(tmp_path: Path) -> None:
+    other = replace(STATE, parts=(replace(COUNTRY, values=("France", "Italy")),))
+    error = refused(tmp_path, state=other)
+    assert isinstance(error, InputError)
+    assert error.what.startswith("Column 'x, by country (one_hot)'")
+    assert error.expected == f"the vocabulary {STATE.vocabularies['country (one_hot)'][:12]}"
+
+
+def test_law_9_a_column_that_breaks_the_contract_is_named(tmp_path: Path) -> None:
+    columns = (*CONTRACT.columns[:3], Promise("label_spend", "bigint", False))
+    error = refused(tmp_path, contract=replace(CONTRACT, columns=columns))
+    assert isinstance(error, InputError)
+    assert "'label_spend'" in error.what
+
+
+@pytest.mark.parametrize("gone", ["split=train/*.parquet", "_delta_log/*.json"])
+def test_a_vacuumed_version_is_named(gone: str, tmp_path: Path) -> None:
+    error = refused(tmp_path, gone=gone)
+    assert isinstance(error, PlanError)
+    assert "vacuumed" in error.todo

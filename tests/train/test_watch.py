@@ -1,0 +1,105 @@
+"""Pulses to verdicts: the watch by a clock of its own, and what a rank tells."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import pytest
+
+from ringmill.train.launch.watch import STARTING_SECONDS, PulseWatch
+from ringmill.train.pulse import Doing, Pulse
+
+
+@dataclass
+class Clock:
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def watch(clock: Clock) -> PulseWatch:
+    return PulseWatch(5.0, clock)
+
+
+TRAINING = asdict(Doing("training", epoch=3, step=7, file="/t/part-1.parquet", moves=9))
+
+
+def test_a_rank_whose_pulse_stops_has_stalled_and_where_it_was_is_said(watch: PulseWatch, clock: Clock) -> None:
+    watch.hear(TRAINING)
+    clock.now += 5.0
+    assert watch.stall() is None
+    clock.now += 1.0
+    stall = watch.stall()
+    assert stall is not None
+    assert (stall.epoch, stall.step, stall.file) == (3, 7, "/t/part-1.parquet")
+    assert stall.words == (
+        "its pulse stopped 6 s ago, in phase 'training', epoch 3, step 7; the file it opened last is /t/part-1.parquet"
+    )
+
+
+def test_a_rank_that_pulses_and_gets_no_further_has_stalled(watch: PulseWatch, clock: Clock) -> None:
+    for _ in range(6):
+        watch.hear(TRAINING)
+        clock.now += 1.0
+    stall = watch.stall()
+    assert stall is not None
+    assert stall.sign == "it has not moved for 6 s"
+
+
+def test_a_rank_that_waits_for_others_has_not_stalled_however_long(watch: PulseWatch, clock: Clock) -> None:
+    for _ in range(600):
+        watch.hear(TRAINING | {"waits": True})
+        clock.now += 1.0
+    assert watch.stall() is None
+    watch.hear(TRAINING)
+    clock.now += 4.0
+    watch.hear(TRAINING)
+    assert watch.stall() is None
+
+
+@pytest.mark.parametrize("change", [{"step": 8}, {"file": "/t/part-2.parquet"}, {"moves": 10}, {"phase": "evaluating"}])
+def test_any_change_is_progress(change: dict[str, object], watch: PulseWatch, clock: Clock) -> None:
+    watch.hear(TRAINING)
+    clock.now += 4.0
+    watch.hear(TRAINING | change)
+    clock.now += 4.0
+    watch.hear(TRAINING | change)
+    assert watch.stall() is None
+
+
+def test_an_import_that_holds_the_interpreter_is_no_stall_for_a_minute(watch: PulseWatch, clock: Clock) -> None:
+    watch.hear(asdict(Doing()))
+    clock.now += STARTING_SECONDS
+    assert watch.stall() is None
+    clock.now += 1.0
+    assert watch.stall() is not None
+
+
+def test_a_pulse_tells_phase_wait_and_what_the_graph_counts() -> None:
+    pulse, graph = Pulse(), [0, 0]
+    pulse.follow(lambda: (graph[0], graph[1]), lambda: "/t/part-1.parquet")
+    pulse.at("training", epoch=2, step=10)
+    before = pulse.now()
+    assert (before.phase, before.epoch, before.step, before.waits) == ("training", 2, 10, False)
+    graph[:] = 4, 7
+    within = pulse.now()
+    assert (within.step, within.waits, within.file) == (14, True, "/t/part-1.parquet")
+    assert within.moves != before.moves
+    graph[1] = 8
+    assert not pulse.now().waits
+
+
+def test_a_wait_ends_with_its_block_and_counts_as_progress() -> None:
+    pulse = Pulse()
+    before = pulse.now()
+    with pulse.waiting():
+        assert pulse.now().waits
+    assert not pulse.now().waits
+    assert pulse.now().moves > before.moves
