@@ -185,3 +185,32 @@ def mlp_seconds(join: Join, rows_per_rank: int, steps: int, passes: int) -> dict
         seconds.append((time.perf_counter() - started) / steps)
     size = sum(int(np.prod(v.shape)) * 4 for v in trainer.model.trainable_variables)
     return {"seconds": float(np.median(seconds[1:])), "gradient_bytes": size}
+
+
+def feed_seconds(join: Join, spec: str, epochs: int) -> dict[str, Any]:
+    """Seconds of each epoch after the first, by turns: from the hand-off of the job in `spec`, and from rows that were
+    made in memory, as many, in the order 'global'; the same model and graph for both."""
+    ring = join()
+    from ringmill.handoff.plan import Plan
+    from ringmill.train.feed import GlobalFeed
+    from ringmill.train.loop import Trainer
+    from ringmill.train.marks import Marks
+    from ringmill.train.pulse import Pulse
+    from ringmill.train.spec import Job
+    from ringmill.train.splits import open_splits
+
+    job = Job.read(Path(spec))
+    section, plan = job.spec.train, job.plan
+    count = plan.rows
+    handed = open_splits(job, ring).feed
+    made = GlobalFeed.of(Plan(rows=count, batch=plan.batch, ranks=ring.size, seed=1), ring.rank, made_rows(count))
+    trainer = Trainer(section, handed, ring, seed=1, steps=plan.steps, x=job.spec.input, marks=Marks(Pulse()))
+    found: dict[str, list[float]] = {"handed": [], "memory": []}
+    for epoch in range(epochs + 1):
+        for name, feed in (("handed", handed), ("memory", made)):
+            ring.gather(np.zeros(1), name="together")
+            started = time.perf_counter()
+            for segment in feed.segments(epoch):
+                trainer.train_on(epoch, segment)
+            found[name].append(time.perf_counter() - started)
+    return {name: seconds[1:] for name, seconds in found.items()}
