@@ -1,11 +1,13 @@
 """The hand-off beside the same loop fed from memory, and beside Horovod's KerasEstimator with Petastorm.
 
-A million rows of 32 float features and two labels in a Delta table, a 64–32 MLP, 256 rows a rank and step, two ranks. `feed_over_memory`: rows per second of epochs from the hand-off, over those of epochs from rows that never
-were in a file, by turns in the same processes, in both orders. `handoff_over_keras_estimator`: rows per second after the
-first epoch of a whole training inside Spark, over KerasEstimator's, which trains a 64–32–1 MLP on the same features and
-the purchase label; our model has a second head, for spend. `first_step_over_keras_estimator`: from the call until the
-first 64 steps are done and in a checkpoint, over the estimator's time until its first step begins, both on the second
-call in a session. The estimator runs in an environment of its own (estimator_peer.py), one after the other with ours.
+A million rows of 32 float features and two labels in a Delta table, a 64–32 MLP, 256 rows a rank and step, two ranks.
+
+`feed_over_memory`: rows per second of epochs from the hand-off, over those of epochs from rows that never were in a
+file, by turns in the same processes, in both orders. `handoff_over_keras_estimator`: rows per second after the first
+epoch of a whole training inside Spark, over KerasEstimator's, which trains a 64–32–1 MLP on the same features and the
+purchase label; our model has a second head, for spend. `first_step_over_keras_estimator`: from the call until the first
+64 steps are done and in a checkpoint, over the estimator's time until its first step begins, both on the second call in
+a session. The estimator runs in an environment of its own (estimator_peer.py), one after the other with ours.
 """
 
 from __future__ import annotations
