@@ -140,8 +140,9 @@ def _launcher(run: Run) -> Launcher:
 
 def _say(step: Step, line: Mapping[str, Any]) -> None:
     if line["event"] == "ready":
-        copies = "one decoded copy" if line["decoded_copies"] == 1 else f"{line['decoded_copies']} decoded copies"
-        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s, {copies} of the rows")
+        held = {0: "rows pass by in windows", 1: "one decoded copy of the rows"}
+        copies = held.get(line["decoded_copies"], f"{line['decoded_copies']} decoded copies of the rows")
+        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s, {copies}")
     elif line["event"] == "resumed":
         step.say(f"going on after epoch {line['epoch']} of an interrupted run")
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):
