@@ -175,3 +175,32 @@ def test_a_large_file_is_streamed_as_a_small_one_is(tmp_path: Path, monkeypatch:
     rows = read_rows(manifest, [RowRange(0, 1, 3), RowRange(0, 0, 1)], TWO)
     assert rows.row_id.tolist() == [5, 6, 4]
     assert rows.x.ravel().tolist() == [3.0, 4.0, 5.0, 6.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("inner", [pa.list_(pa.float32()), pa.list_(pa.float32(), 3)], ids=["list", "fixed_size"])
+def test_nested_lists_become_a_tensor_with_an_axis_per_level(tmp_path: Path, inner: pa.DataType) -> None:
+    nested = np.arange(18.0).reshape(3, 2, 3)
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": pa.array(nested.tolist(), pa.list_(inner))})
+    rows = read_rows(manifest, [RowRange(0, 1, 3)], Columns(Input("x", (2, 3))))
+    assert (rows.x.reshape(2, 2, 3) == nested[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "shape", "message"),
+    [
+        ([[[1.0], [2.0]]] * 3, (2, 3), "lists of 1 numbers"),
+        ([[[1.0], [2.0]]] * 3, (3, 1), "lists of 2 numbers"),
+        ([[[1.0], None]] * 3, (2, 1), "3 nulls"),
+        ([[[1.0], [None]]] * 3, (2, 1), "3 nulls"),
+        ([[[1.0], [2.0]]] * 3, (2,), "list<"),
+        ([[[1.0], [2.0]]] * 3, (2, 1, 1), "list<"),
+    ],
+)
+def test_law_10_nested_lists_of_another_shape_name_column_and_file(
+    tmp_path: Path, values: list[object], shape: tuple[int, ...], message: str
+) -> None:
+    kind = pa.list_(pa.list_(pa.float32()))
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": pa.array(values, kind)}, group=3)
+    with pytest.raises(InputError, match="Column 'x'") as error:
+        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", shape)))
+    assert message in error.value.received
