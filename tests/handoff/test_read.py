@@ -1,7 +1,8 @@
-"""read_rows: Parquet row ranges to NumPy, and the errors that name column and file."""
+"""RowStream: Parquet row ranges to NumPy, and the errors that name column and file."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handoff.tables import features_table, write_table
+from handoff.tables import features_table, read_rows, write_table
 from ringmill.errors import InputError
 from ringmill.handoff import read
 from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import DataFile, Manifest, pin
 from ringmill.handoff.plan import RowRange, row_ranges
-from ringmill.handoff.read import read_rows
+from ringmill.handoff.read import group_sizes
 
 GOOD = {
     "row_id": pa.array([4, 5, 6], pa.int64()),
@@ -204,3 +205,12 @@ def test_law_10_nested_lists_of_another_shape_name_column_and_file(
     with pytest.raises(InputError, match="Column 'x'") as error:
         read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", shape)))
     assert message in error.value.received
+
+
+def test_a_file_with_another_number_of_rows_than_the_log_says_is_named(tmp_path: Path) -> None:
+    manifest = one_file(tmp_path / "f.parquet", GOOD)
+    claimed = replace(manifest, files=(replace(manifest.files[0], rows=4),))
+    for look in (lambda: read_rows(claimed, [RowRange(0, 0, 4)], TWO), lambda: group_sizes(claimed, 0, 1)):
+        with pytest.raises(InputError, match="4 rows, as the log says") as error:
+            look()
+        assert error.value.where == manifest.files[0].path
