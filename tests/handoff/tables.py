@@ -9,6 +9,11 @@ import numpy as np
 import pyarrow as pa
 from deltalake import write_deltalake
 
+from ringmill.handoff.columns import Columns, Rows
+from ringmill.handoff.manifest import Manifest
+from ringmill.handoff.plan import RowRange
+from ringmill.handoff.read import RowStream
+
 
 def features_table(
     rows: int, *, features: int = 3, seed: int = 0, splits: Sequence[str] = ("train", "validation", "test")
@@ -34,3 +39,10 @@ def write_table(path: Path, *parts: pa.Table) -> str:
     for part in parts:
         write_deltalake(str(path), part, mode="append", partition_by=["split"])
     return str(path)
+
+
+def read_rows(manifest: Manifest, ranges: Sequence[RowRange], columns: Columns) -> Rows:
+    """All rows of `ranges` at once."""
+    rows = Rows.empty(sum(piece.stop - piece.start for piece in ranges), columns)
+    RowStream(manifest, ranges, columns).fill(rows)
+    return rows

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from handoff.tables import features_table, write_table
+from handoff.tables import features_table, read_rows, write_table
 from ringmill.errors import InputError, PlanError
 from ringmill.handoff.manifest import Manifest, pin
 
@@ -89,7 +89,6 @@ def test_deletion_vectors_are_refused_only_where_rows_are_deleted(spark, tmp_pat
 def test_a_vacuumed_file_is_named(tmp_path: Path) -> None:
     from ringmill.handoff.columns import Columns, Input
     from ringmill.handoff.plan import row_ranges
-    from ringmill.handoff.read import read_rows
 
     manifest = pin(write_table(tmp_path / "t", features_table(9)), 0, split="train")
     Path(manifest.files[0].path).unlink()

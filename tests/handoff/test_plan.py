@@ -148,21 +148,21 @@ def vector(length: int) -> Columns:
 def test_a_plan_over_the_stated_memory_fails_before_anything_is_started() -> None:
     plan = Plan(rows=10**6, batch=256, ranks=2, seed=1)
     manifests = splits(10**6, 10)
-    handed = hand_off(manifests, plan, columns=vector(32), memory_mb=10**6)
+    handed = hand_off(manifests, plan, columns=vector(32), memory_mb=10**6, host_ranks=2)
     # Of each row its id, 32 numbers, two labels, the spend's logarithm and its place in the order of ids.
     assert 0 <= handed.copy_bytes - (10**6 + 10) * (8 + 4 * 32 + 3 * 8 + 4) < 4096
     needed = handed.host_bytes(ranks=2)
     assert needed == handed.copy_bytes + 2 * handed.rank_bytes
     with pytest.raises(PlanError, match=r"train\.memory_mb"):
-        hand_off(manifests, plan, columns=vector(32), memory_mb=needed // 2**20)
-    hand_off(manifests, plan, columns=vector(32), memory_mb=needed // 2**20 + 1)
+        hand_off(manifests, plan, columns=vector(32), memory_mb=needed // 2**20, host_ranks=2)
+    hand_off(manifests, plan, columns=vector(32), memory_mb=needed // 2**20 + 1, host_ranks=2)
     with pytest.raises(PlanError, match="2 decoded copies and 2 ranks"):
         handed.check(needed // 2**20 + 1, ranks=2, copies=2)
 
 
 def test_what_a_rank_holds_beside_the_shared_copy_hardly_grows_with_the_rows() -> None:
     small, large = (
-        hand_off(splits(rows, 10), Plan(rows, 256, 2, 1), columns=vector(32), memory_mb=10**6).rank_bytes
+        hand_off(splits(rows, 10), Plan(rows, 256, 2, 1), columns=vector(32), memory_mb=10**6, host_ranks=2).rank_bytes
         for rows in (10**6, 10**7)
     )
     assert large - small <= 9 * 9 * 10**6
@@ -171,11 +171,11 @@ def test_what_a_rank_holds_beside_the_shared_copy_hardly_grows_with_the_rows() -
 @pytest.mark.parametrize(("train", "validation", "named"), [(0, 5, "train"), (5, 0, "validation")])
 def test_a_split_without_rows_is_named(train: int, validation: int, named: str) -> None:
     with pytest.raises(PlanError, match=f"split = '{named}'"):
-        hand_off(splits(train, validation), Plan(train, 2, 1, 1), columns=vector(1), memory_mb=16)
+        hand_off(splits(train, validation), Plan(train, 2, 1, 1), columns=vector(1), memory_mb=16, host_ranks=1)
 
 
 def test_the_summary_says_rows_bytes_steps_padding_and_memory() -> None:
-    handed = hand_off(splits(1000, 100), Plan(1000, 256, 2, 1), columns=vector(4), memory_mb=16)
+    handed = hand_off(splits(1000, 100), Plan(1000, 256, 2, 1), columns=vector(4), memory_mb=16, host_ranks=1)
     text = "\n".join(handed.lines())
     for figure in (
         "1,000 train",
@@ -186,5 +186,24 @@ def test_the_summary_says_rows_bytes_steps_padding_and_memory() -> None:
         f"{handed.copy_bytes:,} bytes of decoded rows on each host",
         f"{handed.rank_bytes:,} bytes per rank",
         "128 places",
+    ):
+        assert figure in text
+
+
+def test_a_striped_plan_holds_two_windows_of_a_rank_and_no_copy() -> None:
+    tables = splits(10**7, 100)
+    plans = [
+        hand_off(tables, Plan(10**7, 256, 2, 1), columns=vector(32), memory_mb=10**6, host_ranks=2, window_rows=rows)
+        for rows in (1_000, 100_000)
+    ]
+    assert [handed.copy_bytes for handed in plans] == [0, 0]
+    grown = plans[1].rank_bytes - plans[0].rank_bytes
+    # 896 rows are 7 steps of 128, and 99,968 are 781.
+    assert 2 * (99_968 - 896) * (8 + 4 * 32 + 3 * 8 + 4) <= grown < 1.5 * 2 * (99_968 - 896) * (8 + 4 * 32 + 3 * 8 + 4)
+    text = "\n".join(plans[1].lines())
+    for figure in (
+        "order    striped",
+        "51 windows of at most 99,968 rows",
+        f"memory   {plans[1].rank_bytes:,} bytes per",
     ):
         assert figure in text

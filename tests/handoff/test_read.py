@@ -1,7 +1,8 @@
-"""read_rows: Parquet row ranges to NumPy, and the errors that name column and file."""
+"""RowStream: Parquet row ranges to NumPy, and the errors that name column and file."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handoff.tables import features_table, write_table
+from handoff.tables import features_table, read_rows, write_table
 from ringmill.errors import InputError
 from ringmill.handoff import read
 from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import DataFile, Manifest, pin
 from ringmill.handoff.plan import RowRange, row_ranges
-from ringmill.handoff.read import read_rows
+from ringmill.handoff.read import group_sizes
 
 GOOD = {
     "row_id": pa.array([4, 5, 6], pa.int64()),
@@ -175,3 +176,41 @@ def test_a_large_file_is_streamed_as_a_small_one_is(tmp_path: Path, monkeypatch:
     rows = read_rows(manifest, [RowRange(0, 1, 3), RowRange(0, 0, 1)], TWO)
     assert rows.row_id.tolist() == [5, 6, 4]
     assert rows.x.ravel().tolist() == [3.0, 4.0, 5.0, 6.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("inner", [pa.list_(pa.float32()), pa.list_(pa.float32(), 3)], ids=["list", "fixed_size"])
+def test_nested_lists_become_a_tensor_with_an_axis_per_level(tmp_path: Path, inner: pa.DataType) -> None:
+    nested = np.arange(18.0).reshape(3, 2, 3)
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": pa.array(nested.tolist(), pa.list_(inner))})
+    rows = read_rows(manifest, [RowRange(0, 1, 3)], Columns(Input("x", (2, 3))))
+    assert (rows.x.reshape(2, 2, 3) == nested[1:]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "shape", "message"),
+    [
+        ([[[1.0], [2.0]]] * 3, (2, 3), "lists of 1 numbers"),
+        ([[[1.0], [2.0]]] * 3, (3, 1), "lists of 2 numbers"),
+        ([[[1.0], None]] * 3, (2, 1), "3 nulls"),
+        ([[[1.0], [None]]] * 3, (2, 1), "3 nulls"),
+        ([[[1.0], [2.0]]] * 3, (2,), "list<"),
+        ([[[1.0], [2.0]]] * 3, (2, 1, 1), "list<"),
+    ],
+)
+def test_law_10_nested_lists_of_another_shape_name_column_and_file(
+    tmp_path: Path, values: list[object], shape: tuple[int, ...], message: str
+) -> None:
+    kind = pa.list_(pa.list_(pa.float32()))
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": pa.array(values, kind)}, group=3)
+    with pytest.raises(InputError, match="Column 'x'") as error:
+        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", shape)))
+    assert message in error.value.received
+
+
+def test_a_file_with_another_number_of_rows_than_the_log_says_is_named(tmp_path: Path) -> None:
+    manifest = one_file(tmp_path / "f.parquet", GOOD)
+    claimed = replace(manifest, files=(replace(manifest.files[0], rows=4),))
+    for look in (lambda: read_rows(claimed, [RowRange(0, 0, 4)], TWO), lambda: group_sizes(claimed, 0, 1)):
+        with pytest.raises(InputError, match="4 rows, as the log says") as error:
+            look()
+        assert error.value.where == manifest.files[0].path

@@ -175,9 +175,11 @@ def test_a_checkpoint_of_another_configuration_is_not_used_and_named(
     assert str(copy) in (result.folder / "rank-0.log").read_text()
 
 
-def test_ranks_without_a_row_of_some_split_keep_step_with_the_others(tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", ["global", "striped"])
+def test_ranks_without_a_row_of_some_split_keep_step_with_the_others(tmp_path: Path, order: str) -> None:
     rows = ROWS.slice(0, 4).drop_columns("split").append_column("split", pa.array(["train"] * 3 + ["validation"]))
-    spec = spec_of(write_table(tmp_path / "table", rows), tmp_path / "run", ranks=2, batch=2, epochs=2)
+    table = write_table(tmp_path / "table", rows)
+    spec = spec_of(table, tmp_path / "run", ranks=2, batch=2, epochs=2, order=order, window_rows=1)
     manifest = run(spec).manifest
     assert manifest["plan"]["rows"] == {"train": 3, "validation": 1, "test": 0}
     assert (manifest["plan"]["steps_per_epoch"], manifest["laws"]["4"]["rows_seen_in_each_epoch"]) == (2, [3])

@@ -98,9 +98,15 @@ class HandOff:
 
 
 def hand_off(
-    manifests: Mapping[str, Manifest], plan: Plan, *, columns: Columns, memory_mb: int, window_rows: int | None = None
+    manifests: Mapping[str, Manifest],
+    plan: Plan,
+    *,
+    columns: Columns,
+    memory_mb: int,
+    host_ranks: int,
+    window_rows: int | None = None,
 ) -> HandOff:
-    """Check that there is something to learn from, and that it fits a host that has all ranks.
+    """Check that there is something to learn from, and that it fits a host that has `host_ranks` of the ranks.
 
     `window_rows` are those of the order 'striped'; None: the order is 'global'.
 
@@ -111,5 +117,5 @@ def hand_off(
         if not manifests[split].rows:
             raise PlanError.no_rows(manifests[split].table, split)
     handed = HandOff(manifests, plan, columns, window_rows)
-    handed.check(memory_mb, ranks=plan.ranks)
+    handed.check(memory_mb, ranks=host_ranks)
     return handed

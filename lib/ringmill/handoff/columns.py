@@ -20,7 +20,8 @@ ROW_ID, BUY, SPEND = "row_id", "label_buy", "label_spend"
 class Input:
     """What the model sees of a row: `column` holds as many numbers as `shape` has places, the last axis fastest.
 
-    `dtype` is what they are kept in: float32 of lists, fixed-size lists or single numbers, uint8 of a binary column.
+    `dtype` is what they are kept in: float32 of lists (of any kind, flat or nested) or single numbers, uint8 of a
+    binary column.
     With `mean` and `scale`, one number of each per place of the last axis, the model sees (value − mean) × (1 ÷ scale).
     """
 
@@ -171,17 +172,29 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _decode_lists(where: str, column: pa.Array, wanted: Input, into: NDArray[Any]) -> None:
-    name = wanted.column
-    if column.null_count:
-        raise InputError.differs(where, name, "a list in every row", f"{column.null_count} nulls")
-    lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
-    if any(lengths != wanted.length):
-        found = ", ".join(str(length) for length in lengths)
-        raise InputError.differs(where, name, f"lists of {wanted.length} numbers", f"lists of {found} numbers")
-    values = column.flatten()
+    """Flat lists of `wanted.length` numbers, or nested ones with a level per axis."""
+    name, values = wanted.column, column
+    sizes = wanted.shape if _is_list(column.type.value_type) else (wanted.length,)
+    for size in sizes:
+        if not _is_list(values.type):
+            raise InputError.differs(where, name, f"lists within lists, {wanted.shape}", str(column.type))
+        values = _flattened(where, name, values, size)
+    if _is_list(values.type):
+        raise InputError.differs(where, name, f"lists within lists, {wanted.shape}", str(column.type))
     if values.null_count:
         raise InputError.differs(where, name, "a number in every place", f"{values.null_count} nulls")
     _assign(where, name, values.to_numpy(zero_copy_only=False), into)
+
+
+def _flattened(where: str, name: str, column: pa.Array, size: int) -> pa.Array:
+    """(n) lists of `size` values each → (n · size) values."""
+    if column.null_count:
+        raise InputError.differs(where, name, "a list in every row", f"{column.null_count} nulls")
+    lengths = np.unique(column.value_lengths().to_numpy(zero_copy_only=False))
+    if any(lengths != size):
+        found = ", ".join(str(length) for length in lengths)
+        raise InputError.differs(where, name, f"lists of {size} numbers", f"lists of {found} numbers")
+    return column.flatten()
 
 
 def _assign(where: str, name: str, values: NDArray[Any], into: NDArray[Any]) -> None:

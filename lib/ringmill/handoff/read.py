@@ -22,19 +22,6 @@ BUFFER_BYTES = 2**20
 WHOLE_BYTES = 2**20
 
 
-def read_rows(manifest: Manifest, ranges: Iterable[RowRange], columns: Columns) -> Rows:
-    """Decode `ranges`, in their order.
-
-    Raises:
-        PlanError: a file is gone.
-        InputError: a column is missing, or see `decode`; the message names column and file.
-    """
-    pieces = list(ranges)
-    rows = Rows.empty(sum(piece.stop - piece.start for piece in pieces), columns)
-    RowStream(manifest, pieces, columns).fill(rows)
-    return rows
-
-
 class RowStream:
     """The rows of `ranges`, in their order, decoded as they are asked for."""
 
@@ -45,7 +32,10 @@ class RowStream:
     def fill(self, rows: Rows) -> None:
         """Decode the next len(rows) rows into places that are there already.
 
-        Raises: as `read_rows`.
+        Raises:
+            PlanError: a file is gone.
+            InputError: a column is missing, the file has another number of rows, or see `decode`; the message names
+                column and file.
         """
         at = 0
         while at < len(rows):

@@ -159,8 +159,9 @@ def _launcher(run: Run) -> Launcher:
 
 def _say(step: Step, line: Mapping[str, Any]) -> None:
     if line["event"] == "ready":
-        copies = "one decoded copy" if line["decoded_copies"] == 1 else f"{line['decoded_copies']} decoded copies"
-        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s, {copies} of the rows")
+        held = {0: "rows pass by in windows", 1: "one decoded copy of the rows"}
+        copies = held.get(line["decoded_copies"], f"{line['decoded_copies']} decoded copies of the rows")
+        step.say(f"{line['ranks']} ranks ready after {line['seconds']:.1f} s, {copies}")
     elif line["event"] == "checkpoint_not_used":
         step.say(f"checkpoint {line['path']} is not used: it {line['cause']}")
     elif line["event"] == "retry":

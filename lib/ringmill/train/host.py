@@ -31,7 +31,7 @@ class Holding:
 def hold(size: int, ring: Ring) -> Holding:
     """Memory of `size` bytes for each host, shared by its ranks; a rank that cannot open it gets memory of its own."""
     # Who shares a host follows from its name; whether they can share memory is tried, since containers may differ.
-    hosts = ring.gather(np.array([_hash(ring.host)]), name="hosts")
+    hosts = _hosts(ring)
     neighbours = np.flatnonzero(hosts == hosts[ring.rank])
     first = int(neighbours[0])
     memory, offer = _make(size) if ring.rank == first and len(neighbours) > 1 else (None, None)
@@ -52,6 +52,17 @@ def hold(size: int, ring: Ring) -> Holding:
         host_ranks=len(neighbours),
         host_copies=_copies(held[neighbours]),
     )
+
+
+def ranks_on_host(ring: Ring) -> int:
+    """How many of the ranks are on this rank's host."""
+    hosts = _hosts(ring)
+    return int((hosts == hosts[ring.rank]).sum())
+
+
+def _hosts(ring: Ring) -> NDArray[np.int64]:
+    """(ranks,): a number for the host of each, so that they find their neighbours."""
+    return ring.gather(np.array([_hash(ring.host)]), name="hosts")
 
 
 def _make(size: int) -> tuple[Memory | None, Offer | None]:

@@ -71,11 +71,17 @@ class Job:
 
     @property
     def handed(self) -> HandOff:
-        """The plan, checked. Raises PlanError, see `hand_off`."""
+        """The plan, checked as far as it can be before the ranks are there. Raises PlanError, see `hand_off`."""
         section, columns = self.spec.train, self.spec.columns
         window_rows = section.window_rows if section.order == "striped" else None
         return hand_off(
-            self.manifests, self.plan, columns=columns, memory_mb=section.memory_mb, window_rows=window_rows
+            self.manifests,
+            self.plan,
+            columns=columns,
+            memory_mb=section.memory_mb,
+            # Which ranks share a host shows when they are there: see `open_splits`.
+            host_ranks=section.ranks if section.launcher == "local" else 1,
+            window_rows=window_rows,
         )
 
     @property

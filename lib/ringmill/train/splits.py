@@ -15,7 +15,7 @@ from ringmill.handoff.read import RowStream
 from ringmill.handoff.resident import BLOCK, Decoded, decoded_bytes
 from ringmill.train.evaluate import Split
 from ringmill.train.feed import Feed, GlobalFeed
-from ringmill.train.host import Holding, hold
+from ringmill.train.host import Holding, hold, ranks_on_host
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import Job
 from ringmill.train.striped import Streamed, striped_feed
@@ -34,7 +34,8 @@ def open_splits(job: Job, ring: Ring) -> Opened:
     """Open all splits in the configured order.
 
     Raises:
-        PlanError: a file is gone, or ranks that cannot share memory hold more copies than `train.memory_mb` allows.
+        PlanError: a file is gone, or the ranks of a host hold more than `train.memory_mb` allows, because there are so
+            many or because they cannot share memory.
         LawError: in the order 'global', a row id occurs twice.
         InputError: see `decode`.
     """
@@ -42,6 +43,7 @@ def open_splits(job: Job, ring: Ring) -> Opened:
 
 
 def _striped(job: Job, ring: Ring) -> Opened:
+    job.handed.check(job.spec.train.memory_mb, ranks=ranks_on_host(ring))
     splits = {name: Streamed(manifest, job.spec.columns) for name, manifest in job.manifests.items()}
     return Opened(striped_feed(job, ring), splits, copies=0)
 
