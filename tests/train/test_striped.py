@@ -16,6 +16,7 @@ from sklearn import metrics as judge
 from handoff.tables import features_table, write_table
 from ringmill.errors import TrainingError
 from ringmill.train.checkpoint import State
+from ringmill.train.checkpoints import CheckpointFolder, read_whole
 from ringmill.train.spec import TrainResult, TrainSpec
 from train.runs import rank_processes, run, spec_of
 
@@ -76,10 +77,11 @@ def test_law_6_metrics_equal_scikit_learn_on_the_written_predictions(whole: Trai
 
 
 def test_law_7_another_number_of_ranks_is_refused_within_an_epoch(home: Path, whole: TrainResult) -> None:
-    ended, fingerprint = State.from_bytes((whole.folder / "checkpoint.npz").read_bytes())
-    (home / "within.npz").write_bytes(replace(ended, epoch=5, step=2).to_bytes(fingerprint))
+    newest = max((whole.folder / "checkpoints").iterdir())
+    ended, fingerprint = State.from_bytes(read_whole(newest))
+    CheckpointFolder(home / "within", 1).write(replace(ended, epoch=5, step=2), fingerprint)
     with pytest.raises(TrainingError, match="written by 2 ranks within epoch 6"):
-        run(spec(home, "other", ranks=1, checkpoint=str(home / "within.npz")))
+        run(spec(home, "other", ranks=1, checkpoints=str(home / "within")))
 
 
 def test_law_7_and_4_a_run_killed_between_two_windows_ends_with_the_same_bits_whatever_padding_holds(
@@ -94,8 +96,8 @@ def test_law_7_and_4_a_run_killed_between_two_windows_ends_with_the_same_bits_wh
 
 
 def test_law_7_another_number_of_ranks_goes_on_at_an_epochs_end(home: Path, whole: TrainResult) -> None:
-    shutil.copy(whole.folder / "checkpoint.npz", home / "ended.npz")
-    alone = run(spec(home, "alone", ranks=1, checkpoint=str(home / "ended.npz")))
+    shutil.copytree(whole.folder / "checkpoints", home / "ended")
+    alone = run(spec(home, "alone", ranks=1, checkpoints=str(home / "ended")))
     assert alone.manifest["final_weights_sha256"] == whole.manifest["final_weights_sha256"]
     found, expected = alone.manifest["metrics"]["train"], whole.manifest["metrics"]["train"]
     assert found == pytest.approx(expected, rel=1e-9)
