@@ -50,6 +50,17 @@ def test_laws_4_and_6_a_weighted_row_counts_like_as_many_rows(weighted: TrainRes
     assert [entry["loss"] for entry in weighted.history] == pytest.approx([entry["loss"] for entry in plain.history])
 
 
+def test_law_4_a_batch_of_all_rows_trains_alike_in_both_orders(weighted: TrainResult, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table", ROWS.append_column("w", pa.array(WEIGHT)))
+    weights = {"sample_weight": "w", "class_weights": {1: 2.0}}
+    striped = run(spec_of(table, tmp_path / "run", ranks=2, order="striped", window_rows=7, **weights, **WHOLE))
+    for mine, theirs in zip(final_state(striped.folder).weights, final_state(weighted.folder).weights, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+    for split in ("train", "validation", "test"):
+        found, expected = (result.manifest["metrics"][split] for result in (striped, weighted))
+        assert found == pytest.approx(expected, rel=1e-9)
+
+
 def test_law_6_weighted_metrics_equal_scikit_learn(weighted: TrainResult) -> None:
     predicted = pq.read_table(weighted.folder / "predictions.parquet").sort_by("row_id")
     rows = ROWS.append_column("w", pa.array(WEIGHT)).filter(pa.compute.field("split") == "test").sort_by("row_id")
