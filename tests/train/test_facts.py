@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from handoff.tables import features_table, write_table
 from ringmill.errors import TrainingError
 from ringmill.train.facts import Facts, check_facts, check_reachable, find_facts, free_memory
 from ringmill.train.launch.barrier import check_allocation
+from ringmill.train.run import plan
+from train.runs import spec_of
 
 VERSIONS = {"python": "3.11.2", "keras": "3.15.1"}
-FACTS = Facts("a", 1, VERSIONS, memory=1000, spec="s", folder_problem="", launcher="10.0.0.1")
+FACTS = Facts("a", 1, VERSIONS, memory=1000, spec="s", folder_problem="", table_problem="", launcher="10.0.0.1")
 
 
 def check(*facts: Facts, bytes_per_rank: int = 400) -> None:
@@ -34,6 +37,10 @@ def test_equal_hosts_with_room_may_start() -> None:
             r"rank 1 on host b cannot use the run folder",
         ),
         ({"spec": "other"}, r"/run \(another spec lies in it\)"),
+        (
+            {"table_problem": "Permission denied: /t/1"},
+            "rank 1 on host b cannot read the table .Permission denied: /t/1",
+        ),
         ({"versions": VERSIONS | {"keras": "3.14.0"}}, "keras is 3.15.1 on host a and 3.14.0 on host b"),
         ({"versions": VERSIONS | {"horovod": "0.28.1"}}, "horovod is none on host a and 0.28.1 on host b"),
         ({"memory": 399}, "1 ranks on host b need 400 bytes of memory, and 399 are free"),
@@ -65,6 +72,16 @@ def test_a_process_finds_its_folder_its_spec_and_its_memory(tmp_path: Path) -> N
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     facts = find_facts(tmp_path / "nowhere" / "spec.json")
     assert facts.folder_problem == f"No such file or directory: {tmp_path / 'nowhere' / 'spec.json'}"
+
+
+def test_a_table_whose_first_file_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table", features_table(20))
+    job, _ = plan(spec_of(table, tmp_path, ranks=1))
+    (tmp_path / "spec.json").write_bytes(job.to_bytes())
+    assert find_facts(tmp_path / "spec.json").table_problem == ""
+    first = Path(job.manifests["train"].files[0].path)
+    first.unlink()
+    assert find_facts(tmp_path / "spec.json").table_problem == f"No such file or directory: {first}"
 
 
 def test_a_port_where_nobody_listens_is_named() -> None:

@@ -50,7 +50,7 @@ class BarrierLauncher:
 
     def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails; none is left behind."""
-        from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+        from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 
         self._wait_for_slots(launch.ranks, NEW_SLOTS_SECONDS)
         context = self.spark.sparkContext
@@ -62,6 +62,9 @@ class BarrierLauncher:
             except Py4JJavaError as error:
                 said, *_ = str(error.java_exception.getMessage()).partition("Driver stacktrace:")
                 raise RankLost.with_stage(str(launch.folder), " ".join(said.split())) from error
+            except (Py4JError, ConnectionError) as error:  # nobody answers: the JVM is gone
+                text = " ".join(str(error).split()) or type(error).__name__
+                raise TrainingError.driver_lost(str(launch.folder), text) from error
         if cause := cause_of(endings):
             raise cause
 
