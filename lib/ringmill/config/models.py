@@ -206,7 +206,7 @@ class Train(Section):
     dtype: Literal["float32", "float64"] = "float32"
     memory_mb: int = Field(1024, ge=16, description="decoded rows per rank, at most")
     checkpoint_steps: int = Field(0, ge=0, description="steps between two checkpoints; 0: at the end of each epoch")
-    stall_seconds: float = Field(300, ge=3, description="a rank that gets no further for so long is ended")
+    stall_seconds: float = Field(300, ge=3, description="a rank that takes no step for so long is ended")
     retries: int = Field(2, ge=0, description="new starts from the last checkpoint after a rank was lost or stalled")
     keep_checkpoints: int = Field(2, ge=1, description="the last ones; a torn one is passed over for the one before")
 

@@ -23,11 +23,14 @@ HOME = Path(__file__).resolve().parents[1]
 class Facts:
     """One rank's host and process; `memory` bytes that are free there, `spec` the hash of the run's spec as read there.
 
+    `address` is what the host's name resolves to on the host itself, '' for nothing: Gloo gives it to the other ranks.
+
     `folder_problem` is why the run folder cannot be used there, `table_problem` why the table's first file cannot be
     read, '' where they can; `launcher` the address from which the rank's process was started, as its host sees it.
     """
 
     host: str
+    address: str
     pid: int
     versions: Mapping[str, str]
     memory: int
@@ -53,6 +56,7 @@ def find_facts(spec: Path) -> Facts:
         table_problem = f"{error.strerror}: {error.filename}"
     return Facts(
         host=socket.gethostname(),
+        address=_own_address(),
         pid=os.getpid(),
         versions=find_versions(),
         memory=free_memory(),
@@ -61,6 +65,13 @@ def find_facts(spec: Path) -> Facts:
         table_problem=table_problem,
         launcher=os.environ.get("SSH_CONNECTION", "127.0.0.1").split()[0],
     )
+
+
+def _own_address() -> str:
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return ""
 
 
 def _open_table(spec: bytes) -> None:
@@ -109,6 +120,7 @@ def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_ran
     """
     _check_paths(facts, folder, spec)
     _check_versions(facts)
+    _check_addresses(facts)
     for host, ranks in Counter(fact.host for fact in facts).items():
         free = min(fact.memory for fact in facts if fact.host == host)
         if ranks * bytes_per_rank > free:
@@ -147,6 +159,18 @@ def _check_versions(facts: Sequence[Facts]) -> None:
                     expected="the same versions on all hosts",
                     todo="install the same environment on all hosts",
                 )
+
+
+def _check_addresses(facts: Sequence[Facts]) -> None:
+    if len({fact.host for fact in facts}) == 1:
+        return  # they meet on the loopback
+    for fact in facts:
+        if not fact.address or fact.address.startswith("127."):
+            raise TrainingError.not_ready(
+                f"host {fact.host} knows itself as {fact.address or 'nothing'}, where no other host reaches its ranks",
+                expected="a host name that resolves, on its own host too, to an address that the other hosts reach",
+                todo="correct /etc/hosts there",
+            )
 
 
 def check_reachable(address: str, port: int, *, host: str) -> None:

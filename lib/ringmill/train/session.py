@@ -29,7 +29,7 @@ from ringmill.train.marks import Marks, PulsedRing
 from ringmill.train.metrics import calibration, roc_points
 from ringmill.train.models import Outputs
 from ringmill.train.progress import Progress
-from ringmill.train.pulse import Pulse
+from ringmill.train.pulse import READING, Pulse
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import SPLITS, Job
 
@@ -39,7 +39,7 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     spec, folder = job.spec, Path(job.spec.folder)
     marks = Marks(pulse)
     ring = PulsedRing(ring, marks)
-    pulse.at("reading rows")
+    pulse.at(READING)
     progress = Progress(folder, ring.rank)
     before = storage_bytes_written()
     rows = {split: gather_rows(job.manifests[split], spec.features, ring) for split in SPLITS}
@@ -131,7 +131,6 @@ def _resume(job: Job, store: CheckpointFolder, ring: Ring, progress: Progress) -
 def _advance(job: Job, trainer: Trainer, state: State, validation: Rows, ring: Ring) -> Iterator[State]:
     """The states to keep on the way through the running epoch; the last one is that of its end."""
     began = time.monotonic()
-    trainer.marks.pulse.at("training", epoch=state.epoch + 1, step=state.step)
     passed = Passed.from_json(state.passed)
     for step, part in trainer.epoch(state.epoch, state.step):
         passed += part

@@ -25,6 +25,7 @@ from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 if TYPE_CHECKING:
     from pyspark import BarrierTaskContext
+    from pyspark.resource import ResourceInformation
     from pyspark.sql import SparkSession
 
 PEER_POLL_SECONDS = 0.2
@@ -109,7 +110,7 @@ def _task(launch: Launch, board: Board) -> Callable[[Iterable[int]], Iterable[En
 
 
 def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: ExitStack) -> Ending:
-    process = RankProcess.start(context.partitionId(), launch)
+    process = RankProcess.start(context.partitionId(), launch, environment=gpu_environment(context.resources()))
     stack.callback(process.end)
     # The one exchange that needs all tasks: which ranks share a host, and whether all may start.
     everyone = [json.loads(text) for text in context.allGather(json.dumps(_look_around(process, board)))]
@@ -120,6 +121,13 @@ def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: 
     # Ranks that share one host need not share it with the driver.
     process.tell(settings | launch.settings | {"HOROVOD_GLOO_RENDEZVOUS_ADDR": board.address})
     return _watch(process, board, launch)
+
+
+def gpu_environment(resources: Mapping[str, ResourceInformation]) -> dict[str, str]:
+    """What shows a rank the GPUs that Spark gave its task (spark.task.resource.gpu.amount), and no others."""
+    if (gpus := resources.get("gpu")) is None:
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus.addresses)}
 
 
 def _look_around(process: RankProcess, board: Board) -> dict[str, Any]:
