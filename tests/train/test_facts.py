@@ -9,13 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark.resource import ResourceInformation
 
+from handoff.tables import features_table, write_table
 from ringmill.errors import TrainingError
 from ringmill.train.facts import Facts, check_facts, check_reachable, find_facts, free_memory
-from ringmill.train.launch.barrier import check_allocation
+from ringmill.train.launch.barrier import check_allocation, gpu_environment
+from ringmill.train.run import plan
+from train.runs import spec_of
 
 VERSIONS = {"python": "3.11.2", "keras": "3.15.1"}
-FACTS = Facts("a", 1, VERSIONS, memory=1000, spec="s", folder_problem="", launcher="10.0.0.1")
+FACTS = Facts(
+    "a", "10.0.0.7", 1, VERSIONS, memory=1000, spec="s", folder_problem="", table_problem="", launcher="10.0.0.1"
+)
 
 
 def check(*facts: Facts, bytes_per_rank: int = 400) -> None:
@@ -34,8 +40,14 @@ def test_equal_hosts_with_room_may_start() -> None:
             r"rank 1 on host b cannot use the run folder",
         ),
         ({"spec": "other"}, r"/run \(another spec lies in it\)"),
+        (
+            {"table_problem": "Permission denied: /t/1"},
+            "rank 1 on host b cannot read the table .Permission denied: /t/1",
+        ),
         ({"versions": VERSIONS | {"keras": "3.14.0"}}, "keras is 3.15.1 on host a and 3.14.0 on host b"),
         ({"versions": VERSIONS | {"horovod": "0.28.1"}}, "horovod is none on host a and 0.28.1 on host b"),
+        ({"address": "127.0.1.1"}, "host b knows itself as 127.0.1.1, where no other host reaches its ranks"),
+        ({"address": ""}, "host b knows itself as nothing"),
         ({"memory": 399}, "1 ranks on host b need 400 bytes of memory, and 399 are free"),
     ],
 )
@@ -44,6 +56,10 @@ def test_what_is_in_the_way_is_named(second: dict[str, Any], sentence: str) -> N
         check(FACTS, replace(FACTS, **{"host": "b", **second}))
     assert caught.value.what.count("\n") == 0
     assert caught.value.what.startswith("Training cannot start: ")
+
+
+def test_ranks_of_one_host_meet_on_the_loopback_whatever_its_name_resolves_to() -> None:
+    check(*[replace(FACTS, address="127.0.1.1")] * 2)
 
 
 def test_memory_is_counted_for_all_ranks_of_a_host() -> None:
@@ -67,12 +83,27 @@ def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     assert facts.folder_problem == f"No such file or directory: {tmp_path / 'nowhere' / 'spec.json'}"
 
 
+def test_a_table_whose_first_file_is_not_there_is_a_problem(tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table", features_table(20))
+    job, _ = plan(spec_of(table, tmp_path, ranks=1))
+    (tmp_path / "spec.json").write_bytes(job.to_bytes())
+    assert find_facts(tmp_path / "spec.json").table_problem == ""
+    first = Path(job.manifests["train"].files[0].path)
+    first.unlink()
+    assert find_facts(tmp_path / "spec.json").table_problem == f"No such file or directory: {first}"
+
+
 def test_a_port_where_nobody_listens_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         check_reachable("127.0.0.1", port, host="a")
     with pytest.raises(TrainingError, match=f"host a cannot reach the rendezvous at 127.0.0.1:{port}"):
         check_reachable("127.0.0.1", port, host="a")
+
+
+def test_a_rank_sees_the_gpus_of_its_task_and_no_others() -> None:
+    assert gpu_environment({"gpu": ResourceInformation("gpu", ["3"])}) == {"CUDA_VISIBLE_DEVICES": "3"}
+    assert gpu_environment({}) == {}
 
 
 def test_dynamic_allocation_is_refused_by_name() -> None:

@@ -93,14 +93,6 @@ def test_a_rank_that_raises_is_named_with_the_end_of_its_log(tmp_path: Path) -> 
     assert rank_processes(tmp_path / "run") == {}
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "table", features_table(60, seed=1))
-    spec = spec_of(table, tmp_path / "run", ranks=1, learning_rate=1e200, warmup_epochs=0)
-    with pytest.raises(TrainingError, match="no number any more in epoch"):
-        run(spec)
-    assert not (tmp_path / "run" / "manifest.json").exists()
-
-
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 1 MiB; the test is skipped where this user may mount none."""

@@ -73,9 +73,11 @@ def ssh_options(tmp_path: Path) -> Iterator[tuple[str, ...]]:
     options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
     process = subprocess.Popen([server, "-D", "-e", "-f", "/dev/null", *options], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    while "listening" not in (said := process.stderr.readline()):
-        if not said:
-            pytest.skip(f"sshd does not start here, status {process.wait()}")
+    said = ""
+    while "listening" not in said:
+        if not (line := process.stderr.readline()):
+            pytest.skip(f"needs an sshd that starts for this user: status {process.wait()}, {said}")
+        said += line
     known = tmp_path / "known"
     known.write_text(f"[127.0.0.1]:{port} {(tmp_path / 'host.pub').read_text()}")
     yield ("-p", str(port), "-i", str(tmp_path / "user"), "-o", f"UserKnownHostsFile={known}")

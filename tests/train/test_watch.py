@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import pytest
 
-from ringmill.train.launch.watch import STARTING_SECONDS, PulseWatch
+from ringmill.train.launch.watch import LEAST_SECONDS, PulseWatch
 from ringmill.train.pulse import Doing, Pulse
 
 
@@ -64,7 +64,9 @@ def test_a_rank_that_waits_for_others_has_not_stalled_however_long(watch: PulseW
     assert watch.stall() is None
 
 
-@pytest.mark.parametrize("change", [{"step": 8}, {"file": "/t/part-2.parquet"}, {"moves": 10}, {"phase": "evaluating"}])
+@pytest.mark.parametrize(
+    "change", [{"step": 8}, {"file": "/t/part-2.parquet"}, {"moves": 10}, {"phase": "reading rows"}]
+)
 def test_any_change_is_progress(change: dict[str, object], watch: PulseWatch, clock: Clock) -> None:
     watch.hear(TRAINING)
     clock.now += 4.0
@@ -76,10 +78,35 @@ def test_any_change_is_progress(change: dict[str, object], watch: PulseWatch, cl
 
 def test_an_import_that_holds_the_interpreter_is_no_stall_for_a_minute(watch: PulseWatch, clock: Clock) -> None:
     watch.hear(asdict(Doing()))
-    clock.now += STARTING_SECONDS
+    clock.now += LEAST_SECONDS
     assert watch.stall() is None
     clock.now += 1.0
     assert watch.stall() is not None
+
+
+def test_what_has_no_steps_of_its_own_may_take_a_minute_but_its_pulse_may_not_stop(
+    watch: PulseWatch, clock: Clock
+) -> None:
+    building = asdict(Doing("building the graph", epoch=1))
+    for _ in range(int(LEAST_SECONDS)):
+        watch.hear(building)
+        clock.now += 1.0
+    assert watch.stall() is None
+    clock.now += 6.0
+    stall = watch.stall()
+    assert stall is not None
+    assert stall.sign == "its pulse stopped 7 s ago"
+
+
+def test_a_graph_is_being_built_until_its_first_step() -> None:
+    pulse, steps = Pulse(), [0]
+    pulse.follow(lambda: (steps[0], 0), str)
+    pulse.at("building the graph", epoch=1)
+    assert pulse.now().phase == "building the graph"
+    steps[0] = 1
+    assert (pulse.now().phase, pulse.now().step) == ("training", 1)
+    pulse.at("evaluating", epoch=1, step=1)
+    assert (pulse.now().phase, pulse.now().step) == ("evaluating", 1)
 
 
 def test_a_pulse_tells_phase_wait_and_what_the_graph_counts() -> None:

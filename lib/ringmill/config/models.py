@@ -236,7 +236,7 @@ class Train(Section):
         1024, ge=16, description="decoded rows and what goes with them on one host, all its ranks together, at most"
     )
     checkpoint_steps: int = Field(0, ge=0, description="steps between two checkpoints; 0: at the end of each epoch")
-    stall_seconds: float = Field(300, ge=3, description="a rank that gets no further for so long is ended")
+    stall_seconds: float = Field(300, ge=3, description="a rank that takes no step for so long is ended")
     retries: int = Field(2, ge=0, description="new starts from the last checkpoint after a rank was lost or stalled")
     keep_checkpoints: int = Field(2, ge=1, description="the last ones; a torn one is passed over for the one before")
     tensorboard: bool = Field(False, description="event files of each epoch's figures, in the run's folder")

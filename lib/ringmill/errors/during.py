@@ -130,6 +130,16 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
+    def driver_lost(cls, folder: str, problem: str) -> TrainingError:
+        return cls(
+            "Spark's driver ended while the ranks trained.",
+            where=folder,
+            expected="a Spark session that outlives the training",
+            received=problem,
+            todo="read Spark's log; run the same command again to resume from the last checkpoint",
+        )
+
+    @classmethod
     def rank_silent(cls, rank: int, log: str, tail: str) -> TrainingError:
         return cls(
             f"Rank {rank} of the training did not start.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import socket
@@ -22,38 +23,62 @@ HOME = Path(__file__).resolve().parents[1]
 class Facts:
     """One rank's host and process; `memory` bytes that are free there, `spec` the hash of the run's spec as read there.
 
-    `folder_problem` is why the run folder cannot be used there, '' where it can; `launcher` the address from which the
-    rank's process was started, as its host sees it.
+    `address` is what the host's name resolves to on the host itself, '' for nothing: Gloo gives it to the other ranks.
+
+    `folder_problem` is why the run folder cannot be used there, `table_problem` why the table's first file cannot be
+    read, '' where they can; `launcher` the address from which the rank's process was started, as its host sees it.
     """
 
     host: str
+    address: str
     pid: int
     versions: Mapping[str, str]
     memory: int
     spec: str
     folder_problem: str
+    table_problem: str
     launcher: str
 
 
 def find_facts(spec: Path) -> Facts:
     """Of this process."""
-    digest, problem = "", ""
+    blob, folder_problem, table_problem = b"", "", ""
     try:
-        digest = hashlib.sha256(spec.read_bytes()).hexdigest()
+        blob = spec.read_bytes()
         probe = spec.with_name(f".probe-{socket.gethostname()}-{os.getpid()}")
         probe.touch()
         probe.unlink()
     except OSError as error:
-        problem = f"{error.strerror}: {error.filename}"
+        folder_problem = f"{error.strerror}: {error.filename}"
+    try:
+        _open_table(blob)
+    except OSError as error:
+        table_problem = f"{error.strerror}: {error.filename}"
     return Facts(
         host=socket.gethostname(),
+        address=_own_address(),
         pid=os.getpid(),
         versions=find_versions(),
         memory=free_memory(),
-        spec=digest,
-        folder_problem=problem,
+        spec=hashlib.sha256(blob).hexdigest(),
+        folder_problem=folder_problem,
+        table_problem=table_problem,
         launcher=os.environ.get("SSH_CONNECTION", "127.0.0.1").split()[0],
     )
+
+
+def _own_address() -> str:
+    try:
+        return socket.gethostbyname(socket.gethostname())
+    except OSError:
+        return ""
+
+
+def _open_table(spec: bytes) -> None:
+    """Open the first training file of a job, where it has a local path. Raises OSError."""
+    files = json.loads(spec or b"{}").get("manifests", {}).get("train", {}).get("files", ())
+    if files and "://" not in files[0]["path"]:
+        Path(files[0]["path"]).open("rb").close()
 
 
 def find_versions() -> dict[str, str]:
@@ -93,8 +118,9 @@ def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_ran
     Raises:
         TrainingError: in one sentence, the first thing that is in the way.
     """
-    _check_folder(facts, folder, spec)
+    _check_paths(facts, folder, spec)
     _check_versions(facts)
+    _check_addresses(facts)
     for host, ranks in Counter(fact.host for fact in facts).items():
         free = min(fact.memory for fact in facts if fact.host == host)
         if ranks * bytes_per_rank > free:
@@ -105,7 +131,7 @@ def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_ran
             )
 
 
-def _check_folder(facts: Sequence[Facts], folder: str, spec: str) -> None:
+def _check_paths(facts: Sequence[Facts], folder: str, spec: str) -> None:
     for rank, fact in enumerate(facts):
         problem = fact.folder_problem or ("another spec lies in it" if fact.spec != spec else "")
         if problem:
@@ -113,6 +139,12 @@ def _check_folder(facts: Sequence[Facts], folder: str, spec: str) -> None:
                 f"rank {rank} on host {fact.host} cannot use the run folder {folder} ({problem})",
                 expected="one folder that every rank sees under the same path, and may write to",
                 todo="put the warehouse on a file system that all hosts share",
+            )
+        if fact.table_problem:
+            raise TrainingError.not_ready(
+                f"rank {rank} on host {fact.host} cannot read the table ({fact.table_problem})",
+                expected="files that every rank sees under the same path",
+                todo="put the table on a file system that all hosts share; if the version was vacuumed, build it again",
             )
 
 
@@ -127,6 +159,18 @@ def _check_versions(facts: Sequence[Facts]) -> None:
                     expected="the same versions on all hosts",
                     todo="install the same environment on all hosts",
                 )
+
+
+def _check_addresses(facts: Sequence[Facts]) -> None:
+    if len({fact.host for fact in facts}) == 1:
+        return  # they meet on the loopback
+    for fact in facts:
+        if not fact.address or fact.address.startswith("127."):
+            raise TrainingError.not_ready(
+                f"host {fact.host} knows itself as {fact.address or 'nothing'}, where no other host reaches its ranks",
+                expected="a host name that resolves, on its own host too, to an address that the other hosts reach",
+                todo="correct /etc/hosts there",
+            )
 
 
 def check_reachable(address: str, port: int, *, host: str) -> None:

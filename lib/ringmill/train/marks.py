@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ringmill.handoff.storage import Opened
-from ringmill.train.pulse import Pulse
+from ringmill.train.pulse import BUILDING, TRAINING, Pulse
 from ringmill.train.ranks import Ring
 
 
@@ -17,7 +17,7 @@ class Marks:
     """Counters of one rank: the steps that the graph has begun in its segment, and the exchanges it is in or behind."""
 
     def __init__(self, pulse: Pulse) -> None:
-        self.pulse = pulse
+        self.pulse, self._built = pulse, False
         with tf.device("CPU:0"):  # the pulse reads them: on a GPU it would wait for the step to end
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
             self._exchanges = tf.Variable(0, dtype=tf.int64, trainable=False)
@@ -26,7 +26,8 @@ class Marks:
     def segment(self, epoch: int, first: int) -> None:
         """A segment begins at step `first` of `epoch`, both from 0."""
         self._step.assign(0)
-        self.pulse.at("training", epoch=epoch + 1, step=first)
+        self.pulse.at(TRAINING if self._built else BUILDING, epoch=epoch + 1, step=first)
+        self._built = True
 
     def step(self, step: Any) -> None:
         """In a graph: step `step` of the segment, from 0, begins."""

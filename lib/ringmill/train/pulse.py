@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 PULSE_SECONDS = 1.0
-STARTING = "starting"
+STARTING, JOINING, READING = "starting", "joining the ring", "reading rows"
+BUILDING, TRAINING = "building the graph", "training"
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 
@@ -67,10 +68,12 @@ class Pulse:
         self._graph, self._file = graph, file
 
     def now(self) -> Doing:
-        doing, (step, exchanges) = self._doing, self._graph()
+        doing, (begun, exchanges) = self._doing, self._graph()
+        steps = begun if doing.phase in (BUILDING, TRAINING) else 0  # else those of a segment that is over
         return replace(
             doing,
-            step=doing.step + step,
+            phase=TRAINING if steps else doing.phase,
+            step=doing.step + steps,
             file=self._file(),
             waits=doing.waits or exchanges % 2 == 1,
             moves=doing.moves + exchanges,

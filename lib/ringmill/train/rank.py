@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.errors import RingmillError
 from ringmill.train.facts import check_reachable, find_facts
-from ringmill.train.pulse import Pulse, Tell
+from ringmill.train.pulse import JOINING, Pulse, Tell
 
 if TYPE_CHECKING:
     from ringmill.train.ranks import Ring
@@ -146,13 +146,13 @@ def _join(settings: Future[Mapping[str, str]], pulse: Pulse) -> Ring:
     """The ring, once the launcher has said where it is, and all ranks are there."""
     from ringmill.train.ranks import connect
 
-    pulse.at("joining the ring")
     with pulse.waiting():
         told = settings.result()
-        if told:
-            address, port = (told[f"HOROVOD_GLOO_RENDEZVOUS_{part}"] for part in ("ADDR", "PORT"))
-            check_reachable(address, int(port), host=told["HOROVOD_HOSTNAME"])
-        return connect(told)
+    pulse.at(JOINING)
+    if told:
+        address, port = (told[f"HOROVOD_GLOO_RENDEZVOUS_{part}"] for part in ("ADDR", "PORT"))
+        check_reachable(address, int(port), host=told["HOROVOD_HOSTNAME"])
+    return connect(told)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from ringmill.train.events import Events
 from ringmill.train.loop import Passed, Trainer
 from ringmill.train.marks import Marks, PulsedRing
 from ringmill.train.progress import Progress
-from ringmill.train.pulse import Pulse
+from ringmill.train.pulse import READING, Pulse
 from ringmill.train.ranks import Ring
 from ringmill.train.results import Predictions, write_results
 from ringmill.train.spec import Job
@@ -32,7 +32,7 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     spec = job.spec
     marks = Marks(pulse)
     ring = PulsedRing(ring, marks)
-    pulse.at("reading rows")
+    pulse.at(READING)
     progress = Progress(Path(spec.folder), ring.rank)
     before = storage_bytes_written()
     opened = open_splits(job, ring)
@@ -106,7 +106,6 @@ def _resume(job: Job, store: CheckpointFolder, ring: Ring, progress: Progress) -
 def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: Ring) -> Iterator[State]:
     """The states to keep on the way through the running epoch; the last one is that of its end."""
     began, section, kept = time.monotonic(), job.spec.train, state.step
-    trainer.marks.pulse.at("training", epoch=state.epoch + 1, step=state.step)
     passed = Passed.from_json(state.passed)
     for step, part in trainer.epoch(state.epoch, state.step):
         passed += part

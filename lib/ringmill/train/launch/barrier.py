@@ -25,6 +25,7 @@ from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 if TYPE_CHECKING:
     from pyspark import BarrierTaskContext
+    from pyspark.resource import ResourceInformation
     from pyspark.sql import SparkSession
 
 PEER_POLL_SECONDS = 0.2
@@ -50,7 +51,7 @@ class BarrierLauncher:
 
     def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails; none is left behind."""
-        from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+        from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 
         self._wait_for_slots(launch.ranks, NEW_SLOTS_SECONDS)
         context = self.spark.sparkContext
@@ -62,6 +63,9 @@ class BarrierLauncher:
             except Py4JJavaError as error:
                 said, *_ = str(error.java_exception.getMessage()).partition("Driver stacktrace:")
                 raise RankLost.with_stage(str(launch.folder), " ".join(said.split())) from error
+            except (Py4JError, ConnectionError) as error:  # nobody answers: the JVM is gone
+                text = " ".join(str(error).split()) or type(error).__name__
+                raise TrainingError.driver_lost(str(launch.folder), text) from error
         if cause := cause_of(endings):
             raise cause
 
@@ -106,7 +110,7 @@ def _task(launch: Launch, board: Board) -> Callable[[Iterable[int]], Iterable[En
 
 
 def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: ExitStack) -> Ending:
-    process = RankProcess.start(context.partitionId(), launch)
+    process = RankProcess.start(context.partitionId(), launch, environment=gpu_environment(context.resources()))
     stack.callback(process.end)
     # The one exchange that needs all tasks: which ranks share a host, and whether all may start.
     everyone = [json.loads(text) for text in context.allGather(json.dumps(_look_around(process, board)))]
@@ -117,6 +121,13 @@ def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: 
     # Ranks that share one host need not share it with the driver.
     process.tell(settings | launch.settings | {"HOROVOD_GLOO_RENDEZVOUS_ADDR": board.address})
     return _watch(process, board, launch)
+
+
+def gpu_environment(resources: Mapping[str, ResourceInformation]) -> dict[str, str]:
+    """What shows a rank the GPUs that Spark gave its task (spark.task.resource.gpu.amount), and no others."""
+    if (gpus := resources.get("gpu")) is None:
+        return {}
+    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus.addresses)}
 
 
 def _look_around(process: RankProcess, board: Board) -> dict[str, Any]:

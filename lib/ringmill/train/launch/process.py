@@ -126,8 +126,12 @@ class RankProcess:
     _part: bytes = field(default=b"", repr=False)
 
     @classmethod
-    def start(cls, rank: int, launch: Launch, command: Sequence[str] = ()) -> Self:
-        """Start it, by `command` or here; it imports TensorFlow meanwhile, and waits for `tell`."""
+    def start(
+        cls, rank: int, launch: Launch, command: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """Start it, by `command` or here, with `environment` besides this process's; it imports TensorFlow meanwhile,
+        and waits for `tell`.
+        """
         log = launch.log(rank)
         with log.open("ab") as output:  # a rank that is started again keeps the log of its end
             process = subprocess.Popen(
@@ -135,6 +139,7 @@ class RankProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
+                env={**os.environ, **(environment or {})},
                 start_new_session=True,  # Ctrl-C is for the launcher, which then ends the ranks
             )
         if process.stdout:

@@ -7,10 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ringmill.train.pulse import STARTING
+from ringmill.train.pulse import JOINING, READING, STARTING, TRAINING
 
-# An import of TensorFlow holds Python's lock while it loads: no pulse can come meanwhile.
-STARTING_SECONDS = 60.0
+# What has no steps of its own, such as the building of a graph, is given so long at least. An import of TensorFlow
+# holds Python's lock besides: no pulse can come meanwhile.
+LEAST_SECONDS = 60.0
+MUTE, STEPWISE = (STARTING, JOINING), (READING, TRAINING)
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,10 @@ class PulseWatch:
     def stall(self) -> Stall | None:
         """What there is to say of a rank that has stalled; None of one that has not."""
         now, phase = self.clock(), self._last.get("phase", STARTING)
-        limit = max(self.limit, STARTING_SECONDS) if phase == STARTING else self.limit
-        if now - self._heard > limit:
+        patient = max(self.limit, LEAST_SECONDS)
+        if now - self._heard > (patient if phase in MUTE else self.limit):
             sign = f"its pulse stopped {now - self._heard:.0f} s ago"
-        elif now - self._moved > limit and not self._last.get("waits"):
+        elif now - self._moved > (self.limit if phase in STEPWISE else patient) and not self._last.get("waits"):
             sign = f"it has not moved for {now - self._moved:.0f} s"
         else:
             return None
