@@ -150,4 +150,4 @@ def test_the_value_of_days_after_the_first_is_their_mean_and_null_for_who_came_o
     customers = by_customer(found)
     assert customers["ann"]["repeat_value_mean"] == (1.5 + 2.0) / 2
     assert customers["once"]["repeat_value_mean"] is None
-    assert "repeat_value_mean" not in by_customer(measures(rows))["ann"].asDict()
+    assert "repeat_value_mean" not in by_customer(measures(rows))["ann"]
