@@ -24,8 +24,9 @@ FACTS = Facts(
 )
 
 
-def check(*facts: Facts, bytes_per_rank: int = 400) -> None:
-    check_facts(facts, folder="/run", spec="s", bytes_per_rank=bytes_per_rank)
+def check(*facts: Facts, bytes_per_rank: int = 400, bytes_per_host: int = 0) -> None:
+    shares = {"bytes_per_rank": bytes_per_rank, "bytes_per_host": bytes_per_host}
+    check_facts(facts, folder="/run", spec="s", **shares)
 
 
 def test_equal_hosts_with_room_may_start() -> None:
@@ -66,6 +67,9 @@ def test_memory_is_counted_for_all_ranks_of_a_host() -> None:
     check(FACTS, FACTS, bytes_per_rank=500)
     with pytest.raises(TrainingError, match="2 ranks on host a need 1,002 bytes"):
         check(FACTS, FACTS, bytes_per_rank=501)
+    with pytest.raises(TrainingError, match="2 ranks on host a need 1,001 bytes"):
+        check(FACTS, FACTS, bytes_per_rank=400, bytes_per_host=201)
+    check(FACTS, replace(FACTS, host="b"), bytes_per_rank=400, bytes_per_host=600)
 
 
 def test_a_process_finds_its_folder_its_spec_and_its_memory(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def free_memory() -> int:
         return free
 
 
-def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_rank: int) -> None:
+def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_rank: int, bytes_per_host: int) -> None:
     """Check that all ranks may start; `facts[i]` is rank i's, `spec` the hash of the spec that lies in the run folder.
 
     Raises:
@@ -123,9 +123,9 @@ def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_ran
     _check_addresses(facts)
     for host, ranks in Counter(fact.host for fact in facts).items():
         free = min(fact.memory for fact in facts if fact.host == host)
-        if ranks * bytes_per_rank > free:
+        if (needed := bytes_per_host + ranks * bytes_per_rank) > free:
             raise TrainingError.not_ready(
-                f"{ranks} ranks on host {host} need {ranks * bytes_per_rank:,} bytes of memory, and {free:,} are free",
+                f"{ranks} ranks on host {host} need {needed:,} bytes of memory, and {free:,} are free",
                 expected="room for the decoded rows of every rank",
                 todo="free memory there, use fewer ranks per host, or train on fewer rows",
             )

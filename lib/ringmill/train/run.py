@@ -72,8 +72,8 @@ def _prepare(folder: Path, job: Job, planned: HandOff) -> Launch:
         spec=path,
         ranks=train.ranks,
         spec_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
-        # Ranks of one host share the copy.
-        bytes_per_rank=planned.rank_bytes + -(-planned.copy_bytes // train.ranks),
+        bytes_per_rank=planned.rank_bytes,
+        bytes_per_host=planned.copy_bytes,
         stall_seconds=train.stall_seconds,
     )
 

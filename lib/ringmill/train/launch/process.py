@@ -32,7 +32,8 @@ SSH_LOST = 255
 class Launch:
     """What a launcher is asked for: `ranks` ranks of the job in `spec`, whose folder is the run's.
 
-    `spec_hash` is the SHA-256 of the file `spec`, `bytes_per_rank` the memory that a rank needs, `stall_seconds` the
+    `spec_hash` is the SHA-256 of the file `spec`, `bytes_per_host` the memory that the ranks of
+    a host share, `bytes_per_rank` what each needs beside it, `stall_seconds` the
     time after which a rank that gets no further has stalled.
     """
 
@@ -41,6 +42,7 @@ class Launch:
     spec_hash: str
     bytes_per_rank: int
     stall_seconds: float
+    bytes_per_host: int = 0
 
     @property
     def folder(self) -> Path:
@@ -51,7 +53,8 @@ class Launch:
 
     def check(self, facts: Sequence[Facts]) -> None:
         """Raises TrainingError where what the ranks found on their hosts is in the way of a start."""
-        check_facts(facts, folder=str(self.folder), spec=self.spec_hash, bytes_per_rank=self.bytes_per_rank)
+        shares = {"bytes_per_rank": self.bytes_per_rank, "bytes_per_host": self.bytes_per_host}
+        check_facts(facts, folder=str(self.folder), spec=self.spec_hash, **shares)
 
     @property
     def settings(self) -> dict[str, str]:
