@@ -8,9 +8,6 @@ from typing import ClassVar
 import numpy as np
 
 from ringmill.features.columns_of import Columns, Matrix
-from ringmill.lifetime.bgnbd import BetaGeo
-from ringmill.lifetime.foresee import Ahead, foresee_columns
-from ringmill.lifetime.gamma_gamma import GammaGamma
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,11 @@ class LifetimeValue:
         return tuple(self.name.replace("{output}", output) for output in foreseen)
 
     def apply(self, columns: Columns) -> Matrix:
+        # They need SciPy, which a scorer imports for states with such a part alone.
+        from ringmill.lifetime.bgnbd import BetaGeo
+        from ringmill.lifetime.foresee import Ahead, foresee_columns
+        from ringmill.lifetime.gamma_gamma import GammaGamma
+
         active, tenure, since = (columns.numbers(name, nulls=False) for name in self.columns[:3])
         mean = np.zeros(columns.rows)
         if self.values is not None:

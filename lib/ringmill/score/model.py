@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from ringmill.errors import InputError
 from ringmill.features.apply import apply
+from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.state import State
 from ringmill.train.metrics import Values
 from ringmill.train.models import apply_model, load_model
-from ringmill.train.start import import_tensorflow
+from ringmill.train.start import import_tensorflow, show_hidden
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,10 @@ class Scorer:
             manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise InputError.not_published("train", str(error.filename)) from error
-        return cls(load_model(folder / "model.keras"), state, manifest["smearing"])
+        model = load_model(folder / "model.keras")
+        if any(part.kind == LifetimeValue.kind for part in state.parts):
+            show_hidden()  # BG/NBD is applied by SciPy's functions
+        return cls(model, state, manifest["smearing"])
 
     def score(self, batch: pa.RecordBatch) -> tuple[Values, Values]:
         """(rows) of measures → (rows,) probability to buy, (rows,) expected spend in currency."""

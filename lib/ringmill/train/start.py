@@ -27,8 +27,13 @@ class _Hidden(MetaPathFinder):
 
 
 def hide_unneeded() -> None:
-    """Make imports of `UNNEEDED` fail for the rest of this process, which must be one that does nothing else."""
+    """Make imports of `UNNEEDED` fail from now on in this process, which must be one that does nothing else."""
     sys.meta_path.insert(0, _Hidden())
+
+
+def show_hidden() -> None:
+    """Let what `hide_unneeded` hid be imported after all, now that TensorFlow's import is over."""
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Hidden)]
 
 
 def import_tensorflow(*, threads: int) -> Any:
