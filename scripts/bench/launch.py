@@ -37,7 +37,6 @@ class Launches:
         from ringmill.lake.session import open_session
 
         self._folder, self._count = Path(folder), 0
-        # A setting that horovod.spark.run needs: the driver as its tasks see it.
         self.spark = open_session(SparkSection(), name="launch", log=self._folder / "spark.log")
         self.spark.range(2).rdd.count()  # Spark's Python workers are there
 
