@@ -45,14 +45,19 @@ def interpreter() -> Path:
     return python
 
 
+class PeerFailed(Exception):
+    """The estimator did not come to its end; the last words of what it printed."""
+
+
 def fits(rows: Path, *, epochs: int, batch: int) -> list[dict[str, Any]]:
-    """What two fits in one session took, see peers/keras_estimator.py."""
+    """What two fits in one session took, see peers/keras_estimator.py. Raises PeerFailed."""
     with tempfile.TemporaryDirectory() as folder:
         script = HERE / "peers" / "keras_estimator.py"
         command = [str(interpreter()), str(script), str(rows), str(epochs), str(batch), folder]
         asked = subprocess.run(command, capture_output=True, text=True, env=_clean_environment())
     if asked.returncode:
-        raise RuntimeError(f"KerasEstimator failed:\n{asked.stderr[-3000:]}")
+        lines = [line.strip() for line in asked.stderr.splitlines() if "Error" in line]
+        raise PeerFailed("; ".join(dict.fromkeys(lines))[:1_000])
     return [json.loads(line) for line in asked.stdout.splitlines() if line.startswith("{")]
 
 
