@@ -65,7 +65,7 @@ def fit(spark, rows, epochs, batch, folder):
         backend=SparkBackend(num_proc=2, stdout=sys.stderr, stderr=sys.stderr, env=dict(os.environ), use_gloo=True),
         store=LocalStore(str(folder / "store")),
         model=model,
-        optimizer=tf.keras.optimizers.legacy.Adam(1e-3),
+        optimizer=tf.keras.optimizers.Adam(1e-3),
         loss="binary_crossentropy",
         feature_cols=["x"],
         label_cols=["y"],
