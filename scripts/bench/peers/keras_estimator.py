@@ -75,7 +75,7 @@ def fit(spark, rows, epochs, batch, folder):
         callbacks=[Clock(str(clock))],
     )
     began = time.time()
-    estimator.fit(spark.read.parquet(rows))
+    estimator.fit(spark.read.parquet(rows).repartition(8))
     seconds = time.time() - began
     told = [json.loads(line) for line in clock.read_text().splitlines()]
     ends = [at for what, at in told if what == "epoch"]
