@@ -82,7 +82,8 @@ def test_a_rank_whose_storage_does_not_answer_is_named_with_the_file_and_not_the
 
 
 def test_a_pulse_shows_the_steps_within_one_graph_call(tmp_path: Path) -> None:
-    table = write_table(tmp_path / "table", features_table(15_000, seed=1))
+    # 25,000 steps, some five seconds: several pulses fall within them on a machine of twice the speed too.
+    table = write_table(tmp_path / "table", features_table(75_000, seed=1))
     job, _ = plan(spec_of(table, tmp_path, ranks=1, batch=1, epochs=1))
     (tmp_path / "spec.json").write_bytes(job.to_bytes())
     rank = RankProcess.start(0, Launch(tmp_path / "spec.json", 1, spec_hash="", bytes_per_rank=0, stall_seconds=300))
