@@ -9,7 +9,6 @@ import pytest
 
 from ringmill.clean.gates import Figures, judge
 from ringmill.config import Gate
-from ringmill.errors import ConfigError
 
 DAY = datetime(2024, 1, 1)
 
@@ -65,11 +64,12 @@ def test_with_fewer_batches_those_count_and_with_none_the_gate_passes_and_says_s
     assert (none.passed, none.note) == (True, "no earlier batch to compare with")
 
 
-def test_a_gate_that_names_what_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"clean\.gates\.0\.rule.*\n.*\n.*write_off"):
-        verdict({"metric": "failed_share", "rule": "write_of", "at_most": 0.1}, batch("b"))
-    with pytest.raises(ConfigError, match=r"clean\.gates\.0\.column"):
-        verdict({"metric": "distinct", "column": "land", "at_most": 1}, batch("b"))
+def test_a_mark_of_cleaning_itself_that_no_row_has_is_a_share_of_zero_and_a_rule_that_was_not_there_is_none() -> None:
+    own = {"metric": "failed_share", "rule": "unreadable_quantity", "at_most": 0.0}
+    assert (verdict(own, batch("b")).value, verdict(own, batch("b")).passed) == (0.0, True)
+    later = {"metric": "failed_share", "rule": "write_off", "at_most": 2, "of_median_of_last": 3}
+    before = Figures("a", DAY, {}, {"rejected": {"tried": 100, "share": 0.0}})
+    assert verdict(later, batch("b", day=1, rejected=9), before).note == "no earlier batch to compare with"
 
 
 @pytest.mark.parametrize(

@@ -77,3 +77,27 @@ def test_what_is_no_yaml_mapping_is_named_by_its_path(tmp_path, text):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load(tmp_path / "nowhere.yaml")
+
+
+@pytest.mark.parametrize(
+    ("gate", "said"),
+    [
+        ("{metric: distinct, column: contry, at_most: 1}", r"clean\.gates\.0\.column[\s\S]*did you mean 'country'"),
+        ("{metric: failed_share, rule: write_of, at_most: 0.1}", r"clean\.gates\.0\.rule[\s\S]*write_off"),
+        ("{metric: missing_share, column: line_id, at_most: 0.1}", r"clean\.gates\.0\.column[\s\S]*line_id"),
+    ],
+)
+def test_a_gate_that_names_what_is_not_there_is_refused_before_anything_is_read(tmp_path, gate, said):
+    rule = "{name: write_off, violated_when: quantity < 0}"
+    with pytest.raises(ConfigError, match=said):
+        load(written(tmp_path, MINIMAL), [f"clean.rules=[{rule}]", "raw.columns.country=land", f"clean.gates=[{gate}]"])
+
+
+@pytest.mark.parametrize(
+    "name", ["write_off", "torn_line", "unreadable_quantity", "missing_ordered_at", "late_arrival"]
+)
+def test_a_gate_may_name_a_rule_or_what_cleaning_says_by_itself(tmp_path, name):
+    rule = "{name: write_off, violated_when: quantity < 0}"
+    gate = f"{{metric: failed_share, rule: {name}, at_most: 0.1}}"
+    config = load(written(tmp_path, MINIMAL), [f"clean.rules=[{rule}]", f"clean.gates=[{gate}]"])
+    assert config.clean.gates[0].rule == name

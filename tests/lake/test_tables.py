@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from ringmill.contracts import Column, Table
 from ringmill.lake.tables import Lake
@@ -24,3 +26,23 @@ def test_a_write_that_changes_nothing_returns_its_own_tables_version(spark: Spar
         assert lake.write(some, replace(one, path="other"), run_id="1") == turn
     version = lake.write(nothing, one, run_id="2")
     assert lake.read(spark, "one", version).count() == 0
+
+
+@pytest.mark.spark
+def test_the_log_keeps_ranges_of_the_named_columns_alone_through_writes_and_merges(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    columns = (Column("a", "int", "a number"), Column("b", "string", "a text"))
+    lake, table = Lake(str(tmp_path)), Table("one", "a row", columns, ranged=("a",))
+
+    def ranges() -> list[tuple[int, int, int]]:
+        added = DeltaTable(lake.path("one")).get_add_actions(flatten=True)
+        rows = pa.table(added).to_pylist()
+        assert not any("min.b" in row for row in rows)
+        return sorted((row["min.a"], row["max.a"], row["num_records"]) for row in rows)
+
+    version = lake.write(spark.createDataFrame([(1, "x"), (3, "y")], "a int, b string").coalesce(1), table, run_id="1")
+    assert ranges() == [(1, 3, 2)]
+    more = spark.createDataFrame([(7, "z")], "a int, b string").coalesce(1)
+    lake.merge(more, table, on=["a"], base=version, run_id="2")
+    assert ranges() == [(1, 3, 2), (7, 7, 1)]

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from ringmill.config.gates import OF_COLUMNS, Gate
-from ringmill.errors import ConfigError
+from ringmill.config.rules import OWN_MARKS
 
 _NEVER = datetime.max
 
@@ -73,13 +73,9 @@ class Verdict:
 
 
 def judge(gates: Sequence[Gate], batch: Figures, earlier: Sequence[Figures]) -> list[Verdict]:
-    """One verdict per gate; `earlier` are other batches, of which those before this one in known time count.
-
-    Raises:
-        ConfigError: a gate names a column or a rule that the batch does not have.
-    """
+    """One verdict per gate; `earlier` are other batches, of which those before this one in known time count."""
     before = sorted((of for of in earlier if of.order() < batch.order()), key=Figures.order)
-    return [_judged(gate, place, batch, before) for place, gate in enumerate(gates)]
+    return [_judged(gate, batch, before) for gate in gates]
 
 
 def figure(subject: str, value: float) -> str:
@@ -89,10 +85,8 @@ def figure(subject: str, value: float) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4g}"
 
 
-def _judged(gate: Gate, place: int, batch: Figures, before: Sequence[Figures]) -> Verdict:
+def _judged(gate: Gate, batch: Figures, before: Sequence[Figures]) -> Verdict:
     value = _value(gate, batch)
-    if value is None:
-        _check_subject(gate, place, batch)
     factor, note = 1.0, ""
     if gate.of_median_of_last is not None:
         known = [found for of in before if (found := _value(gate, of)) is not None][-gate.of_median_of_last :]
@@ -117,12 +111,8 @@ def _value(gate: Gate, of: Figures) -> float | None:
         found = column[gate.metric]
         return None if found is None else float(found)
     name = gate.rule or ("unreadable" if gate.metric == "unreadable_share" else gate.metric.removesuffix("_share"))
-    mark = of.marks.get(name)
-    return None if mark is None else float(mark["share"])
-
-
-def _check_subject(gate: Gate, place: int, batch: Figures) -> None:
-    names, given = (batch.columns, gate.column) if gate.column else (batch.marks, gate.rule)
-    if given is not None and given not in names:
-        key = f"clean.gates.{place}.{'column' if gate.column else 'rule'}"
-        raise ConfigError.bad_value(key, key, f"one of {', '.join(sorted(names))}", given)
+    if (mark := of.marks.get(name)) is not None:
+        return float(mark["share"])
+    # What cleaning says by itself is counted where it occurs; of a rule that was not there then, nothing is known.
+    is_own = name in OWN_MARKS or name.startswith("unreadable_")
+    return 0.0 if is_own and of.marks else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringmill.config.personal import check_personal
-from ringmill.config.rules import NUMBER_TYPES, NUMBERS, OWN_TYPES, Rule, check_type
+from ringmill.config.rules import INSTANTS, NUMBER_TYPES, NUMBERS, OWN_MARKS, OWN_TYPES, Rule, check_type
 from ringmill.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def check_columns(raw: Raw, clean: Clean) -> None:
 
     Raises:
         ConfigError: a rule or the key names a column that is neither mapped nor an extra (the nearest is given), or a
-            check does not fit its column's type; or what is said of personal data cannot be.
+            check does not fit its column's type; a gate names a column or a rule that is not there; or what is said of
+            personal data cannot be.
     """
     types = types_of(raw)
     for rule in clean.rules:
@@ -31,10 +32,22 @@ def check_columns(raw: Raw, clean: Clean) -> None:
     for name in clean.key:
         if name not in raw.columns:
             raise ConfigError.unknown_column("clean.key", name, raw.columns)
+    _check_gates(clean, types, raw)
     check_personal(clean, types)
     _check_unique(clean)
     if raw.batches == "files":
         _check_batches(clean)
+
+
+def _check_gates(clean: Clean, types: dict[str, str], raw: Raw) -> None:
+    unreadable = (f"unreadable_{name}" for name in (*NUMBERS, *INSTANTS, *raw.extras))
+    marks = {*(rule.name for rule in clean.rules), *OWN_MARKS, *unreadable}
+    for place, gate in enumerate(clean.gates):
+        if gate.column is not None and gate.column not in types and gate.column != "line_total":
+            raise ConfigError.unknown_column(f"clean.gates.{place}.column", gate.column, types)
+        if gate.rule is not None and gate.rule not in marks:
+            key = f"clean.gates.{place}.rule"
+            raise ConfigError.bad_value(key, key, f"one of {', '.join(sorted(marks))}", gate.rule)
 
 
 def _check_unique(clean: Clean) -> None:

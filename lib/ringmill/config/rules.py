@@ -47,6 +47,14 @@ RESERVED = (
     "superseded_by_key",
     "superseded_by_similar_key",
 )
+# With them, and 'unreadable_' before a column's name: all that cleaning says of a row by itself.
+OWN_MARKS = (
+    *RESERVED,
+    *(f"missing_{name}" for name in (*NUMBERS, *INSTANTS)),
+    "non_product",
+    "repaired_encoding",
+    "late_arrival",
+)
 
 
 class Section(BaseModel):

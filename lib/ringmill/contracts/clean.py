@@ -13,6 +13,8 @@ CLEAN_ROWS = Table(
     path="clean/rows",
     grain="one row per raw line, whatever became of it",
     partition_by=("status",),
+    # What readers restrict: a batch, a window of events, what was known by then.
+    ranged=("source_batch", "ordered_at", "known_at"),
     columns=(
         Column("line_id", "string", "the source's own id of the line, where it has one", nullable=True),
         Column("order_id", "string", "invoice or order; a cancellation has an id of its own", nullable=True),

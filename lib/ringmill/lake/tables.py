@@ -90,6 +90,9 @@ class Lake:
         writer = writer.option("userMetadata", run_id)
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
+        if table.ranged is not None:
+            # A property of the table: it holds from the first write on, for merges too.
+            writer = writer.option("delta.dataSkippingStatsColumns", ",".join(table.ranged))
         before = self._version(table)
         with _row_groups(frame.sparkSession, table), _race_named(table.path):
             writer.save(self.path(table.path))

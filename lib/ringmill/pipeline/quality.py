@@ -85,7 +85,6 @@ def keep_quality(run: Run, rows: DataFrame, batches: Sequence[Quality], *, perso
 
     Raises:
         LawError: a gate does not hold; neither table is written.
-        ConfigError: a gate names what is not there.
         RaceLost: another run wrote them meanwhile.
     """
     from ringmill.clean.marks import mark_rows, summarise_examples
