@@ -29,6 +29,9 @@ from ringmill.train.ranks import Ring
 from ringmill.train.step import Step, during
 from ringmill.train.tasks.task import Task
 
+# Numbers that the widest layer may hold of the rows that are scored together.
+ACTIVATIONS_AT_ONCE = 2**24
+
 
 @dataclass(frozen=True)
 class Passed:
@@ -91,6 +94,8 @@ class Trainer:
         self._x, self._seed, self._seen = x, seed, Scaling.of(x, section.weights_dtype)
         heads = task.starts(feed.totals.rows, feed.totals.sums)
         self.model = build_model(section, x, heads, seed=seed)
+        widest = max(int(np.prod(layer.output.shape[1:])) for layer in self.model.layers)
+        self._scored_at_once = max(1, ACTIVATIONS_AT_ONCE // widest)
         self.optimizer = build_optimizer(section, ring, steps=steps)
         self.optimizer.build(self.model.trainable_variables)
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
@@ -115,9 +120,12 @@ class Trainer:
 
     def score(self, x: NDArray[Any]) -> Any:
         """(rows, length) as decoded → the task's outputs."""
-        heads = self._forward(tf.constant(x))
-        self.marks.pulse.moved()
-        return self._task.outputs({name: heads[name].numpy().astype(np.float64) for name in self._task.heads})
+        parts = []
+        for start in range(0, max(len(x), 1), self._scored_at_once):
+            parts.append(self._forward(tf.constant(x[start : start + self._scored_at_once])))
+            self.marks.pulse.moved()
+        heads = {name: np.concatenate([part[name].numpy() for part in parts]) for name in self._task.heads}
+        return self._task.outputs({name: values.astype(np.float64) for name, values in heads.items()})
 
     @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _forward(self, x: Any) -> Any:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,13 +127,6 @@ class PurchaseMeasure:
 
     def curves(self) -> dict[str, Any]:
         return self._scores.curves()
-
-
-def load_model(path: str | Path) -> Any:
-    """A saved model, ready to apply."""
-    import keras
-
-    return keras.saving.load_model(path, compile=False)
 
 
 def apply_model(model: Any, x: NDArray[np.float32]) -> Outputs:
