@@ -73,7 +73,13 @@ def write_rows(folder: Path, rows: int) -> str:
 
 
 def spec_of(table: str, folder: Path, **section: Any) -> TrainSpec:
-    chosen = {"ranks": RANKS, "batch": RANKS * PER_RANK, "hidden": (64, 32), "patience": 100, "memory_mb": 2048}
+    chosen = {
+        "ranks": RANKS,
+        "batch": RANKS * PER_RANK,
+        "model": {"kind": "mlp", "hidden": (64, 32)},
+        "patience": 100,
+        "memory_mb": 2048,
+    }
     return TrainSpec(
         table=table,
         version=7,

@@ -20,6 +20,7 @@ from common import arguments, claim, write
 from deltalake import DeltaTable, write_deltalake
 
 from ringmill.config.models import Train
+from ringmill.config.tasks import Model
 from ringmill.pipeline.memory import tree_bytes
 from ringmill.train.launch.local import LocalLauncher
 from ringmill.train.run import plan, train
@@ -51,7 +52,13 @@ def write_table(path: Path, rows: int) -> None:
 
 def spec(table: Path, folder: Path, order: str) -> TrainSpec:
     section = Train(
-        ranks=RANKS, launcher="local", order=order, hidden=(64, 32), batch=256 * RANKS, epochs=1, memory_mb=2**20
+        ranks=RANKS,
+        launcher="local",
+        order=order,
+        model=Model(kind="mlp", hidden=(64, 32)),
+        batch=256 * RANKS,
+        epochs=1,
+        memory_mb=2**20,
     )
     version = DeltaTable(str(table)).version()
     return TrainSpec(str(table), version, str(folder), section, seed=1, features=FEATURES, run_id="bench")

@@ -144,15 +144,16 @@ def made_rows(count: int) -> Any:
     from ringmill.handoff.columns import Columns
     from ringmill.handoff.memory import Memory
     from ringmill.handoff.resident import Decoded, decoded_bytes
+    from ringmill.train.tasks.purchase import PurchaseTask
 
-    columns = Columns(X)
+    columns = Columns(X, PurchaseTask().labels)
     rows = Decoded.lay(count, columns, Memory.private(decoded_bytes(count, columns)))
     generator = np.random.default_rng(1)
-    rows.row_id[:] = np.arange(count)
+    rows.row_id[:-1] = np.arange(count)
     rows.x[:-1] = generator.standard_normal((count, FEATURES), np.float32)
-    rows.label_buy[:-1] = generator.random(count) < 0.3
-    rows.label_spend[:] = rows.label_buy[:-1] * 10.0
-    rows.complete(0, count)
+    buy = (generator.random(count) < 0.3).astype(np.float64)
+    for name, values in (("label_buy", buy), ("label_spend", 10.0 * buy), ("log_spend", np.log1p(10.0 * buy))):
+        rows.labels[name][:-1] = values
     rows.pad(0.0)
     rows.sort("made rows")
     return rows
@@ -165,18 +166,21 @@ def mlp_seconds(join: Join, rows_per_rank: int, steps: int, passes: int) -> dict
     """
     ring = join()
     from ringmill.config.models import Train
+    from ringmill.config.tasks import Model
     from ringmill.handoff.plan import Plan
     from ringmill.train.feed import GlobalFeed
     from ringmill.train.loop import Trainer
     from ringmill.train.marks import Marks
     from ringmill.train.pulse import Pulse
+    from ringmill.train.tasks.purchase import PurchaseTask
 
     batch = rows_per_rank * ring.size
     rows = made_rows(batch * steps)
     plan = Plan(rows=len(rows), batch=batch, ranks=ring.size, seed=1)
-    feed = GlobalFeed.of(plan, ring.rank, rows)
-    marks = Marks(Pulse())
-    trainer = Trainer(Train(hidden=(64, 32), batch=batch), feed, ring, seed=1, steps=plan.steps, x=X, marks=marks)
+    task = PurchaseTask()
+    feed = GlobalFeed.of(plan, ring.rank, rows, task=task)
+    marks, section = Marks(Pulse()), Train(model=Model(kind="mlp", hidden=(64, 32)), batch=batch)
+    trainer = Trainer(section, feed, ring, task=task, seed=1, steps=plan.steps, x=X, marks=marks)
     seconds = []
     for epoch in range(passes + 1):
         (segment,) = feed.segments(epoch)
@@ -203,8 +207,10 @@ def feed_seconds(join: Join, spec: str, epochs: int) -> dict[str, Any]:
     section, plan = job.spec.train, job.plan
     count = plan.rows
     handed = open_splits(job, ring).feed
-    made = GlobalFeed.of(Plan(rows=count, batch=plan.batch, ranks=ring.size, seed=1), ring.rank, made_rows(count))
-    trainer = Trainer(section, handed, ring, seed=1, steps=plan.steps, x=job.spec.input, marks=Marks(Pulse()))
+    task, again = job.spec.task, Plan(rows=count, batch=plan.batch, ranks=ring.size, seed=1)
+    made = GlobalFeed.of(again, ring.rank, made_rows(count), task=task)
+    marks = Marks(Pulse())
+    trainer = Trainer(section, handed, ring, task=task, seed=1, steps=plan.steps, x=job.spec.input, marks=marks)
     found: dict[str, list[float]] = {"handed": [], "memory": []}
     for epoch in range(epochs + 1):
         for name, feed in (("handed", handed), ("memory", made)):

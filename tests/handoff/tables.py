@@ -9,10 +9,12 @@ import numpy as np
 import pyarrow as pa
 from deltalake import write_deltalake
 
-from ringmill.handoff.columns import Columns, Rows
+from ringmill.handoff.columns import Columns, Label, Rows
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import RowRange
 from ringmill.handoff.read import RowStream
+
+LABELS = (Label("label_buy", "label_buy"), Label("label_spend", "label_spend"))
 
 
 def features_table(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
 
-from handoff.tables import features_table, read_rows, write_table
+from handoff.tables import LABELS, features_table, read_rows, write_table
 from ringmill.errors import InputError, PlanError
 from ringmill.handoff.manifest import Manifest, pin
 
@@ -93,5 +93,5 @@ def test_a_vacuumed_file_is_named(tmp_path: Path) -> None:
     manifest = pin(write_table(tmp_path / "t", features_table(9)), 0, split="train")
     Path(manifest.files[0].path).unlink()
     with pytest.raises(PlanError, match="vacuumed") as error:
-        read_rows(manifest, row_ranges(manifest, 0, 1), Columns(Input("x", (3,))))
+        read_rows(manifest, row_ranges(manifest, 0, 1), Columns(Input("x", (3,)), LABELS))
     assert error.value.where == manifest.files[0].path

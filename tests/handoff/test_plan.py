@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handoff.tables import LABELS
 from ringmill.errors import PlanError
 from ringmill.handoff.budget import hand_off
 from ringmill.handoff.columns import Columns, Input
@@ -142,15 +143,15 @@ def splits(train: int, validation: int) -> dict[str, Manifest]:
 
 
 def vector(length: int) -> Columns:
-    return Columns(Input("x", (length,)))
+    return Columns(Input("x", (length,)), LABELS)
 
 
 def test_a_plan_over_the_stated_memory_fails_before_anything_is_started() -> None:
     plan = Plan(rows=10**6, batch=256, ranks=2, seed=1)
     manifests = splits(10**6, 10)
     handed = hand_off(manifests, plan, columns=vector(32), memory_mb=10**6, host_ranks=2)
-    # Of each row its id, 32 numbers, two labels, the spend's logarithm and its place in the order of ids.
-    assert 0 <= handed.copy_bytes - (10**6 + 10) * (8 + 4 * 32 + 3 * 8 + 4) < 4096
+    # Of each row its id, 32 numbers, two labels and its place in the order of ids.
+    assert 0 <= handed.copy_bytes - (10**6 + 10) * (8 + 4 * 32 + 2 * 8 + 4) < 4096
     needed = handed.host_bytes(ranks=2)
     assert needed == handed.copy_bytes + 2 * handed.rank_bytes
     with pytest.raises(PlanError, match=r"train\.memory_mb"):
@@ -199,7 +200,7 @@ def test_a_striped_plan_holds_two_windows_of_a_rank_and_no_copy() -> None:
     assert [handed.copy_bytes for handed in plans] == [0, 0]
     grown = plans[1].rank_bytes - plans[0].rank_bytes
     # 896 rows are 7 steps of 128, and 99,968 are 781.
-    assert 2 * (99_968 - 896) * (8 + 4 * 32 + 3 * 8 + 4) <= grown < 1.5 * 2 * (99_968 - 896) * (8 + 4 * 32 + 3 * 8 + 4)
+    assert 2 * (99_968 - 896) * (8 + 4 * 32 + 2 * 8 + 4) <= grown < 1.5 * 2 * (99_968 - 896) * (8 + 4 * 32 + 2 * 8 + 4)
     text = "\n".join(plans[1].lines())
     for figure in (
         "order    striped",

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from handoff.tables import features_table, read_rows, write_table
+from handoff.tables import LABELS, features_table, read_rows, write_table
 from ringmill.errors import InputError
 from ringmill.handoff import read
-from ringmill.handoff.columns import Columns, Input
+from ringmill.handoff.columns import Columns, Input, Label
 from ringmill.handoff.manifest import DataFile, Manifest, pin
 from ringmill.handoff.plan import RowRange, row_ranges
 from ringmill.handoff.read import group_sizes
@@ -24,7 +24,11 @@ GOOD = {
     "label_buy": pa.array([0.0, 1.0, 1.0]),
     "label_spend": pa.array([0.0, 10.5, 0.25]),
 }
-TWO = Columns(Input("x", (2,)))
+TWO = Columns(Input("x", (2,)), LABELS)
+
+
+def weighing(no: float, yes: float) -> tuple[Label, ...]:
+    return (Label("label_buy", "label_buy", weights=(no, yes)), LABELS[1])
 
 
 def one_file(path: Path, columns: dict[str, pa.Array], *, group: int = 2) -> Manifest:
@@ -41,7 +45,7 @@ def test_a_range_is_decoded_from_the_row_groups_that_it_touches(
     rows = read_rows(manifest, [RowRange(0, start, stop)], TWO)
     assert rows.row_id.tolist() == [4, 5, 6][start:stop]
     assert rows.x.tolist() == [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]][start:stop]
-    assert rows.label_spend.tolist() == [0.0, 10.5, 0.25][start:stop]
+    assert rows.labels["label_spend"].tolist() == [0.0, 10.5, 0.25][start:stop]
     assert (rows.x.dtype, rows.row_id.dtype) == (np.float32, np.int64)
 
 
@@ -55,7 +59,8 @@ def test_law_4_ranks_together_decode_the_table_once(tmp_path: Path, ranks: int) 
     parts = [features_table(40, seed=1), features_table(3, seed=2), features_table(1, seed=3)]
     manifest = pin(write_table(tmp_path / "t", *parts), 2, split="train")
     decoded = [
-        read_rows(manifest, row_ranges(manifest, rank, ranks), Columns(Input("x", (3,)))) for rank in range(ranks)
+        read_rows(manifest, row_ranges(manifest, rank, ranks), Columns(Input("x", (3,)), LABELS))
+        for rank in range(ranks)
     ]
     expected = pa.concat_tables(parts).filter(pa.compute.field("split") == "train")
     assert sorted(np.concatenate([rows.row_id for rows in decoded])) == sorted(expected["row_id"].to_pylist())
@@ -114,7 +119,7 @@ def test_lists_of_every_kind_become_the_same_tensor(tmp_path: Path, column: pa.A
 def test_bytes_become_unsigned_numbers_in_the_order_of_the_axes(tmp_path: Path, kind: pa.DataType) -> None:
     pixels = pa.array([bytes(range(6)), bytes(range(6, 12)), b"\xff" * 6], kind)
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, "pixels": pixels})
-    images = Columns(Input("pixels", (1, 2, 3), "uint8"))
+    images = Columns(Input("pixels", (1, 2, 3), "uint8"), LABELS)
     rows = read_rows(manifest, [RowRange(0, 1, 3)], images)
     assert rows.x.dtype == np.uint8
     assert rows.x.tolist() == [list(range(6, 12)), [255] * 6]
@@ -131,13 +136,13 @@ def test_bytes_become_unsigned_numbers_in_the_order_of_the_axes(tmp_path: Path, 
 def test_law_10_bad_bytes_name_column_and_file(tmp_path: Path, values: pa.Array, message: str) -> None:
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, "pixels": values}, group=3)
     with pytest.raises(InputError, match="Column 'pixels'") as error:
-        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("pixels", (2,), "uint8")))
+        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("pixels", (2,), "uint8"), LABELS))
     assert message in error.value.received
 
 
 def test_a_single_number_is_a_list_of_one(tmp_path: Path) -> None:
     manifest = one_file(tmp_path / "f.parquet", GOOD)
-    assert read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("label_spend", (1,)))).x.tolist() == [
+    assert read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("label_spend", (1,)), LABELS)).x.tolist() == [
         [0.0],
         [10.5],
         [0.25],
@@ -148,17 +153,17 @@ def test_a_rows_weight_is_its_own_times_that_of_its_class(tmp_path: Path) -> Non
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, "w": pa.array([0.5, 2.0, 0.0])})
     whole = [RowRange(0, 0, 3)]
     x = Input("x", (2,))
-    assert read_rows(manifest, whole, Columns(x)).weight.tolist() == [1.0, 1.0, 1.0]
-    assert read_rows(manifest, whole, Columns(x, "w")).weight.tolist() == [0.5, 2.0, 0.0]
-    assert read_rows(manifest, whole, Columns(x, None, {1: 3.0})).weight.tolist() == [1.0, 3.0, 3.0]
-    assert read_rows(manifest, whole, Columns(x, "w", {0: 10.0, 1: 3.0})).weight.tolist() == [5.0, 6.0, 0.0]
+    assert read_rows(manifest, whole, Columns(x, LABELS)).weight.tolist() == [1.0, 1.0, 1.0]
+    assert read_rows(manifest, whole, Columns(x, LABELS, "w")).weight.tolist() == [0.5, 2.0, 0.0]
+    assert read_rows(manifest, whole, Columns(x, weighing(1.0, 3.0))).weight.tolist() == [1.0, 3.0, 3.0]
+    assert read_rows(manifest, whole, Columns(x, weighing(10.0, 3.0), "w")).weight.tolist() == [5.0, 6.0, 0.0]
 
 
 @pytest.mark.parametrize(("value", "message"), [(-0.5, "-0.5"), (np.nan, "NaN"), (None, "1 nulls")])
 def test_law_10_a_bad_weight_names_column_and_file(tmp_path: Path, value: float | None, message: str) -> None:
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, "w": pa.array([1.0, value, 1.0])}, group=3)
     with pytest.raises(InputError, match="Column 'w'") as error:
-        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", (2,)), "w"))
+        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", (2,)), LABELS, "w"))
     assert message in error.value.received
 
 
@@ -182,7 +187,7 @@ def test_a_large_file_is_streamed_as_a_small_one_is(tmp_path: Path, monkeypatch:
 def test_nested_lists_become_a_tensor_with_an_axis_per_level(tmp_path: Path, inner: pa.DataType) -> None:
     nested = np.arange(18.0).reshape(3, 2, 3)
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": pa.array(nested.tolist(), pa.list_(inner))})
-    rows = read_rows(manifest, [RowRange(0, 1, 3)], Columns(Input("x", (2, 3))))
+    rows = read_rows(manifest, [RowRange(0, 1, 3)], Columns(Input("x", (2, 3)), LABELS))
     assert (rows.x.reshape(2, 2, 3) == nested[1:]).all()
 
 
@@ -203,7 +208,7 @@ def test_law_10_nested_lists_of_another_shape_name_column_and_file(
     kind = pa.list_(pa.list_(pa.float32()))
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, "x": pa.array(values, kind)}, group=3)
     with pytest.raises(InputError, match="Column 'x'") as error:
-        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", shape)))
+        read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("x", shape), LABELS))
     assert message in error.value.received
 
 

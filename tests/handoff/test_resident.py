@@ -5,22 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from handoff.tables import LABELS
 from ringmill.errors import LawError
 from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.memory import Memory
 from ringmill.handoff.resident import Decoded, decoded_bytes
 
-COLUMNS = Columns(Input("x", (2,)), "w")
+COLUMNS = Columns(Input("x", (2,)), LABELS, "w")
 
 
 def decoded(ids: list[int], columns: Columns = COLUMNS) -> Decoded:
     """Rows whose every value follows from their id."""
     rows = Decoded.lay(len(ids), columns, Memory.private(decoded_bytes(len(ids), columns)))
-    rows.row_id[:] = ids
+    rows.row_id[:-1] = ids
     rows.x[:-1] = np.array(ids)[:, None]
-    rows.label_buy[:-1] = np.array(ids) % 2
-    rows.label_spend[:] = ids
-    rows.complete(0, len(ids))
+    rows.labels["label_buy"][:-1] = np.array(ids) % 2
+    rows.labels["label_spend"][:-1] = ids
     if columns.weighted:
         rows.weight[:] = np.array(ids) / 2
     rows.sort("t")
@@ -32,9 +32,9 @@ def test_law_4_the_order_of_ids_forgets_the_layout_of_the_files(ids: list[int]) 
     rows = decoded(ids)
     ordered = rows.rows.take(rows.order[:-1])
     assert ordered.row_id.tolist() == [1, 2, 3, 4, 5]
-    assert ordered.x[:, 1].tolist() == ordered.label_spend.tolist() == [1, 2, 3, 4, 5]
+    assert ordered.x[:, 1].tolist() == ordered.labels["label_spend"].tolist() == [1, 2, 3, 4, 5]
     assert ordered.weight.tolist() == [0.5, 1, 1.5, 2, 2.5]
-    assert rows.log_spend[rows.order[0]] == np.log(2.0)
+    assert rows.row_id[rows.order[0]] == 1
     assert rows.order[-1] == 5
 
 
@@ -45,10 +45,10 @@ def test_law_4_a_row_id_that_occurs_twice_is_an_error_that_names_it() -> None:
 
 @pytest.mark.parametrize(("dtype", "largest"), [("float32", np.float32(1e30)), ("uint8", 255)])
 def test_padding_holds_what_it_is_told_or_the_largest_there_is(dtype: str, largest: float) -> None:
-    rows = decoded([1, 2], Columns(Input("x", (2,), dtype)))
+    rows = decoded([1, 2], Columns(Input("x", (2,), dtype), LABELS))
     rows.pad(1e30)
     assert rows.x[-1].tolist() == [largest, largest]
-    assert (rows.label_buy[-1], rows.log_spend[-1]) == (1e30, 1e30)
+    assert (rows.labels["label_buy"][-1], rows.labels["label_spend"][-1]) == (1e30, 1e30)
     assert rows.rows.x.max() == 2
 
 
@@ -64,6 +64,6 @@ def test_blocks_give_every_rank_as_many_and_each_row_once_with_ids_ascending(ran
 
 
 def test_rows_that_all_weigh_1_hold_no_memory_for_it() -> None:
-    plain = Columns(Input("x", (2,)))
+    plain = Columns(Input("x", (2,)), LABELS)
     assert decoded_bytes(10**6, COLUMNS) - decoded_bytes(10**6, plain) == 8 * 10**6
     assert decoded([1, 2], plain).rows.weight.tolist() == [1.0, 1.0]

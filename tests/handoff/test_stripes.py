@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handoff.tables import LABELS
 from ringmill.handoff import read
 from ringmill.handoff.columns import Columns, Input, Rows
 from ringmill.handoff.manifest import DataFile, Manifest
@@ -155,7 +156,7 @@ def wide_table(path: Path, *, files: int, groups: int, rows: int = 2_000) -> Man
 
 def read_epoch(manifest: Manifest, *, ranks: int, epoch: int = 0) -> list[int]:
     """The ids that the ranks read, window by window."""
-    columns = Columns(Input("x", (32,)))
+    columns = Columns(Input("x", (32,)), LABELS)
     groups = row_groups(read.group_sizes(manifest, 0, len(manifest.files)))
     stripes = Stripes(Plan(manifest.rows, 256, ranks, seed=1), groups, 1_024)
     ids = []

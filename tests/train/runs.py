@@ -19,7 +19,7 @@ from ringmill.train.spec import TrainResult, TrainSpec
 
 # 13 divides by no number of ranks: every rank's stretch of a batch has another length.
 SECTION = {
-    "hidden": (6, 4),
+    "model": {"kind": "mlp", "hidden": (6, 4)},
     "batch": 13,
     "epochs": 40,
     "patience": 40,

@@ -28,7 +28,7 @@ def packages(path: Path) -> set[str]:
     ("entry", "never"),
     [
         ("ringmill.train.rank", {"pyspark", "delta", "py4j"}),
-        ("ringmill.train.models", {"pyspark", "delta", "py4j"}),
+        ("ringmill.train.tasks.purchase", {"pyspark", "delta", "py4j"}),
         ("ringmill.handoff.manifest", {"pyspark", "delta", "tensorflow", "keras", "horovod"}),
         ("ringmill.handoff.read", {"pyspark", "delta", "tensorflow", "keras", "horovod"}),
     ],

@@ -40,7 +40,7 @@ def table_of(path: Path, rows: int) -> str:
 
 
 def spec(table: str, folder: Path, order: str) -> Any:
-    wide = {"features": FEATURES, "hidden": (16,), "dtype": "float32", "memory_mb": 1024, "batch": 1024}
+    wide = {"features": FEATURES, "model": {"hidden": (16,)}, "dtype": "float32", "memory_mb": 1024, "batch": 1024}
     return spec_of(table, folder, ranks=2, order=order, window_rows=32_768, epochs=1, patience=1, **wide)
 
 

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 from sklearn import metrics as judge
 
 from ringmill.handoff.columns import Rows
-from ringmill.train.evaluate import Smearing, Sums
-from ringmill.train.metrics import Confusion, Errors, Mean, auc, calibration, log_losses, roc_points, sigmoid
-from ringmill.train.models import Outputs
+from ringmill.train.metrics import Confusion, Errors, Mean, Values, auc, calibration, log_losses, roc_points, sigmoid
 from ringmill.train.ranks import Solo
 from ringmill.train.scores import Binned, Kept
+from ringmill.train.tasks.purchase_metrics import Outputs, Smearing, Sums
+
+
+def labels_of(buy: Values, spend: Values) -> dict[str, Values]:
+    return {"label_buy": buy, "label_spend": spend, "log_spend": np.log1p(spend)}
 
 
 def drawn(rows: int, seed: int) -> tuple[Outputs, Rows]:
@@ -24,7 +27,7 @@ def drawn(rows: int, seed: int) -> tuple[Outputs, Rows]:
     logit = np.round(draw.normal(size=rows), 1)
     buy = (draw.random(rows) < sigmoid(logit)).astype(float)
     spend, weight = buy * np.round(draw.random(rows) * 100, 2), draw.integers(0, 4, size=rows) / 2
-    rows_ = Rows(np.arange(rows), np.zeros((rows, 1), np.float32), buy, spend, weight)
+    rows_ = Rows(np.arange(rows), np.zeros((rows, 1), np.float32), labels_of(buy, spend), weight)
     return Outputs(logit, draw.normal(size=rows)), rows_
 
 
@@ -38,20 +41,20 @@ def test_auc_of_a_tie_is_one_half_and_of_one_class_is_none() -> None:
 def test_auc_equals_scikit_learn_with_ties_and_weights() -> None:
     outputs, rows = drawn(500, 3)
     weight = np.random.default_rng(4).integers(0, 3, size=500).astype(float)
-    expected = judge.roc_auc_score(rows.label_buy, outputs.logit, sample_weight=weight)
-    assert auc(outputs.logit, rows.label_buy, weight) == pytest.approx(expected, abs=1e-12)
+    expected = judge.roc_auc_score(rows.labels["label_buy"], outputs.logit, sample_weight=weight)
+    assert auc(outputs.logit, rows.labels["label_buy"], weight) == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_row_of_weight_0_changes_no_metric_even_where_it_holds_1e30() -> None:
     outputs, rows = drawn(20, 5)
-    padded = np.append(outputs.logit, 1e30), np.append(rows.label_buy, 1.0), np.append(np.ones(20), 0.0)
-    assert auc(*padded) == auc(outputs.logit, rows.label_buy, np.ones(20))
+    padded = np.append(outputs.logit, 1e30), np.append(rows.labels["label_buy"], 1.0), np.append(np.ones(20), 0.0)
+    assert auc(*padded) == auc(outputs.logit, rows.labels["label_buy"], np.ones(20))
     assert roc_points(*padded)[-1] == (1.0, 1.0)
     assert Confusion.of(sigmoid(padded[0]), *padded[1:]) == Confusion.of(
-        sigmoid(outputs.logit), rows.label_buy, np.ones(20)
+        sigmoid(outputs.logit), rows.labels["label_buy"], np.ones(20)
     )
     assert calibration(sigmoid(padded[0]), *padded[1:]) == calibration(
-        sigmoid(outputs.logit), rows.label_buy, np.ones(20)
+        sigmoid(outputs.logit), rows.labels["label_buy"], np.ones(20)
     )
 
 
@@ -59,18 +62,18 @@ def test_sums_equal_scikit_learn() -> None:
     outputs, rows = drawn(700, 6)
     found = Sums.of(outputs, rows).compute()
     said, judged = outputs.probability >= 0.5, {"sample_weight": rows.weight}
-    loss = judge.log_loss(rows.label_buy, outputs.probability, **judged)
-    brier = judge.brier_score_loss(rows.label_buy, outputs.probability, **judged)
+    loss = judge.log_loss(rows.labels["label_buy"], outputs.probability, **judged)
+    brier = judge.brier_score_loss(rows.labels["label_buy"], outputs.probability, **judged)
     assert found["log_loss"] == pytest.approx(loss, abs=1e-12)
     assert found["brier"] == pytest.approx(brier, abs=1e-12)
-    assert found["f1"] == pytest.approx(judge.f1_score(rows.label_buy, said, **judged), abs=1e-12)
-    no, said_no = rows.label_buy == 0, ~said
+    assert found["f1"] == pytest.approx(judge.f1_score(rows.labels["label_buy"], said, **judged), abs=1e-12)
+    no, said_no = rows.labels["label_buy"] == 0, ~said
     assert found["precision_of_negatives"] == pytest.approx(judge.precision_score(no, said_no, **judged), abs=1e-12)
     assert found["recall_of_negatives"] == pytest.approx(judge.recall_score(no, said_no, **judged), abs=1e-12)
-    macro = judge.f1_score(rows.label_buy, said, average="macro", **judged)
+    macro = judge.f1_score(rows.labels["label_buy"], said, average="macro", **judged)
     assert found["f1_macro"] == pytest.approx(macro, abs=1e-12)
-    buyers = rows.label_buy > 0
-    actual, predicted = np.log1p(rows.label_spend[buyers]), outputs.log_spend[buyers]
+    buyers = rows.labels["label_buy"] > 0
+    actual, predicted = np.log1p(rows.labels["label_spend"][buyers]), outputs.log_spend[buyers]
     weighed = {"sample_weight": rows.weight[buyers]}
     assert found["log_spend_mse"] == pytest.approx(judge.mean_squared_error(actual, predicted, **weighed), abs=1e-12)
     root = judge.root_mean_squared_error(actual, predicted, **weighed)
@@ -78,7 +81,7 @@ def test_sums_equal_scikit_learn() -> None:
     assert found["log_spend_mae"] == pytest.approx(judge.mean_absolute_error(actual, predicted, **weighed), abs=1e-12)
     assert found["log_spend_r2"] == pytest.approx(judge.r2_score(actual, predicted, **weighed), abs=1e-9)
     cells = [found[f"{name}s"] for name in ("true_negative", "false_positive", "false_negative", "true_positive")]
-    assert cells == judge.confusion_matrix(rows.label_buy, said, **judged).ravel().tolist()
+    assert cells == judge.confusion_matrix(rows.labels["label_buy"], said, **judged).ravel().tolist()
     assert found["weight"] == rows.weight.sum()
 
 
@@ -119,7 +122,7 @@ def test_log_losses_stay_finite_at_extreme_logits() -> None:
 
 def test_a_roc_runs_from_corner_to_corner_and_never_falls() -> None:
     outputs, rows = drawn(400, 8)
-    points = np.array(roc_points(outputs.logit, rows.label_buy, np.ones(400), points=20))
+    points = np.array(roc_points(outputs.logit, rows.labels["label_buy"], np.ones(400), points=20))
     assert points[0].tolist() == [0, 0]
     assert points[-1].tolist() == [1, 1]
     assert (np.diff(points, axis=0) >= 0).all()
@@ -137,7 +140,7 @@ def test_calibration_bins_hold_equal_counts_and_the_means_of_their_rows() -> Non
 
 def test_smearing_carries_the_buyers_total_to_their_actual_total() -> None:
     log_spend, spend, buy = np.array([1.0, 2.0, 9.0]), np.array([4.0, 9.0, 0.0]), np.array([1.0, 1.0, 0.0])
-    rows = Rows(np.arange(3), np.zeros((3, 1)), buy, spend, np.ones(3))
+    rows = Rows(np.arange(3), np.zeros((3, 1)), labels_of(buy, spend), np.ones(3))
     factors = Smearing.of(Outputs(np.zeros(3), log_spend), rows).compute()
     assert np.sum(factors["smearing"] * np.exp(log_spend[:2]) - 1) == pytest.approx(13.0)
     assert factors["smearing_duan"] == pytest.approx((5 / np.e + 10 / np.e**2) / 2)
@@ -153,7 +156,7 @@ def test_law_6_binned_scores_are_within_their_printed_bound_of_the_exact_auc() -
     draw = np.random.default_rng(9)
     logit = draw.normal(size=5_000) * 4
     buy = (draw.random(5_000) < sigmoid(logit)).astype(float)
-    rows = Rows(np.arange(5_000), np.zeros((5_000, 1)), buy, np.zeros(5_000), draw.random(5_000))
+    rows = Rows(np.arange(5_000), np.zeros((5_000, 1)), labels_of(buy, np.zeros(5_000)), draw.random(5_000))
     kept, binned = Kept(), Binned()
     for start in range(0, 5_000, 999):
         part = Outputs(logit[start : start + 999], np.zeros(min(999, 5_000 - start)))
@@ -179,4 +182,4 @@ def test_scores_of_one_class_have_no_auc_in_bins_either() -> None:
 
 
 def rows_of_no_buyer(rows: int) -> Rows:
-    return Rows(np.arange(rows), np.zeros((rows, 1)), np.zeros(rows), np.zeros(rows), np.ones(rows))
+    return Rows(np.arange(rows), np.zeros((rows, 1)), labels_of(np.zeros(rows), np.zeros(rows)), np.ones(rows))

@@ -33,11 +33,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 EXACT = ["plain", "passes", "clipped", "unclipped", "adam", "rmsprop", "lion"]
 
 
-def on_ranks(function: str, ranks: int, folder: Path, **arguments: Any) -> list[Any]:
-    """What the function of `variants` returned on each rank."""
+def on_ranks(function: str, ranks: int, folder: Path, *, module: str = "variants", **arguments: Any) -> list[Any]:
+    """What the function of a module here returned on each rank."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        name = f"train.variants:{function}"
+        name = f"train.{module}:{function}"
         return call(name, LocalLauncher(), ranks=ranks, folder=folder / str(ranks), arguments=arguments)
 
 

@@ -26,25 +26,29 @@ def _trained(ring: Any, section: Mapping[str, Any]) -> dict[str, Any]:
     from ringmill.train.loop import Passed, Trainer
     from ringmill.train.marks import Marks
     from ringmill.train.pulse import Pulse
+    from ringmill.train.tasks.find import task_of
 
+    train = Train(**{"model": {"hidden": (6,)}, "batch": 13, "learning_rate": 0.02, "dtype": "float64", **section})
+    task = task_of(train)
     generator = np.random.default_rng(5)
     x = generator.normal(size=(ROWS, FEATURES)).astype(np.float32)
     buy = (x @ [1.0, -2.0, 0.5] + generator.normal(size=ROWS) > 0).astype(np.float64)
     seen = Input("x", (FEATURES,))
-    rows = Decoded.lay(ROWS, Columns(seen), Memory.private(decoded_bytes(ROWS, Columns(seen))))
-    rows.row_id[:], rows.x[:-1], rows.label_buy[:-1] = np.arange(ROWS), x, buy
-    rows.label_spend[:] = buy * np.exp(x[:, 0] + 3.0)
-    rows.complete(0, ROWS)
+    columns = Columns(seen, task.labels)
+    rows = Decoded.lay(ROWS, columns, Memory.private(decoded_bytes(ROWS, columns)))
+    spend = buy * np.exp(x[:, 0] + 3.0)
+    rows.row_id[:-1], rows.x[:-1], rows.labels["label_buy"][:-1] = np.arange(ROWS), x, buy
+    rows.labels["label_spend"][:-1], rows.labels["log_spend"][:-1] = spend, np.log1p(spend)
     rows.pad(1e30)
     rows.sort("variants")
-    train = Train(**{"hidden": (6,), "batch": 13, "learning_rate": 0.02, "dtype": "float64", **section})
     plan = Plan(rows=ROWS, batch=train.batch, ranks=ring.size, seed=3)
-    feed = GlobalFeed.of(plan, ring.rank, rows)
-    trainer = Trainer(train, feed, ring, seed=3, steps=plan.steps, x=seen, marks=Marks(Pulse()))
+    feed = GlobalFeed.of(plan, ring.rank, rows, task=task)
+    marks = Marks(Pulse())
+    trainer = Trainer(train, feed, ring, task=task, seed=3, steps=plan.steps, x=seen, marks=marks)
     losses = []
     for epoch in range(EPOCHS):
         passed = sum((part for _, part in trainer.epoch(epoch)), start=Passed())
-        losses.append(passed.loss(train.spend_weight))
+        losses.append(passed.loss(task))
     return {
         "weights": [value.tolist() for value in trainer.weights()],
         "dtypes": sorted({value.dtype.name for value in trainer.weights()}),

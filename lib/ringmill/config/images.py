@@ -80,3 +80,7 @@ class Augmentation(Section):
     crop_pixels: int = Field(0, ge=0, le=512, description="shift by at most so many each way; the edge is repeated")
     brightness: float = Field(0.0, ge=0, lt=1, description="factor from 1 − brightness to 1 + brightness")
     noise: float = Field(0.0, ge=0, le=128, description="standard deviation per value, in grey levels")
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.flip or self.crop_pixels or self.brightness or self.noise)

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from itertools import pairwise
 from math import inf
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ringmill.config.columns import check_columns
 from ringmill.config.extras import Extra
 from ringmill.config.features import FeatureEntry, Split
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
-from ringmill.config.images import Images
+from ringmill.config.images import Augmentation, Images
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rfm import Rfm
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.config.selection import SelectionStep
+from ringmill.config.tasks import Model, Purchase, Task
 from ringmill.config.training import Constant, Optimizer, RateForBatch, Schedule
 from ringmill.contracts import CLEAN_ROWS
 
@@ -195,7 +197,11 @@ class Features(Section):
 
 
 class Train(Section):
-    """The multi-task MLP and its ring."""
+    """What is learnt, the network that learns it, and its ring."""
+
+    task: Task = Purchase()
+    model: Model = Model()
+    augmentation: Augmentation = Augmentation()
 
     ranks: int = Field(2, ge=1)
     launcher: Literal["barrier", "local", "hosts"] = "barrier"
@@ -203,7 +209,6 @@ class Train(Section):
         (), description="for the launcher 'hosts': name, or name:ranks; reached by ssh"
     )
     ssh_options: tuple[str, ...] = Field((), description="for ssh, before the host's name")
-    hidden: tuple[int, ...] = (32, 16)
     batch: int = Field(128, ge=1, description="global batch: rows per step over all ranks")
     epochs: int = Field(60, ge=1)
     patience: int = Field(8, ge=1, description="epochs without a better validation loss before stopping")
@@ -213,7 +218,6 @@ class Train(Section):
     schedule: Schedule = Constant()
     optimizer: Optimizer = Optimizer()
     weight_decay: float = Field(1e-1, ge=0)
-    spend_weight: float = Field(0.1, ge=0, description="weight of the spend head's loss beside the purchase head's")
     dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32", description="of the model; a mixed one computes in half precision on float32 weights"
     )
@@ -228,9 +232,9 @@ class Train(Section):
     sample_weight: str | None = Field(
         None, description="column of the features table: what a row counts in losses and metrics, at least 0"
     )
-    class_weights: dict[int, float] = Field(
+    class_weights: dict[str, float] = Field(
         default_factory=dict,
-        description="what a row counts by its purchase label, 0 or 1, times its sample weight; default: 1",
+        description="what a row counts by its class (of a purchase: 0 or 1), times its sample weight; default: 1",
     )
     memory_mb: int = Field(
         1024, ge=16, description="decoded rows and what goes with them on one host, all its ranks together, at most"
@@ -249,16 +253,26 @@ class Train(Section):
 
     @property
     def is_exact(self) -> bool:
-        """Whether law 5 holds: gradients are neither computed nor sent in half precision."""
-        return not self.dtype.startswith("mixed") and self.optimizer.compression == "none"
+        """Whether law 5 holds: gradients are neither computed nor sent in half precision, and no layer goes by one
+        rank's rows."""
+        whole = not self.dtype.startswith("mixed") and self.optimizer.compression == "none"
+        return whole and self.model.settings.get("sync", True) is True
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return {str(name): weight for name, weight in value.items()} if isinstance(value, Mapping) else value
 
     @model_validator(mode="after")
     def _weights(self) -> Train:
         weights = self.class_weights
-        if not set(weights) <= {0, 1} or not all(0 <= weight < inf for weight in weights.values()):
-            raise ValueError("train.class_weights: a finite number of at least 0 for 0, for 1 or for both")
-        if weights and not any(weights.get(label, 1.0) for label in (0, 1)):
-            raise ValueError("train.class_weights: at least one of them above 0")
+        if not all(0 <= weight < inf for weight in weights.values()):
+            raise ValueError("train.class_weights: finite numbers of at least 0")
+        if self.task.kind == "purchase":
+            if not set(weights) <= {"0", "1"}:
+                raise ValueError("train.class_weights: a number for 0, for 1 or for both")
+            if weights and not any(weights.get(label, 1.0) for label in ("0", "1")):
+                raise ValueError("train.class_weights: at least one of them above 0")
         return self
 
 

@@ -279,6 +279,20 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def unknown_classes(
+        cls, where: str, column: str, known: Iterable[str], unknown: Iterable[object], rows: int
+    ) -> InputError:
+        names, found = list(known), sorted(str(value) for value in unknown)
+        more = f" and {len(found) - 5:,} more" if len(found) > 5 else ""
+        return cls(
+            f"Column '{column}' holds classes that the train split does not.",
+            where=where,
+            expected=f"one of the {len(names):,} classes of the train split: {', '.join(names[:12])}",
+            received=f"{', '.join(repr(value) for value in found[:5])}{more}, in {rows:,} rows",
+            todo="give rows of these classes to train on, other shares of the splits, or leave such rows out",
+        )
+
+    @classmethod
     def unusable(cls, where: str, counts: Mapping[str, int], rows: int) -> InputError:
         return cls(
             f"Nothing can be fitted on {', '.join(repr(name) for name in counts)}: some values are no numbers.",

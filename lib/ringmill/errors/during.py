@@ -171,6 +171,16 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
+    def without_step(cls, layer: str) -> TrainingError:
+        return cls(
+            f"Layer '{layer}' was called in training outside of a step.",
+            where=f"layer '{layer}'",
+            expected="the training loop, which tells a layer which rows are real and which ids they have",
+            received="no step",
+            todo="call the model with training=False, or inside ringmill.train.step.during",
+        )
+
+    @classmethod
     def other_ranks(cls, checkpoint: str, epoch: int, before: int, now: int) -> TrainingError:
         return cls(
             f"The checkpoint was written by {before} ranks within epoch {epoch} of the order 'striped'.",

@@ -9,14 +9,13 @@ from ringmill.errors import PlanError
 from ringmill.handoff.columns import Columns
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
-from ringmill.handoff.read import ROWS_AT_ONCE
+from ringmill.handoff.read import rows_at_once
 from ringmill.handoff.resident import decoded_bytes
 from ringmill.handoff.stripes import window_capacity, window_steps
 
 # Places of one rank that one graph call trains on; an epoch of more is several calls.
 PLACES_AT_ONCE = 2**20
-# Rows of a rank that are scored at once, and rows of a split above which AUC comes from bins instead of all scores.
-SCORED_AT_ONCE = 2**15
+# Rows of a split above which AUC comes from bins instead of all scores.
 SCORES_KEPT = 2**20
 # Bytes beside the decoded rows, each measured above an empty rank at 1 and 10 million rows of 32 features: per place
 # of a graph call its index, weight, id and their tensors; per kept score itself, the gathered ones and their ranking;
@@ -51,9 +50,8 @@ class HandOff:
     def rank_bytes(self) -> int:
         """What each rank holds beside it, at its peak: while it decodes, in an epoch, or when it evaluates."""
         rows = max(manifest.rows for manifest in self.manifests.values())
-        decoding = DECODE_COPIES * decoded_bytes(min(rows, ROWS_AT_ONCE), self.columns)
-        scoring = DECODE_COPIES * decoded_bytes(min(rows, SCORED_AT_ONCE), self.columns)
-        scoring += SCORE_BYTES * min(rows, SCORES_KEPT)
+        decoding = DECODE_COPIES * decoded_bytes(min(rows, rows_at_once(self.columns)), self.columns)
+        scoring = decoding + SCORE_BYTES * min(rows, SCORES_KEPT)
         if self.window_rows is not None:
             capacity = window_capacity(self.plan, self.window_rows)
             windows = 2 * decoded_bytes(capacity, self.columns) + decoding

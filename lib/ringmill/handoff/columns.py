@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.errors import InputError
 
-ROW_ID, BUY, SPEND = "row_id", "label_buy", "label_spend"
+ROW_ID = "row_id"
 
 
 @dataclass(frozen=True)
@@ -48,27 +49,42 @@ class Input:
 
 
 @dataclass(frozen=True)
-class Columns:
-    """What training reads of a row: its id, the two labels, its input (None: the others alone), and what it weighs.
+class Label:
+    """What training learns of a row: `column` of the table as float64, under a name of its own.
 
-    A row's weight is its value of `sample_weight` times the weight of its class, label_buy 0 or 1; each is 1 where the
-    configuration does not name it.
+    `kind` is 'number', 'log1p' (log(1 + number)), or 'class': the place of the value, read as text, among `classes`.
+    `weights` says what a row counts by its class, or by its number rounded to 0 or 1; (): 1.
+    """
+
+    name: str
+    column: str
+    kind: Literal["number", "log1p", "class"] = "number"
+    classes: tuple[str, ...] = ()
+    weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What training reads of a row: its id, its input (None: the others alone), its labels, and what it weighs.
+
+    A row's weight is its value of `sample_weight` times the weight of each label's class; 1 where nothing is named.
     """
 
     x: Input | None
+    labels: tuple[Label, ...] = ()
     sample_weight: str | None = None
-    class_weights: Mapping[int, float] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns of the table, each once."""
-        wanted = (ROW_ID, self.x.column if self.x else None, BUY, SPEND, self.sample_weight)
+        labels = (label.column for label in self.labels)
+        wanted = (ROW_ID, self.x.column if self.x else None, *labels, self.sample_weight)
         return tuple(dict.fromkeys(name for name in wanted if name is not None))
 
     @property
     def weighted(self) -> bool:
         """Whether rows may weigh something else than 1."""
-        return self.sample_weight is not None or bool(self.class_weights)
+        return self.sample_weight is not None or any(label.weights for label in self.labels)
 
     @property
     def length(self) -> int:
@@ -78,15 +94,19 @@ class Columns:
     def x_dtype(self) -> np.dtype[Any]:
         return np.dtype(self.x.dtype if self.x else "float32")
 
+    @property
+    def row_bytes(self) -> int:
+        """Of a decoded row's input."""
+        return self.length * self.x_dtype.itemsize
+
 
 @dataclass(frozen=True)
 class Rows:
-    """Decoded rows: row_id (n,) int64; x (n, length) in its own dtype; label_buy, label_spend, weight (n,) float64."""
+    """Decoded rows: row_id (n,) int64; x (n, length) in its own dtype; each label by name, and weight, (n,) float64."""
 
     row_id: NDArray[np.int64]
     x: NDArray[Any]
-    label_buy: NDArray[np.float64]
-    label_spend: NDArray[np.float64]
+    labels: Mapping[str, NDArray[np.float64]]
     weight: NDArray[np.float64]
 
     @classmethod
@@ -94,20 +114,21 @@ class Rows:
         """`count` rows whose values are yet to come; the weights of rows that all weigh 1 take no memory."""
         x = np.empty((count, columns.length), columns.x_dtype)
         weight = np.empty(count) if columns.weighted else ones(count)
-        return cls(np.empty(count, np.int64), x, np.empty(count), np.empty(count), weight)
+        labels = {label.name: np.empty(count) for label in columns.labels}
+        return cls(np.empty(count, np.int64), x, labels, weight)
 
     def __len__(self) -> int:
         return len(self.row_id)
 
     def take(self, order: NDArray[np.integer[Any]]) -> Rows:
-        return Rows(
-            self.row_id[order], self.x[order], self.label_buy[order], self.label_spend[order], self.weight[order]
-        )
+        labels = {name: values[order] for name, values in self.labels.items()}
+        return Rows(self.row_id[order], self.x[order], labels, self.weight[order])
 
     def part(self, start: int, stop: int) -> Rows:
         """Rows start <= row < stop, without a copy."""
         at = slice(start, stop)
-        return Rows(self.row_id[at], self.x[at], self.label_buy[at], self.label_spend[at], self.weight[at])
+        labels = {name: values[at] for name, values in self.labels.items()}
+        return Rows(self.row_id[at], self.x[at], labels, self.weight[at])
 
 
 def ones(count: int) -> NDArray[np.float64]:
@@ -119,22 +140,51 @@ def decode(where: str, batch: pa.RecordBatch, columns: Columns, into: Rows) -> N
     """A batch of a file → the rows `into`, which are as many.
 
     Raises:
-        InputError: a value is null, not finite, of another length or out of its range; names the column and `where`.
+        InputError: a value is null, not finite, of another length or out of its range, or a class is not known; names
+            the column and `where`.
     """
     into.row_id[:] = _numbers(where, ROW_ID, batch.column(ROW_ID))
-    into.label_buy[:] = _numbers(where, BUY, batch.column(BUY))
-    into.label_spend[:] = _numbers(where, SPEND, batch.column(SPEND))
+    for label in columns.labels:
+        into.labels[label.name][:] = _label(where, label, batch.column(label.column))
     if columns.x is not None:
         _decode_input(where, batch.column(columns.x.column), columns.x, into.x)
     if columns.weighted:
-        into.weight[:] = _weights(where, batch, columns, into.label_buy)
+        into.weight[:] = _weights(where, batch, columns, into.labels)
+
+
+def _label(where: str, label: Label, column: pa.Array) -> NDArray[Any]:
+    if label.kind == "class":
+        return _classes(where, label, column)
+    values = _numbers(where, label.column, column)
+    return np.log1p(values, dtype=np.float64) if label.kind == "log1p" else values
+
+
+def _classes(where: str, label: Label, column: pa.Array) -> NDArray[Any]:
+    if column.null_count:
+        raise InputError.differs(where, label.column, "a class in every row", f"{column.null_count} nulls")
+    found = pc.index_in(class_names(where, label.column, column), value_set=pa.array(label.classes, pa.string()))
+    if found.null_count:
+        unknown = pc.unique(column.filter(found.is_null())).to_pylist()
+        raise InputError.unknown_classes(where, label.column, label.classes, unknown, found.null_count)
+    places: NDArray[Any] = found.to_numpy(zero_copy_only=False)
+    return places
+
+
+def class_names(where: str, name: str, column: pa.Array) -> pa.Array:
+    """(rows) of text or whole numbers → their text. Raises InputError where they are something else."""
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind)):
+        raise InputError.differs(where, name, "a class as text or as a whole number", str(kind))
+    return column.cast(pa.string())
 
 
 def _weights(
-    where: str, batch: pa.RecordBatch, columns: Columns, label_buy: NDArray[np.float64]
+    where: str, batch: pa.RecordBatch, columns: Columns, labels: Mapping[str, NDArray[np.float64]]
 ) -> NDArray[np.float64]:
-    by_class = [columns.class_weights.get(label, 1.0) for label in (0, 1)]
-    weight = np.where(label_buy >= 0.5, by_class[1], by_class[0])
+    weight = np.ones(len(batch))
+    for label in columns.labels:
+        if label.weights:
+            weight *= _by_class(labels[label.name], label.weights)
     if (name := columns.sample_weight) is None:
         return weight
     values = _numbers(where, name, batch.column(name))
@@ -142,6 +192,13 @@ def _weights(
         raise InputError.differs(where, name, "weights of at least 0", f"{values.min():g}")
     weight *= values
     return weight
+
+
+def _by_class(values: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
+    """The weight of each value's class, which is the whole number nearest to it; one half is 1."""
+    places = np.clip(np.floor(values + 0.5), 0, len(weights) - 1).astype(np.int64)
+    found: NDArray[np.float64] = np.asarray(weights, np.float64)[places]
+    return found
 
 
 def _numbers(where: str, name: str, column: pa.Array) -> NDArray[Any]:

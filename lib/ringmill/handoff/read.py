@@ -15,11 +15,17 @@ from ringmill.handoff.manifest import DataFile, Manifest
 from ringmill.handoff.plan import RowRange
 from ringmill.handoff.storage import open_file
 
-ROWS_AT_ONCE = 2**15
+# Rows that are decoded or scored at once: so many, or fewer where their inputs would be more than so many bytes.
+ROWS_AT_ONCE, BYTES_AT_ONCE = 2**15, 2**25
 # Of a column's chunk, which may be as large as a row group, so much is in memory at a time.
 BUFFER_BYTES = 2**20
 # A smaller file is read whole: finding its footer alone reads 64 KiB of it, and its columns would come on top.
 WHOLE_BYTES = 2**20
+
+
+def rows_at_once(columns: Columns) -> int:
+    """How many rows of a table are decoded or scored at once."""
+    return max(1, min(ROWS_AT_ONCE, BYTES_AT_ONCE // max(1, columns.row_bytes)))
 
 
 class RowStream:
@@ -47,7 +53,7 @@ class RowStream:
 
 
 def _batches(manifest: Manifest, ranges: Iterable[RowRange], columns: Columns) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The rows of `ranges`, in their order, as Arrow batches of at most `ROWS_AT_ONCE`, each with its file's path.
+    """The rows of `ranges`, in their order, as Arrow batches of at most `rows_at_once`, each with its file's path.
 
     Raises:
         PlanError: a file is gone.
@@ -68,7 +74,8 @@ def _batches_of(data: DataFile, piece: RowRange, columns: Columns) -> Iterator[p
             raise InputError.differs(data.path, ROW_ID, f"{data.rows:,} rows, as the log says", f"{rows:,} rows")
         groups, begin = _touched(parquet.metadata, piece)
         skip, left = piece.start - begin, piece.stop - piece.start
-        found = parquet.iter_batches(ROWS_AT_ONCE, row_groups=groups, columns=list(columns.names), use_threads=False)
+        at_once = rows_at_once(columns)
+        found = parquet.iter_batches(at_once, row_groups=groups, columns=list(columns.names), use_threads=False)
         for batch in found:
             part = batch.slice(skip, left)
             skip = max(skip - len(batch), 0)

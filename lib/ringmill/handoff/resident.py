@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -21,57 +21,47 @@ BLOCK = 2**17
 class Decoded:
     """`n` rows, each column in one stretch, in the order in which they were read, and after the last the padding row.
 
-    row_id, label_spend, weight (n,); x (n + 1, length); label_buy, log_spend = log(1 + label_spend) (n + 1,);
-    order (n + 1,): the places of the rows by ascending id, then n: by it the layout of files is forgotten.
+    row_id, each label by name (n + 1,); weight (n,); x (n + 1, length); order (n + 1,): the places of the rows by
+    ascending id, then n: by it the layout of files is forgotten.
     """
 
     row_id: NDArray[np.int64]
     x: NDArray[Any]
-    label_buy: NDArray[np.float64]
-    label_spend: NDArray[np.float64]
-    log_spend: NDArray[np.float64]
+    labels: Mapping[str, NDArray[np.float64]]
     weight: NDArray[np.float64]
     order: NDArray[Any]
 
     @classmethod
     def lay(cls, count: int, columns: Columns, memory: Memory, *, at: int = 0) -> Self:
         """Places for `count` rows, from byte `at` of the memory on."""
-        arrays = {}
+        arrays: dict[str, NDArray[Any]] = {}
         for name, shape, dtype in _shapes(count, columns):
             arrays[name] = memory.array(at, shape, dtype)
             at += aligned(arrays[name].nbytes)
-        return cls(**({"weight": ones(count)} | arrays))
+        labels = {label.name: arrays[_key(label.name)] for label in columns.labels}
+        weight = arrays.get("weight", ones(count))
+        return cls(arrays["row_id"], arrays["x"], labels, weight, arrays["order"])
 
     def __len__(self) -> int:
-        return len(self.row_id)
+        return len(self.row_id) - 1
 
     @property
     def rows(self) -> Rows:
         """The rows, as they were read, without a copy."""
         count = len(self)
-        return Rows(self.row_id, self.x[:count], self.label_buy[:count], self.label_spend, self.weight)
+        labels = {name: values[:count] for name, values in self.labels.items()}
+        return Rows(self.row_id[:count], self.x[:count], labels, self.weight)
 
     def first(self, count: int) -> Decoded:
         """The first `count` places alone, one more for padding behind them; without an order."""
-        return Decoded(
-            self.row_id[:count],
-            self.x[: count + 1],
-            self.label_buy[: count + 1],
-            self.label_spend[:count],
-            self.log_spend[: count + 1],
-            self.weight[:count],
-            self.order[:0],
-        )
-
-    def complete(self, start: int, stop: int) -> None:
-        """Fill what follows from rows start <= row < stop, once they are there."""
-        np.log1p(self.label_spend[start:stop], out=self.log_spend[start:stop])
+        labels = {name: values[: count + 1] for name, values in self.labels.items()}
+        return Decoded(self.row_id[: count + 1], self.x[: count + 1], labels, self.weight[:count], self.order[:0])
 
     def pad(self, fill: float) -> None:
         """Fill the padding row: with a number that must reach no result (law 4)."""
-        limit = np.iinfo(self.x.dtype).max if self.x.dtype.kind == "u" else np.inf
-        self.x[-1] = min(fill, limit)
-        self.label_buy[-1] = self.log_spend[-1] = fill
+        for column in (self.row_id, self.x, *self.labels.values()):
+            limit = np.iinfo(column.dtype).max if column.dtype.kind in "iu" else np.inf
+            column[-1] = limit if fill >= limit else fill
 
     def sort(self, table: str) -> None:
         """Find the order of the ids.
@@ -79,7 +69,7 @@ class Decoded:
         Raises:
             LawError: an id occurs twice.
         """
-        order = np.argsort(self.row_id)
+        order = np.argsort(self.row_id[:-1])
         self.order[:-1], self.order[-1] = order, len(self)
         for start in range(0, len(self) - 1, BLOCK):
             ids = self.row_id[order[start : start + BLOCK + 1]]
@@ -105,11 +95,14 @@ def decoded_bytes(count: int, columns: Columns) -> int:
 
 def _shapes(count: int, columns: Columns) -> list[tuple[str, tuple[int, ...], Any]]:
     shapes: list[tuple[str, tuple[int, ...], Any]] = [
-        ("row_id", (count,), np.int64),
+        ("row_id", (count + 1,), np.int64),
         ("x", (count + 1, columns.length), columns.x_dtype),
-        ("label_buy", (count + 1,), np.float64),
-        ("label_spend", (count,), np.float64),
-        ("log_spend", (count + 1,), np.float64),
+        *((_key(label.name), (count + 1,), np.float64) for label in columns.labels),
         ("order", (count + 1,), place_dtype(count)),
     ]
     return [*shapes, ("weight", (count,), np.float64)] if columns.weighted else shapes
+
+
+def _key(label: str) -> str:
+    """Labels are named by the task: apart from the columns of every table."""
+    return f"label {label}"

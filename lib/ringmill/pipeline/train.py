@@ -22,6 +22,7 @@ from ringmill.lake.ledger import Entry
 from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.train.build import modules
 
 if TYPE_CHECKING:
     from ringmill.train.run import Launcher
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 SPLITS = ("train", "validation", "test")
-MODULES = ("ringmill.pipeline.train", "ringmill.train.rank")
+MODULES = ("ringmill.pipeline.train", "ringmill.train.rank", *modules())
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:

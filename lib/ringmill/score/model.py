@@ -14,8 +14,9 @@ from ringmill.features.apply import apply
 from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.state import State
 from ringmill.train.metrics import Values
-from ringmill.train.models import apply_model, load_model
+from ringmill.train.saved import load_model
 from ringmill.train.start import import_tensorflow, show_hidden
+from ringmill.train.tasks.purchase import apply_model
 
 
 @dataclass(frozen=True)

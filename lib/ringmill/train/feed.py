@@ -6,7 +6,7 @@ pass by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ringmill.handoff.budget import PLACES_AT_ONCE
 from ringmill.handoff.plan import Plan
 from ringmill.handoff.resident import BLOCK, Decoded
+from ringmill.train.tasks.task import Task
 
 SIGNATURE = np.uint64(2**62 - 1)  # the bits of a signature, which is exchanged as int64
 _FINALISER = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
@@ -24,19 +25,21 @@ _FINALISER = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
 
 @dataclass(frozen=True)
 class Window:
-    """Decoded rows as tensors: x (rows + 1, length) in the input's dtype, buy and log_spend (rows + 1,) float64.
+    """Decoded rows as tensors: row_id (rows + 1,) int64, x (rows + 1, length) in the input's dtype, and each label that
+    the loss is made of (rows + 1,) float64.
 
     They are the decoded rows' own memory, which stays as it is for as long as they are used. The last row is what
     padding refers to; what it holds reaches no number, see `Trainer`.
     """
 
+    row_id: Any
     x: Any
-    buy: Any
-    log_spend: Any
+    labels: Mapping[str, Any]
 
     @classmethod
-    def of(cls, rows: Decoded) -> Self:
-        return cls(*(_tensor(column) for column in (rows.x, rows.label_buy, rows.log_spend)))
+    def of(cls, rows: Decoded, task: Task) -> Self:
+        labels = {name: _tensor(rows.labels[name]) for name in task.targets}
+        return cls(_tensor(rows.row_id), _tensor(rows.x), labels)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Segment:
     """`len(self)` steps of one rank, from step `first` of the epoch on.
 
     `index` and `weight` (steps, local_batch): the window's row in each place, and its weight (0: padding).
-    `rows` and `buyers` (steps,): over the *global* batch, the sums of weights that the two losses are divided by.
+    `divisors` (steps, losses): over the *global* batch, what each of the task's losses is divided by.
     `row_id` (n,): the ids of the rows that this rank sees in it, padding left out.
     """
 
@@ -52,8 +55,7 @@ class Segment:
     window: Window
     index: NDArray[Any]
     weight: NDArray[np.float64]
-    rows: NDArray[np.float64]
-    buyers: NDArray[np.float64]
+    divisors: NDArray[np.float64]
     row_id: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -62,14 +64,11 @@ class Segment:
 
 @dataclass(frozen=True)
 class Totals:
-    """Over all training rows: how many, how many numbers one's input has, the sum of their weights, of the buyers'
-    weights and of the buyers' weighted log(1 + label_spend), and the signature of the rows' ids (see `signature`)."""
+    """Over all training rows: how many, the task's sums (see `Task.totals`), and the signature of the rows' ids (see
+    `signature`)."""
 
     rows: int
-    features: int
-    weight: float
-    buyers: float
-    log_spend: float
+    sums: tuple[float, ...]
     signature: int
 
 
@@ -97,11 +96,12 @@ class GlobalFeed:
     rows: Decoded
     window: Window
     totals: Totals
+    task: Task
     stop_every: int = 0
 
     @classmethod
-    def of(cls, plan: Plan, rank: int, rows: Decoded, *, stop_every: int = 0) -> Self:
-        return cls(plan, rank, rows, Window.of(rows), totals_of(rows), stop_every)
+    def of(cls, plan: Plan, rank: int, rows: Decoded, *, task: Task, stop_every: int = 0) -> Self:
+        return cls(plan, rank, rows, Window.of(rows, task), totals_of(rows, task), task, stop_every)
 
     def segments(self, epoch: int, first: int = 0) -> Iterator[Segment]:
         batches = self.plan.batches(epoch)
@@ -123,34 +123,30 @@ class GlobalFeed:
         seen = index[real]
         weight = slots.weight
         weight[real] = self.rows.weight[seen]
-        rows, buyers = self._divisors(batches)
-        return Segment(first, self.window, index, weight, rows, buyers, self.rows.row_id[seen])
+        return Segment(first, self.window, index, weight, self._divisors(batches), self.rows.row_id[seen])
 
-    def _divisors(self, batches: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(steps,) each, of global batches: the sums of the rows' weights and of the buyers'."""
-        rows, buyers = np.zeros(len(batches)), np.zeros(len(batches))
+    def _divisors(self, batches: NDArray[Any]) -> NDArray[np.float64]:
+        """(steps, losses), of global batches."""
+        parts = []
         block = max(1, BLOCK // self.plan.batch)
         for start in range(0, len(batches), block):
-            part = slice(start, start + block)
-            places = batches[part]
+            places = batches[start : start + block]
             real = places < self.plan.rows
             at = self.rows.order[np.where(real, places, 0)]
             weight = self.rows.weight[at] * real
-            rows[part] = weight.sum(axis=1)
-            buyers[part] = (weight * self.rows.label_buy[at]).sum(axis=1)
-        return rows, buyers
+            labels = {name: self.rows.labels[name][at] for name in self.task.targets}
+            parts.append(np.stack([mass.sum(axis=1) for mass in self.task.masses(weight, labels)], axis=1))
+        return np.concatenate(parts)
 
 
-def totals_of(rows: Decoded) -> Totals:
+def totals_of(rows: Decoded, task: Task) -> Totals:
     """The totals of rows that are all resident, in the order of their ids: the same for every layout of the files."""
-    weight = buyers = log_spend = 0.0
+    sums: list[float] = []
     for start in range(0, len(rows), BLOCK):
         at = rows.order[start : min(start + BLOCK, len(rows))]
-        bought = rows.weight[at] * rows.label_buy[at]
-        weight += float(rows.weight[at].sum())
-        buyers += float(bought.sum())
-        log_spend += float(np.sum(bought * rows.log_spend[at]))
-    return Totals(len(rows), rows.x.shape[1], weight, buyers, log_spend, signature(rows.row_id))
+        found = task.totals(rows.weight[at], {name: rows.labels[name][at] for name in task.targets})
+        sums = [before + now for before, now in zip(sums, found, strict=True)] if sums else found
+    return Totals(len(rows), tuple(sums), signature(rows.rows.row_id))
 
 
 def signature(row_ids: NDArray[np.int64]) -> int:

@@ -1,10 +1,7 @@
 """Segments of rows to trained weights: one segment is one graph call on each rank, whatever the number of ranks.
 
-Each step minimises, over the rows of the *global* batch,
-
-    Σ w · BCE(label_buy, logit) ÷ Σ w  +  spend_weight · Σ w · buy · (log(1 + label_spend) − mu)² ÷ Σ w · buy
-
-A rank computes its own rows' share of both sums; the divisors are the global ones, known to every rank from the plan;
+Each step minimises what the task says: sums of losses over the rows of the *global* batch, each by its divisor. A rank
+computes its own rows' share of these sums; the divisors are the global ones, known to every rank from the plan;
 so the sum of the ranks' gradients is the gradient. Weight decay is decoupled: it acts once per step, in the optimizer.
 """
 
@@ -22,25 +19,31 @@ from numpy.typing import NDArray
 from ringmill.config.models import Train
 from ringmill.errors import LawError, TrainingError
 from ringmill.handoff.columns import Input
+from ringmill.train.augment import augmented
+from ringmill.train.build import build_model
 from ringmill.train.checkpoint import Arrays, State
-from ringmill.train.feed import SIGNATURE, Feed, Segment, Totals, signature
+from ringmill.train.feed import SIGNATURE, Feed, Segment, signature
 from ringmill.train.marks import Marks
-from ringmill.train.models import BUY, SPEND, Outputs, mlp
 from ringmill.train.optimizer import build_optimizer
 from ringmill.train.ranks import Ring
+from ringmill.train.step import Step, during
+from ringmill.train.tasks.task import Task
+
+# Numbers that the widest layer may hold of the rows that are scored together.
+ACTIVATIONS_AT_ONCE = 2**24
 
 
 @dataclass(frozen=True)
 class Passed:
     """What the steps of an epoch gave so far, over all ranks.
 
-    `losses` are the two weighted sums of losses, `divisors` what each is divided by in the end; `seen` the rows that
-    were fed, and `signature` that of their ids. `clock` holds one rank's seconds: of getting rows ready, of training,
+    `losses` are the sums of the task's losses, `divisors` what each is divided by in the end; `seen` the rows that were
+    fed, and `signature` that of their ids. `clock` holds one rank's seconds: of getting rows ready, of training,
     and of so many sums of gradients as there were steps, which are a part of training.
     """
 
-    losses: tuple[float, float] = (0.0, 0.0)
-    divisors: tuple[float, float] = (0.0, 0.0)
+    losses: tuple[float, ...] = ()
+    divisors: tuple[float, ...] = ()
     seen: int = 0
     signature: int = 0
     clock: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -55,8 +58,8 @@ class Passed:
 
     def __add__(self, other: Passed) -> Passed:
         return Passed(
-            (self.losses[0] + other.losses[0], self.losses[1] + other.losses[1]),
-            (self.divisors[0] + other.divisors[0], self.divisors[1] + other.divisors[1]),
+            _added(self.losses, other.losses),
+            _added(self.divisors, other.divisors),
             self.seen + other.seen,
             (self.signature + other.signature) & int(SIGNATURE),
             (self.clock[0] + other.clock[0], self.clock[1] + other.clock[1], self.clock[2] + other.clock[2]),
@@ -72,21 +75,27 @@ class Passed:
             "share_allreduce": round(min(sums / whole, 1.0), 4),
         }
 
-    def loss(self, spend_weight: float) -> float:
+    def loss(self, task: Task) -> float:
         """The epoch's mean loss, as seen on the way."""
-        buy, spend = (total / _divisor(by) for total, by in zip(self.losses, self.divisors, strict=True))
-        return float(buy + spend_weight * spend)
+        return float(task.loss(self.losses, _divisor(self.divisors)))
+
+
+def _added(some: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(one + other for one, other in zip(some, others, strict=True)) if some and others else some or others
 
 
 class Trainer:
     """The model and the optimizer of one rank."""
 
     def __init__(
-        self, section: Train, feed: Feed, ring: Ring, *, seed: int, steps: int, x: Input, marks: Marks
+        self, section: Train, feed: Feed, ring: Ring, *, task: Task, seed: int, steps: int, x: Input, marks: Marks
     ) -> None:
-        self._section, self._feed, self._ring, self.marks = section, feed, ring, marks
-        self._seen = Scaling.of(x, section.weights_dtype)
-        self.model = _model(section, seed, feed.totals)
+        self._section, self._feed, self._ring, self._task, self.marks = section, feed, ring, task, marks
+        self._x, self._seed, self._seen = x, seed, Scaling.of(x, section.weights_dtype)
+        heads = task.starts(feed.totals.rows, feed.totals.sums)
+        self.model = build_model(section, x, heads, seed=seed)
+        widest = max(int(np.prod(layer.output.shape[1:])) for layer in self.model.layers)
+        self._scored_at_once = max(1, ACTIVATIONS_AT_ONCE // widest)
         self.optimizer = build_optimizer(section, ring, steps=steps)
         self.optimizer.build(self.model.trainable_variables)
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
@@ -109,15 +118,23 @@ class Trainer:
         for variable, value in zip(self.model.variables, weights, strict=True):
             variable.assign(value)
 
-    def score(self, x: NDArray[Any]) -> Outputs:
-        """(rows, length) as decoded → the model's outputs."""
-        heads = self._forward(tf.constant(x))
-        self.marks.pulse.moved()
-        return Outputs(*(heads[name].numpy().astype(np.float64) for name in (BUY, SPEND)))
+    def score(self, x: NDArray[Any]) -> Any:
+        """(rows, length) as decoded → the task's outputs."""
+        parts = []
+        for start in range(0, max(len(x), 1), self._scored_at_once):
+            parts.append(self._forward(tf.constant(x[start : start + self._scored_at_once])))
+            self.marks.pulse.moved()
+        heads = {name: np.concatenate([part[name].numpy() for part in parts]) for name in self._task.heads}
+        return self._task.outputs({name: values.astype(np.float64) for name, values in heads.items()})
 
     @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
     def _forward(self, x: Any) -> Any:
-        return self.model(self._seen(x), training=False)
+        return self.model(self._shaped(self._seen(x)), training=False)
+
+    def _shaped(self, x: Any) -> Any:
+        """(rows, length) → (rows, …), as the model's input is shaped."""
+        shape = self.model.inputs[0].shape[1:]
+        return x if len(shape) == 1 else tf.reshape(x, [-1, *shape])
 
     def epoch(self, number: int, first: int = 0) -> Iterator[tuple[int, Passed]]:
         """Train on the rows of epoch `number` from step `first` on; after each segment, the steps done and its part.
@@ -149,11 +166,11 @@ class Trainer:
         window = segment.window
         self.marks.segment(epoch, segment.first)
         losses = self._steps(
-            (window.x, window.buy, window.log_spend),
+            tf.constant(epoch, tf.int64),
+            (window.row_id, window.x, window.labels),
             tf.constant(self._in_passes(segment.index, fill=window.x.shape[0] - 1)),
             tf.constant(self._in_passes(segment.weight, fill=0), dtype),
-            tf.constant(_divisor(segment.rows), dtype),
-            tf.constant(_divisor(segment.buyers), dtype),
+            tf.constant(_divisor(segment.divisors), dtype),
         )
         # Each rank knows the losses of its own rows only.
         (total,) = self._ring.sum([losses], name="segment_losses")
@@ -164,22 +181,21 @@ class Trainer:
         # One small exchange tells which rows the others were fed.
         mine = np.array([[len(segment.row_id), signature(segment.row_id)]], np.int64)
         parts = self._ring.gather(mine, name="rows_seen").astype(np.uint64).sum(axis=0)
-        buy, spend = by_step.sum(axis=0)
-        divisors = (float(segment.rows.sum()), float(segment.buyers.sum()))
-        return Passed((float(buy), float(spend)), divisors, int(parts[0]), int(parts[1] & SIGNATURE))
+        losses, divisors = (tuple(np.sum(of_steps, axis=0).tolist()) for of_steps in (by_step, segment.divisors))
+        return Passed(losses, divisors, int(parts[0]), int(parts[1] & SIGNATURE))
 
     @tf.function(jit_compile=False, autograph=False, reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def _steps(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
+    def _steps(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> Any:
         """All steps of a segment in one graph call, since leaving the graph between steps would cost more than a step;
-        (steps, 2): this rank's two sums of losses in each."""
+        (steps, losses): this rank's sums of losses in each."""
         steps = tf.shape(index)[0]
 
         def body(step: Any, losses: Any) -> tuple[Any, Any]:
             self.marks.step(step)
-            sums = self._step(columns, index[step], weight[step], rows[step], buyers[step])
+            sums = self._step(epoch, columns, index[step], weight[step], divisors[step])
             return step + 1, losses.write(step, sums)
 
-        start = (tf.constant(0), tf.TensorArray(tf.float64, size=steps, element_shape=[2]))
+        start = (tf.constant(0), tf.TensorArray(tf.float64, size=steps, element_shape=[divisors.shape[1]]))
         # One at a time: a step's collective must not start before the last step's weights are there.
         _, losses = tf.while_loop(lambda step, _: step < steps, body, start, parallel_iterations=1)
         return losses.stack()
@@ -191,47 +207,52 @@ class Trainer:
         missing = passes * each - places.shape[1]
         return np.pad(places, ((0, 0), (0, missing)), constant_values=fill).reshape(len(places), passes, each)
 
-    def _step(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
-        """One step of (passes, places of a pass); (2,): its sums of losses."""
+    def _step(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> Any:
+        """One step of (passes, places of a pass); (losses,): its sums of losses."""
         variables = self.model.trainable_variables
         if self._section.optimizer.passes == 1:
-            losses, gradients = self._pass(columns, index[0], weight[0], rows, buyers)
+            losses, gradients = self._pass(epoch, columns, index[0], weight[0], divisors)
         else:
-            losses, gradients = self._accumulated(columns, index, weight, rows, buyers)
+            losses, gradients = self._accumulated(epoch, columns, index, weight, divisors)
         # Each rank's gradient covers its own rows of the global batch; their sum, which the optimizer forms, is the
         # batch's.
         self.optimizer.apply(gradients, variables)
         return losses
 
-    def _accumulated(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
+    def _accumulated(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> Any:
         """As one pass over all places, with the activations of one part of them in memory at a time."""
 
         def body(place: Any, losses: Any, sums: Any) -> tuple[Any, Any, Any]:
-            more, gradients = self._pass(columns, index[place], weight[place], rows, buyers)
+            more, gradients = self._pass(epoch, columns, index[place], weight[place], divisors)
             added = [total + tf.convert_to_tensor(one) for total, one in zip(sums, gradients, strict=True)]
             return place + 1, losses + more, added
 
         zeros = [tf.zeros(variable.shape, variable.dtype) for variable in self.model.trainable_variables]
-        start = (tf.constant(0), tf.zeros([2], tf.float64), zeros)
+        start = (tf.constant(0), tf.zeros(divisors.shape, tf.float64), zeros)
         passes = self._section.optimizer.passes
         _, losses, sums = tf.while_loop(lambda place, *_: place < passes, body, start, parallel_iterations=1)
         return losses, sums
 
-    def _pass(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> tuple[Any, list[Any]]:
+    def _pass(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> tuple[Any, list[Any]]:
         """(places,) → the sums of losses of these places, and their share of the global batch's gradients."""
-        real = weight > 0
+        (row_id, x, labels), real = columns, weight > 0
+        step = Step(real, lambda: tf.gather(row_id, index), epoch, self._seed, self._ring)
         # Zeros stand in for whatever padding holds, before any arithmetic: 0 · inf is no zero.
-        x = tf.where(real[:, None], self._seen(tf.gather(columns[0], index)), 0)
-        labels = (tf.cast(tf.gather(column, index), self._section.weights_dtype) for column in columns[1:])
-        buy, log_spend = (tf.where(real, label, 0) for label in labels)
+        seen = tf.where(real[:, None], self._seen(self._varied(tf.gather(x, index), step)), 0)
+        dtype = self._section.weights_dtype
+        mine = {name: tf.where(real, tf.cast(tf.gather(column, index), dtype), 0) for name, column in labels.items()}
         with tf.GradientTape() as tape:
-            heads = self.model(x, training=True)
-            crossed = tf.nn.sigmoid_cross_entropy_with_logits(labels=buy, logits=heads[BUY])
-            buy_sum = tf.reduce_sum(weight * crossed)
-            spend_sum = tf.reduce_sum(weight * buy * tf.square(log_spend - heads[SPEND]))
-            loss = self.optimizer.scale_loss(buy_sum / rows + self._section.spend_weight * spend_sum / buyers)
+            with during(step):
+                heads = self.model(self._shaped(seen), training=True)
+            sums = self._task.losses(heads, mine, weight)
+            loss = self.optimizer.scale_loss(self._task.loss(sums, tf.unstack(divisors)))
         gradients = tape.gradient(loss, self.model.trainable_variables)
-        return tf.cast(tf.stack([buy_sum, spend_sum]), tf.float64), gradients
+        return tf.cast(tf.stack(sums), tf.float64), gradients
+
+    def _varied(self, x: Any, step: Step) -> Any:
+        """Images as training sees them in this epoch."""
+        spec = self._section.augmentation
+        return augmented(x, step.keys, spec, self._x.shape) if spec.is_on else x
 
 
 @dataclass(frozen=True)
@@ -258,19 +279,3 @@ class Scaling:
 def _divisor(total: Any) -> Any:
     """A sum of weights to divide by; of nothing at all the losses' sum is 0, and so is what 1 makes of it."""
     return np.where(np.asarray(total) > 0, total, 1.0)
-
-
-def _model(section: Train, seed: int, totals: Totals) -> Any:
-    """The model, its heads started at the training rows' log-odds of buying and their buyers' mean log spend."""
-    # Whatever the weights' scale, half a row is the least that either class can stand for.
-    scale = totals.rows / _divisor(totals.weight)
-    buyers = max(totals.buyers * scale, 0.5)
-    others = max(totals.rows - buyers, 0.5)
-    return mlp(
-        totals.features,
-        section.hidden,
-        dtype=section.dtype,
-        seed=seed,
-        buy_bias=float(np.log(buyers / others)),
-        spend_bias=totals.log_spend * scale / buyers,
-    )

@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ringmill.config.models import Train
@@ -19,44 +17,33 @@ from ringmill.handoff.columns import Rows
 from ringmill.train.checkpoint import State
 from ringmill.train.evaluate import Evaluation
 from ringmill.train.files import whole, write_whole
-from ringmill.train.models import Outputs
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import SPLITS, Job
-
-PREDICTIONS = pa.schema(
-    [
-        ("row_id", pa.int64()),
-        ("buy_probability", pa.float64()),
-        ("expected_spend", pa.float64()),
-        ("label_buy", pa.float64()),
-        ("label_spend", pa.float64()),
-    ]
-)
+from ringmill.train.tasks.task import Task
 
 
 class Predictions:
     """One row per row of the split, written by rank 0 block by block as all ranks score them."""
 
-    def __init__(self, path: Path, ring: Ring, *, smearing: float) -> None:
-        self._path, self._ring, self._smearing = path, ring, smearing
+    def __init__(self, path: Path, ring: Ring, *, task: Task, facts: Mapping[str, Any]) -> None:
+        self._path, self._ring, self._task, self._facts = path, ring, task, facts
         self._stack, self._writer = ExitStack(), None
 
     def __enter__(self) -> Predictions:
         if self._ring.rank == 0:
             draft = self._stack.enter_context(whole(self._path, "The predictions"))
-            self._writer = self._stack.enter_context(pq.ParquetWriter(draft, PREDICTIONS))
+            self._writer = self._stack.enter_context(pq.ParquetWriter(draft, self._task.schema))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.__exit__(kind, error, at)
 
-    def take(self, rows: Rows, outputs: Outputs) -> None:
-        spend = outputs.expected_spend(self._smearing)
-        mine = np.stack([outputs.probability, spend, rows.label_buy, rows.label_spend], axis=1)
+    def take(self, rows: Rows, outputs: Any) -> None:
+        mine = self._task.predicted(outputs, rows, self._facts)
         # Rank 0 alone writes, and the others hold a part of the block.
-        row_id, columns = self._ring.gather(rows.row_id, name="predicted_id"), self._ring.gather(mine, name="predicted")
+        row_id, numbers = self._ring.gather(rows.row_id, name="predicted_id"), self._ring.gather(mine, name="predicted")
         if self._writer:
-            self._writer.write_table(pa.table([row_id, *columns.T.copy()], schema=PREDICTIONS))
+            self._writer.write_table(self._task.table(row_id, numbers))
 
 
 def write_results(
@@ -106,7 +93,7 @@ def _manifest(
         "epochs": state.epoch,
         "best_epoch": state.best_epoch,
         "metrics": {split: results[split].metrics for split in SPLITS},
-        "curves": {split: results[split].scores.curves() for split in SPLITS},
+        "curves": {split: results[split].measure.curves() for split in SPLITS},
         "laws": {
             "4": {
                 "rows_seen_in_each_epoch": sorted({entry["rows_seen"] for entry in state.history}),
@@ -125,4 +112,6 @@ def _law_5(section: Train, ranks: int) -> dict[str, Any]:
     proof: dict[str, Any] = {"ranks_with_bit_equal_weights": ranks}
     if section.is_exact:
         return proof
+    if section.model.settings.get("sync", True) is not True:
+        return proof | {"not_promised": "sync: false: each rank normalises by the moments of its own rows"}
     return proof | {"not_promised": "gradients in half precision: another number of ranks rounds them otherwise"}

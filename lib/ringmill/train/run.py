@@ -8,13 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from ringmill.config.tasks import Classes
 from ringmill.errors import RankLost
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.manifest import pin_splits
+from ringmill.train.build import settings_of
 from ringmill.train.files import remove_drafts, write_whole
 from ringmill.train.launch.process import Launch
 from ringmill.train.progress import FILE, OnProgress, append, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
+from ringmill.train.tasks.known import known_classes
 
 
 class Launcher(Protocol):
@@ -31,12 +34,17 @@ def plan(spec: TrainSpec) -> tuple[Job, HandOff]:
     """Pin the table's files and prove the plan; nothing is started and nothing is written.
 
     Raises:
-        InputError: a column that is to be read is not there.
+        ConfigError: there is no such model, or it has no such key; or what is no image is to be augmented.
+        InputError: a column that is to be read is not there; or see `known_classes`.
         PlanError: the table cannot be read in place, has no rows to train with, or does not fit.
     """
     if "://" not in spec.table:
         spec = replace(spec, table=str(Path(spec.table).absolute()))
+    settings_of(spec.train.model)
+    spec.check_augmentation()
     manifests = pin_splits(spec.table, spec.version, SPLITS, columns=spec.columns.names)
+    if isinstance(spec.train.task, Classes):
+        spec = replace(spec, classes=known_classes(manifests, spec.train.task.label))
     job = Job(spec, manifests)
     return job, job.handed
 

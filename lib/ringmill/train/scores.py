@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ringmill.handoff.budget import SCORES_KEPT
 from ringmill.handoff.columns import Rows
 from ringmill.train.metrics import Values, area, auc, calibration, roc_of, roc_points, sigmoid
-from ringmill.train.models import Outputs
 from ringmill.train.ranks import Ring
+from ringmill.train.tasks.purchase_metrics import BUY, Outputs
 
 BINS = 2**16
 # Logits beyond it share the outermost bins: chances below 2 in 10 million.
@@ -51,7 +51,7 @@ class Kept:
     _blocks: list[NDArray[np.float64]] = field(default_factory=lambda: [np.zeros((0, 3))])
 
     def add(self, outputs: Outputs, rows: Rows) -> None:
-        self._blocks.append(np.stack([outputs.logit, rows.label_buy, rows.weight], axis=1))
+        self._blocks.append(np.stack([outputs.logit, rows.labels[BUY], rows.weight], axis=1))
 
     def merge(self, ring: Ring) -> None:
         # AUC ranks every row against every other: it needs all scores.
@@ -80,7 +80,7 @@ class Binned:
 
     def add(self, outputs: Outputs, rows: Rows) -> None:
         place = np.clip((np.nan_to_num(outputs.logit) / REACH + 1.0) * (BINS / 2), 0, BINS - 1).astype(np.int64)
-        label, weight = rows.label_buy, rows.weight
+        label, weight = rows.labels[BUY], rows.weight
         parts = (weight * label, weight * (1.0 - label), weight * outputs.probability)
         self._sums += np.stack([np.bincount(place, part, BINS) for part in parts])
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from ringmill.errors import LawError, TrainingError
+from ringmill.handoff.read import rows_at_once
 from ringmill.train.checkpoint import State
 from ringmill.train.checkpoints import CheckpointFolder
-from ringmill.train.evaluate import Evaluation, Split, evaluate
+from ringmill.train.evaluate import Evaluation, Split, Take, evaluate
 from ringmill.train.events import Events
 from ringmill.train.loop import Passed, Trainer
 from ringmill.train.marks import Marks, PulsedRing
@@ -43,7 +44,7 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     progress.say("ready", seconds=_since(started), ranks=ring.size, rows=rows, decoded_copies=opened.copies)
     pulse.at("building the model")
     seed, steps = spec.seed, job.plan.steps
-    trainer = Trainer(spec.train, opened.feed, ring, seed=seed, steps=steps, x=spec.input, marks=marks)
+    trainer = Trainer(spec.train, opened.feed, ring, task=spec.task, seed=seed, steps=steps, x=spec.input, marks=marks)
     events = Events(Path(spec.folder)) if spec.train.tensorboard and ring.rank == 0 else None
     store = CheckpointFolder(spec.checkpoint_folder, spec.train.keep_checkpoints)
     state = _resume(job, store, ring, progress)
@@ -65,8 +66,8 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     pulse.at("evaluating", epoch=state.epoch)
     figures = {"bytes_copied": copied, "decoded_copies": opened.copies, "final_weights_sha256": _digest(state.weights)}
     trainer.assign(state.best_weights)
-    results, factors = _results(job, trainer, splits, ring)
-    figures |= {"weights_sha256": _check_agreement(_digest(trainer.weights()), ring), **factors}
+    results, facts = _results(job, trainer, splits, ring)
+    figures |= {"weights_sha256": _check_agreement(_digest(trainer.weights()), ring), **facts}
     pulse.at("writing the results", epoch=state.epoch)
     if ring.rank == 0:
         write_results(job, job.handed, trainer.model, state, results, figures | {"seconds": _since(started)})
@@ -114,18 +115,16 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: 
             yield state.within(step, asdict(passed), trainer.weights(), trainer.optimizer_state())
     trainer.marks.pulse.at("evaluating", epoch=state.epoch + 1, step=job.plan.steps)
     seen = trainer.check_seen(passed)
-    metrics = evaluate(trainer.score, validation, ring).metrics
-    val_loss = metrics["log_loss"] + section.spend_weight * (metrics["log_spend_mse"] or 0.0)
+    metrics = _evaluate(job, trainer, validation, ring).metrics
+    val_loss = job.spec.task.validation_loss(metrics)
     if not np.isfinite(val_loss):
         raise TrainingError.diverged(state.epoch + 1, job.plan.steps, val_loss)
     entry = {
         "epoch": state.epoch + 1,
         "rows_seen": seen,
-        "loss": passed.loss(section.spend_weight),
+        "loss": passed.loss(job.spec.task),
         "val_loss": val_loss,
-        "val_log_loss": metrics["log_loss"],
-        "val_auc": metrics["auc"],
-        "val_log_spend_mse": metrics["log_spend_mse"],
+        **job.spec.task.epoch_figures(metrics),
         "seconds": _since(began),
         **passed.pace(ring.size),
     }
@@ -134,14 +133,21 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: 
 
 def _results(
     job: Job, trainer: Trainer, splits: Mapping[str, Split], ring: Ring
-) -> tuple[dict[str, Evaluation], dict[str, float]]:
-    """The evaluation of each split, and the factors of smearing; the test rows' predictions are written on the way."""
-    known = {name: evaluate(trainer.score, splits[name], ring) for name in ("train", "validation")}
-    factors = known["train"].smearing.merge(known["validation"].smearing).compute()
-    path = Path(job.spec.folder) / "predictions.parquet"
-    with Predictions(path, ring, smearing=factors["smearing"]) as predictions:
-        test = evaluate(trainer.score, splits["test"], ring, take=predictions.take)
-    return known | {"test": test}, factors
+) -> tuple[dict[str, Evaluation], dict[str, Any]]:
+    """The evaluation of each split, and the task's facts; the test rows' predictions are written on the way."""
+    task = job.spec.task
+    known = {name: _evaluate(job, trainer, splits[name], ring) for name in ("train", "validation")}
+    facts = task.facts({name: evaluation.measure for name, evaluation in known.items()})
+    with Predictions(Path(job.spec.folder) / "predictions.parquet", ring, task=task, facts=facts) as predictions:
+        test = _evaluate(job, trainer, splits["test"], ring, take=predictions.take)
+    return known | {"test": test}, facts
+
+
+def _evaluate(
+    job: Job, trainer: Trainer, split: Split, ring: Ring, *, take: Take = lambda rows, outputs: None
+) -> Evaluation:
+    size = rows_at_once(job.spec.columns)
+    return evaluate(trainer.score, split, ring, task=job.spec.task, size=size, take=take)
 
 
 def _check_agreement(digest: str, ring: Ring) -> str:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ringmill.config.models import Train
+from ringmill.errors import ConfigError
 from ringmill.handoff.budget import HandOff, hand_off
 from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
+from ringmill.train.tasks.find import task_of
+from ringmill.train.tasks.task import Task
 
 SPLITS = ("train", "validation", "test")
 # What of the section changes no weight: law 5 for the ranks, law 7 for what is done about faults.
@@ -27,7 +30,8 @@ ASIDE = frozenset({*_LAUNCH, *_FAULTS, *_RECORDED})
 class TrainSpec:
     """One training: a pinned table version, the section `train`, a seed, and the folder that the run writes into.
 
-    `x` is where the model's input stands; None: in column x, lists of `features` numbers.
+    `x` is where the model's input stands; None: in column x, lists of `features` numbers. `classes` are those of the
+    train split, for a task that has such.
     `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
     """
@@ -42,15 +46,27 @@ class TrainSpec:
     checkpoints: str = ""
     padding_fill: float = 0.0
     x: Input | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def task(self) -> Task:
+        return task_of(self.train, self.classes)
 
     @property
     def input(self) -> Input:
         return self.x or Input("x", (self.features,))
 
+    def check_augmentation(self) -> None:
+        """Raises ConfigError where what is no image is to be augmented."""
+        if self.train.augmentation.is_on and (self.input.dtype != "uint8" or len(self.input.shape) != 3):
+            expected = "nothing, or an input of (height, width, channels) unsigned bytes"
+            received = f"{self.input.dtype} of shape {self.input.shape}"
+            raise ConfigError.bad_value("train", "train.augmentation", expected, received)
+
     @property
     def columns(self) -> Columns:
         """What is read of the table."""
-        return Columns(self.input, self.train.sample_weight, self.train.class_weights)
+        return Columns(self.input, self.task.labels, self.train.sample_weight)
 
     @property
     def checkpoint_folder(self) -> Path:
@@ -94,7 +110,7 @@ class Job:
         section = self.spec.train.model_dump(mode="json", exclude=set(aside))
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
         spec = self.spec
-        decisive = [section, spec.seed, spec.input.to_json(), spec.table, spec.version, files]
+        decisive = [section, spec.seed, spec.input.to_json(), spec.classes, spec.table, spec.version, files]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -107,7 +123,8 @@ class Job:
     def read(cls, path: Path) -> Job:
         tree = json.loads(path.read_text(encoding="utf-8"))
         x = tree["spec"]["x"] and Input.from_json(tree["spec"]["x"])
-        spec = TrainSpec(**{**tree["spec"], "train": Train.model_validate(tree["spec"]["train"]), "x": x})
+        section, classes = Train.model_validate(tree["spec"]["train"]), tuple(tree["spec"]["classes"])
+        spec = TrainSpec(**{**tree["spec"], "train": section, "x": x, "classes": classes})
         return cls(spec, {split: Manifest.from_json(manifest) for split, manifest in tree["manifests"].items()})
 
 

@@ -12,7 +12,7 @@ from ringmill.handoff.columns import Columns
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import row_ranges, share
 from ringmill.handoff.read import RowStream
-from ringmill.handoff.resident import BLOCK, Decoded, decoded_bytes
+from ringmill.handoff.resident import Decoded, decoded_bytes
 from ringmill.train.evaluate import Split
 from ringmill.train.feed import Feed, GlobalFeed
 from ringmill.train.host import Holding, hold, ranks_on_host
@@ -67,7 +67,8 @@ def _resident(job: Job, ring: Ring) -> Opened:
             split.sort(f"{handed.manifests[name].table}, split = '{name}'")
     # Nobody reads on before the order is there.
     ring.gather(np.zeros(1), name="rows_sorted")
-    feed = GlobalFeed.of(job.plan, ring.rank, splits["train"], stop_every=job.spec.train.checkpoint_steps)
+    stop_every = job.spec.train.checkpoint_steps
+    feed = GlobalFeed.of(job.plan, ring.rank, splits["train"], task=job.spec.task, stop_every=stop_every)
     return Opened(feed, splits, holding.copies)
 
 
@@ -75,5 +76,3 @@ def _read_part(split: Decoded, manifest: Manifest, columns: Columns, holding: Ho
     first, last = share(len(split), holding.rank, holding.ranks)
     ranges = row_ranges(manifest, holding.rank, holding.ranks)
     RowStream(manifest, ranges, columns).fill(split.rows.part(first, last))
-    for start in range(first, last, BLOCK):
-        split.complete(start, min(start + BLOCK, last))

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ringmill.handoff.budget import SCORED_AT_ONCE
 from ringmill.handoff.columns import Columns, Rows
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.memory import Memory
 from ringmill.handoff.plan import row_ranges, share
-from ringmill.handoff.read import RowStream, group_sizes
+from ringmill.handoff.read import ROWS_AT_ONCE, RowStream, group_sizes
 from ringmill.handoff.resident import Decoded, decoded_bytes
 from ringmill.handoff.stripes import Stripes, row_groups, window_capacity
 from ringmill.train.feed import SIGNATURE, Segment, Totals, Window, signature
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import Job
+from ringmill.train.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class StripedFeed:
     ring: Ring
     totals: Totals
     places: tuple[Decoded, Decoded]
+    task: Task
     padding_fill: float = 0.0
 
     def segments(self, epoch: int, first: int = 0) -> Iterator[Segment]:
@@ -75,20 +76,20 @@ class StripedFeed:
 
     def _fill(self, stream: RowStream, rows: Decoded) -> Decoded:
         stream.fill(rows.rows)
-        rows.complete(0, len(rows))
         rows.pad(self.padding_fill)
         return rows
 
     def _segment(self, epoch: int, first: int, last: int, rows: Decoded) -> Segment:
         slots = self.stripes.slots(epoch, self.ring.rank, first, last)
         real = slots.weight > 0
-        weight, buyers = slots.weight, np.zeros(slots.index.shape)
+        weight = slots.weight
         weight[real] = rows.weight[slots.index[real]]
-        buyers[real] = weight[real] * rows.label_buy[slots.index[real]]
+        # Padding refers to a row whose labels may be anything.
+        labels = {name: np.where(real, rows.labels[name][slots.index], 0.0) for name in self.task.targets}
         # A loss is divided by the global batch's sums, of which each rank knows its own rows' part.
-        mine = np.stack([weight.sum(axis=1), buyers.sum(axis=1)])[None]
+        mine = np.stack([mass.sum(axis=1) for mass in self.task.masses(weight, labels)], axis=1)[None]
         divisors = self.ring.gather(mine, name="window_sums").sum(axis=0)
-        return Segment(first, Window.of(rows), slots.index, weight, divisors[0], divisors[1], rows.row_id)
+        return Segment(first, Window.of(rows, self.task), slots.index, weight, divisors, rows.rows.row_id)
 
 
 def striped_feed(job: Job, ring: Ring) -> StripedFeed:
@@ -103,21 +104,21 @@ def striped_feed(job: Job, ring: Ring) -> StripedFeed:
         manifest=manifest,
         columns=columns,
         ring=ring,
-        totals=_totals(manifest, columns, ring),
+        totals=_totals(manifest, columns, ring, job.spec.task),
+        task=job.spec.task,
         places=(Decoded.lay(capacity, columns, memory), Decoded.lay(capacity, columns, memory, at=size)),
         padding_fill=job.spec.padding_fill,
     )
 
 
-def _totals(manifest: Manifest, columns: Columns, ring: Ring) -> Totals:
+def _totals(manifest: Manifest, columns: Columns, ring: Ring, task: Task) -> Totals:
     """One look at ids, labels and weights, before any row is trained on."""
-    labels = Streamed(manifest, Columns(None, columns.sample_weight, columns.class_weights))
-    sums, ids = np.zeros(3), 0
-    for rows in labels.blocks(ring.rank, ring.size, size=SCORED_AT_ONCE):
-        bought = rows.weight * rows.label_buy
-        sums += [rows.weight.sum(), bought.sum(), np.sum(bought * np.log1p(rows.label_spend))]
+    labels = Streamed(manifest, replace(columns, x=None))
+    sums, ids = np.zeros(1), 0
+    for rows in labels.blocks(ring.rank, ring.size, size=ROWS_AT_ONCE):
+        sums = sums + task.totals(rows.weight, rows.labels)
         ids = (ids + signature(rows.row_id)) & int(SIGNATURE)
     # Each rank has looked at its part of the files.
-    weight, buyers, log_spend = ring.gather(sums[None], name="label_sums").sum(axis=0).tolist()
+    sums = ring.gather(sums[None], name="label_sums").sum(axis=0)
     signatures = ring.gather(np.array([ids], np.int64), name="ids").astype(np.uint64)
-    return Totals(len(labels), columns.length, weight, buyers, log_spend, int(signatures.sum() & SIGNATURE))
+    return Totals(len(labels), tuple(sums.tolist()), int(signatures.sum() & SIGNATURE))

@@ -1,0 +1,39 @@
+"""What is learnt, and by which network: a task, a model of train/models by name, and how images are varied."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ringmill.config.rules import NAME, Section
+
+
+class Purchase(Section):
+    """Whether a customer buys within the horizon, and how much: columns label_buy and label_spend."""
+
+    kind: Literal["purchase"] = "purchase"
+    spend_weight: float = Field(0.1, ge=0, description="weight of the spend head's loss beside the purchase head's")
+
+
+class Classes(Section):
+    """One of several classes, as a column of text or whole numbers says; they are those of the train split, sorted."""
+
+    kind: Literal["classes"]
+    label: str = "label"
+
+
+Task = Annotated[Purchase | Classes, Field(discriminator="kind")]
+
+
+class Model(BaseModel):
+    """A builder in train/models, by the name of its module; the other keys are its own and are checked there."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str = Field("mlp", pattern=NAME)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keys of the builder."""
+        return dict(self.model_extra or {})

@@ -1,0 +1,33 @@
+"""The configuration's section `train` → the task as the loop sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ringmill.config.models import Train
+from ringmill.config.tasks import Purchase
+from ringmill.errors import ConfigError
+from ringmill.train.tasks.classes import ClassesTask
+from ringmill.train.tasks.purchase import PurchaseTask
+from ringmill.train.tasks.task import Task
+
+
+def task_of(section: Train, classes: Sequence[str] = ()) -> Task:
+    """The task of a section; `classes` are those of the train split, () where the task has none or as long as they are
+    not looked up.
+
+    Raises:
+        ConfigError: `train.class_weights` names a class that is not among them, or leaves none a weight.
+    """
+    weights = section.class_weights
+    if isinstance(section.task, Purchase):
+        by_label = tuple(weights.get(label, 1.0) for label in ("0", "1")) if weights else ()
+        return PurchaseTask(section.task.spend_weight, by_label)
+    if not classes or not weights:
+        return ClassesTask(section.task.label, tuple(classes))
+    if unknown := sorted(set(weights) - set(classes)):
+        raise ConfigError.bad_value("train", "train.class_weights", f"classes among {', '.join(classes)}", unknown)
+    by_class = tuple(weights.get(name, 1.0) for name in classes)
+    if not any(by_class):
+        raise ConfigError.bad_value("train", "train.class_weights", "a class that weighs more than 0", weights)
+    return ClassesTask(section.task.label, tuple(classes), by_class)
