@@ -13,8 +13,9 @@ from pyspark.resource import ResourceInformation
 
 from handoff.tables import features_table, write_table
 from ringmill.errors import TrainingError
-from ringmill.train.facts import Facts, check_facts, check_reachable, find_facts, free_memory
+from ringmill.train.facts import Facts, check_facts, find_facts, free_memory
 from ringmill.train.launch.barrier import check_allocation, gpu_environment
+from ringmill.train.peers import check_reachable
 from ringmill.train.run import plan
 from train.runs import spec_of
 

@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ringmill.errors import RankLost, TrainingError
-from ringmill.train.facts import Facts, check_reachable
+from ringmill.train.facts import Facts
 from ringmill.train.launch.board import Board
 from ringmill.train.launch.process import POLL_SECONDS, Ending, Launch, RankProcess, cause_of, wait_for_facts
+from ringmill.train.peers import check_reachable, peers_of
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 if TYPE_CHECKING:
@@ -116,10 +117,12 @@ def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: 
     everyone = [json.loads(text) for text in context.allGather(json.dumps(_look_around(process, board)))]
     if refusal := _refusal(everyone, launch):
         return Ending(process.rank, 0, str(process.log), "", launch.stall_seconds, refusal=refusal)
-    hosts = [one["facts"]["host"] for one in everyone]
+    facts = [Facts(**one["facts"]) for one in everyone]
+    hosts = [fact.host for fact in facts]
     settings = rank_settings(process.rank, hosts, address=board.address, port=board.port)
     # Ranks that share one host need not share it with the driver.
-    process.tell(settings | launch.settings | {"HOROVOD_GLOO_RENDEZVOUS_ADDR": board.address})
+    reached = {"HOROVOD_GLOO_RENDEZVOUS_ADDR": board.address}
+    process.tell(settings | launch.settings | reached, peers_of(process.rank, facts))
     return _watch(process, board, launch)
 
 
