@@ -11,7 +11,7 @@ so the sum of the ranks' gradients is the gradient. Weight decay is decoupled: i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -91,10 +91,14 @@ class Trainer:
         self.optimizer.build(self.model.trainable_variables)
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
         ring.broadcast([*self.model.variables, *self.optimizer.variables])
-        self._sum_seconds = self.optimizer.seconds_of_a_sum()
+        self._sum_seconds = self.optimizer.seconds_of_a_sum(self._on_replicas)
 
     def weights(self) -> Arrays:
         return tuple(variable.numpy() for variable in self.model.variables)
+
+    def copies(self) -> list[Arrays]:
+        """The weights as each replica of this process has them: here the one."""
+        return [self.weights()]
 
     def optimizer_state(self) -> Arrays:
         return tuple(variable.numpy() for variable in self.optimizer.variables)
@@ -193,17 +197,23 @@ class Trainer:
 
     def _step(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
         """One step of (passes, places of a pass); (2,): its sums of losses."""
-        variables = self.model.trainable_variables
-        if self._section.optimizer.passes == 1:
-            losses, gradients = self._pass(columns, index[0], weight[0], rows, buyers)
-        else:
-            losses, gradients = self._accumulated(columns, index, weight, rows, buyers)
+        losses, gradients = self._gradients(columns, index, weight, rows, buyers)
         # Each rank's gradient covers its own rows of the global batch; their sum, which the optimizer forms, is the
         # batch's.
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(gradients, self.model.trainable_variables)
         return losses
 
-    def _accumulated(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> Any:
+    def _on_replicas(self, function: Callable[[], list[Any]]) -> list[Any]:
+        """What `function` gives where a step's gradients are computed."""
+        return function()
+
+    def _gradients(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> tuple[Any, Any]:
+        """(passes, places of a pass) → the sums of losses of these places, and their share of the gradients."""
+        if self._section.optimizer.passes == 1:
+            return self._pass(columns, index[0], weight[0], rows, buyers)
+        return self._accumulated(columns, index, weight, rows, buyers)
+
+    def _accumulated(self, columns: Any, index: Any, weight: Any, rows: Any, buyers: Any) -> tuple[Any, Any]:
         """As one pass over all places, with the activations of one part of them in memory at a time."""
 
         def body(place: Any, losses: Any, sums: Any) -> tuple[Any, Any, Any]:
@@ -221,8 +231,10 @@ class Trainer:
         """(places,) → the sums of losses of these places, and their share of the global batch's gradients."""
         real = weight > 0
         # Zeros stand in for whatever padding holds, before any arithmetic: 0 · inf is no zero.
-        x = tf.where(real[:, None], self._seen(tf.gather(columns[0], index)), 0)
-        labels = (tf.cast(tf.gather(column, index), self._section.weights_dtype) for column in columns[1:])
+        with tf.device("CPU:0"):  # the rows stay in the host's memory: a GPU gets those of one pass alone
+            taken = [tf.gather(column, index) for column in columns]
+        x = tf.where(real[:, None], self._seen(taken[0]), 0)
+        labels = (tf.cast(column, self._section.weights_dtype) for column in taken[1:])
         buy, log_spend = (tf.where(real, label, 0) for label in labels)
         with tf.GradientTape() as tape:
             heads = self.model(x, training=True)

@@ -31,6 +31,7 @@ from ringmill.train.peers import KNOCK_SECONDS, Door, Peer, check_peers, check_r
 from ringmill.train.pulse import JOINING, Pulse, Tell
 
 if TYPE_CHECKING:
+    from ringmill.train.devices import Device
     from ringmill.train.ranks import Ring
 
 # A rank that could not go on because another one ended: its log is not where the cause is.
@@ -140,7 +141,7 @@ def _call(folder: Path, task: Mapping[str, Any], entry: Entry, pulse: Pulse) -> 
 
     def join() -> Ring:
         _import_tensorflow()
-        rings.append(_join(entry, pulse))
+        rings.append(_join(entry, pulse, "auto"))
         return rings[-1]
 
     returned = getattr(import_module(module), name)(join, **task["arguments"])
@@ -156,30 +157,34 @@ def _train(path: Path, entry: Entry, pulse: Pulse) -> None:
     job = Job.read(path)
     if job.spec.train.timeline:
         os.environ["HOROVOD_TIMELINE"] = str(path.with_name("timeline.json"))  # rank 0 writes it
-    _import_tensorflow()
+    section = job.spec.train
+    replicas = section.ranks // section.processes
+    _import_tensorflow(replicas)
     from ringmill.train.session import run
 
-    ring = _join(entry, pulse)
+    ring = _join(entry, pulse, section.device, replicas)
     run(job, ring, pulse, started=started)
     ring.close()
 
 
-def _import_tensorflow() -> None:
+def _import_tensorflow(replicas: int = 1) -> None:
     """While the launcher finds out the settings."""
     from ringmill.train.start import hide_unneeded, import_tensorflow
 
     hide_unneeded()
     # One thread: ranks share the cores, and the order of a sum must not depend on how many threads there are.
-    import_tensorflow(threads=1)
+    import_tensorflow(threads=1, replicas=replicas)
 
 
-def _join(entry: Entry, pulse: Pulse) -> Ring:
+def _join(entry: Entry, pulse: Pulse, device: Device, replicas: int = 1) -> Ring:
     """The ring, once the launcher has said where it is, and all ranks are there."""
+    from ringmill.train.devices import use
     from ringmill.train.ranks import connect
 
     with pulse.waiting():
         told = entry.settings.result()
     pulse.at(JOINING)
+    use(device, local_rank=int(told.get("HOROVOD_LOCAL_RANK", 0)), replicas=replicas)
     ring = connect(told)
     entry.door.close()
     return ring
