@@ -101,6 +101,12 @@ def test_laws_4_5_and_6_two_ranks_give_one_rank_s_weights_and_figures(two: Train
     assert two.history[-1]["loss"] < two.history[0]["loss"]
 
 
+def test_law_5_moments_and_draws_are_the_same_under_the_mirrored_engine(home: Path, two: TrainResult) -> None:
+    mirrored = trained(home, "mirrored", ranks=2, engine="mirrored", launcher="local")
+    assert mirrored.manifest["metrics"]["test"]["confusion"] == two.manifest["metrics"]["test"]["confusion"]
+    assert largest_difference(mirrored.folder, two.folder) <= 1e-9
+
+
 def test_law_6_the_figures_are_those_of_the_written_predictions(two: TrainResult) -> None:
     written = pq.read_table(two.folder / "predictions.parquet").sort_by("row_id")
     rows = ROWS.filter(pa.compute.field("split") == "test").sort_by("row_id")

@@ -13,8 +13,9 @@ from pyspark.resource import ResourceInformation
 
 from handoff.tables import features_table, write_table
 from ringmill.errors import TrainingError
-from ringmill.train.facts import Facts, check_facts, check_reachable, find_facts, free_memory
-from ringmill.train.launch.barrier import check_allocation, gpu_environment
+from ringmill.train.facts import Facts, check_facts, find_facts, free_memory
+from ringmill.train.launch.barrier import check_allocation, task_environment
+from ringmill.train.peers import check_reachable
 from ringmill.train.run import plan
 from train.runs import spec_of
 
@@ -106,8 +107,9 @@ def test_a_port_where_nobody_listens_is_named() -> None:
 
 
 def test_a_rank_sees_the_gpus_of_its_task_and_no_others() -> None:
-    assert gpu_environment({"gpu": ResourceInformation("gpu", ["3"])}) == {"CUDA_VISIBLE_DEVICES": "3"}
-    assert gpu_environment({}) == {}
+    found = task_environment({"gpu": ResourceInformation("gpu", ["3"])})
+    assert found == {"CUDA_VISIBLE_DEVICES": "3", "RINGMILL_OWN_GPUS": "1"}
+    assert task_environment({}) == {}
 
 
 def test_dynamic_allocation_is_refused_by_name() -> None:

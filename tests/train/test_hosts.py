@@ -50,37 +50,53 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def ssh_options(tmp_path: Path) -> Iterator[tuple[str, ...]]:
-    """The options that reach an ssh server of this test's own on the loopback."""
+def separation() -> Iterator[None]:
+    """An ssh server that root starts wants this empty folder; where the system starts none, nobody has made it."""
+    folder = Path("/run/sshd")
+    missing = os.geteuid() == 0 and not folder.exists()
+    if missing:
+        folder.mkdir(mode=0o755)
+    yield
+    if missing:
+        folder.rmdir()
+
+
+@pytest.fixture
+def ssh_options(separation: None, tmp_path: Path) -> Iterator[tuple[str, ...]]:
+    """The options that reach an ssh server of this test's own on the loopback, which takes this user's key alone."""
     server = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
     if server is None:
         pytest.skip("needs sshd, the ssh server")
     for name in ("host", "user"):
         key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
         subprocess.run(key, check=True, stdin=subprocess.DEVNULL)
-    shutil.copy(tmp_path / "user.pub", tmp_path / "authorized")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     settings = {
         "ListenAddress": "127.0.0.1",
         "Port": port,
         "HostKey": tmp_path / "host",
-        "AuthorizedKeysFile": tmp_path / "authorized",
+        "AuthorizedKeysFile": tmp_path / "user.pub",
+        "PasswordAuthentication": "no",
+        "KbdInteractiveAuthentication": "no",
         "PidFile": "none",
-        "StrictModes": "no",
+        "StrictModes": "no",  # whatever the rights of the folder for temporary files are
         "UsePAM": "no",
     }
-    options = [part for name, value in settings.items() for part in ("-o", f"{name}={value}")]
-    process = subprocess.Popen([server, "-D", "-e", "-f", "/dev/null", *options], stderr=subprocess.PIPE, text=True)
+    (tmp_path / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    command = [server, "-D", "-e", "-f", str(tmp_path / "sshd_config")]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     said = ""
     while "listening" not in said:
-        if not (line := process.stderr.readline()):
-            pytest.skip(f"needs an sshd that starts for this user: status {process.wait()}, {said}")
+        line = process.stderr.readline()
+        assert line, f"sshd ended with status {process.wait()}: {said}"
         said += line
     known = tmp_path / "known"
     known.write_text(f"[127.0.0.1]:{port} {(tmp_path / 'host.pub').read_text()}")
-    yield ("-p", str(port), "-i", str(tmp_path / "user"), "-o", f"UserKnownHostsFile={known}")
+    options = {"IdentityFile": tmp_path / "user", "IdentitiesOnly": "yes", "UserKnownHostsFile": known}
+    own = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    yield ("-F", "none", "-p", str(port), *own)
     process.terminate()
     process.wait()
     process.stderr.close()

@@ -209,6 +209,12 @@ class Train(Section):
         (), description="for the launcher 'hosts': name, or name:ranks; reached by ssh"
     )
     ssh_options: tuple[str, ...] = Field((), description="for ssh, before the host's name")
+    engine: Literal["ring", "mirrored"] = Field(
+        "ring",
+        description="ring: each rank is a process, and Horovod sums; mirrored: the ranks are replicas in one process, "
+        "one on each of this host's GPUs or of as many logical CPU devices, under TensorFlow's MirroredStrategy",
+    )
+    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto: GPUs where TensorFlow sees any")
     batch: int = Field(128, ge=1, description="global batch: rows per step over all ranks")
     epochs: int = Field(60, ge=1)
     patience: int = Field(8, ge=1, description="epochs without a better validation loss before stopping")
@@ -262,6 +268,19 @@ class Train(Section):
     @classmethod
     def _named(cls, value: object) -> object:
         return {str(name): weight for name, weight in value.items()} if isinstance(value, Mapping) else value
+
+    @property
+    def processes(self) -> int:
+        """That the ranks are made of."""
+        return 1 if self.engine == "mirrored" else self.ranks
+
+    @model_validator(mode="after")
+    def _fits_engine(self) -> Train:
+        if self.engine == "mirrored":
+            for name, wanted in (("launcher", "local"), ("order", "global"), ("timeline", False)):
+                if getattr(self, name) != wanted:
+                    raise ValueError(f"train.{name}: {str(wanted).lower()} with train.engine: mirrored")
+        return self
 
     @model_validator(mode="after")
     def _weights(self) -> Train:

@@ -14,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ringmill.errors import TrainingError
+from ringmill.train.peers import INTERFACE, own_address
 
 PACKAGES = ("tensorflow", "tensorflow-cpu", "keras", "horovod", "numpy", "pyarrow")
 HOME = Path(__file__).resolve().parents[1]
@@ -23,7 +24,8 @@ HOME = Path(__file__).resolve().parents[1]
 class Facts:
     """One rank's host and process; `memory` bytes that are free there, `spec` the hash of the run's spec as read there.
 
-    `address` is what the host's name resolves to on the host itself, '' for nothing: Gloo gives it to the other ranks.
+    `address` is where the ring meets the host's ranks, '' for nowhere (see `own_address`), and `port` one of this
+    process, at which the other ranks may try whether they reach it.
 
     `folder_problem` is why the run folder cannot be used there, `table_problem` why the table's first file cannot be
     read, '' where they can; `launcher` the address from which the rank's process was started, as its host sees it.
@@ -38,10 +40,11 @@ class Facts:
     folder_problem: str
     table_problem: str
     launcher: str
+    port: int = 0
 
 
-def find_facts(spec: Path) -> Facts:
-    """Of this process."""
+def find_facts(spec: Path, *, port: int = 0) -> Facts:
+    """Of this process, which others can try at `port`."""
     blob, folder_problem, table_problem = b"", "", ""
     try:
         blob = spec.read_bytes()
@@ -56,7 +59,7 @@ def find_facts(spec: Path) -> Facts:
         table_problem = f"{error.strerror}: {error.filename}"
     return Facts(
         host=socket.gethostname(),
-        address=_own_address(),
+        address=own_address(),
         pid=os.getpid(),
         versions=find_versions(),
         memory=free_memory(),
@@ -64,14 +67,8 @@ def find_facts(spec: Path) -> Facts:
         folder_problem=folder_problem,
         table_problem=table_problem,
         launcher=os.environ.get("SSH_CONNECTION", "127.0.0.1").split()[0],
+        port=port,
     )
-
-
-def _own_address() -> str:
-    try:
-        return socket.gethostbyname(socket.gethostname())
-    except OSError:
-        return ""
 
 
 def _open_table(spec: bytes) -> None:
@@ -169,17 +166,5 @@ def _check_addresses(facts: Sequence[Facts]) -> None:
             raise TrainingError.not_ready(
                 f"host {fact.host} knows itself as {fact.address or 'nothing'}, where no other host reaches its ranks",
                 expected="a host name that resolves, on its own host too, to an address that the other hosts reach",
-                todo="correct /etc/hosts there",
+                todo=f"correct /etc/hosts there, or name the interface that reaches the others in {INTERFACE}",
             )
-
-
-def check_reachable(address: str, port: int, *, host: str) -> None:
-    """Raises TrainingError where this host cannot connect to the rendezvous server."""
-    try:
-        socket.create_connection((address, port), timeout=5).close()
-    except OSError as error:
-        raise TrainingError.not_ready(
-            f"host {host} cannot reach the rendezvous at {address}:{port} ({error.strerror or error})",
-            expected="a network in which every rank can connect to rank 0's launcher",
-            todo="open the port range of outgoing connections (net.ipv4.ip_local_port_range) between the hosts",
-        ) from error

@@ -36,8 +36,10 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
         shape = (input_shape[-1],)
         self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
         self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
-        self.moving_mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="moving_mean")
-        self.moving_variance = self.add_weight(shape=shape, initializer="ones", trainable=False, name="moving_variance")
+        # Replicas of one process assign the same value each.
+        moving: dict[str, Any] = {"shape": shape, "trainable": False, "aggregation": "only_first_replica"}
+        self.moving_mean = self.add_weight(initializer="zeros", name="moving_mean", **moving)
+        self.moving_variance = self.add_weight(initializer="ones", name="moving_variance", **moving)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         values = tf.cast(inputs, self.variable_dtype)

@@ -8,7 +8,7 @@ so the sum of the ranks' gradients is the gradient. Weight decay is decoupled: i
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -100,10 +100,14 @@ class Trainer:
         self.optimizer.build(self.model.trainable_variables)
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
         ring.broadcast([*self.model.variables, *self.optimizer.variables])
-        self._sum_seconds = self.optimizer.seconds_of_a_sum()
+        self._sum_seconds = self.optimizer.seconds_of_a_sum(self._on_replicas)
 
     def weights(self) -> Arrays:
         return tuple(variable.numpy() for variable in self.model.variables)
+
+    def copies(self) -> list[Arrays]:
+        """The weights as each replica of this process has them: here the one."""
+        return [self.weights()]
 
     def optimizer_state(self) -> Arrays:
         return tuple(variable.numpy() for variable in self.optimizer.variables)
@@ -209,17 +213,23 @@ class Trainer:
 
     def _step(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> Any:
         """One step of (passes, places of a pass); (losses,): its sums of losses."""
-        variables = self.model.trainable_variables
-        if self._section.optimizer.passes == 1:
-            losses, gradients = self._pass(epoch, columns, index[0], weight[0], divisors)
-        else:
-            losses, gradients = self._accumulated(epoch, columns, index, weight, divisors)
+        losses, gradients = self._gradients(epoch, columns, index, weight, divisors)
         # Each rank's gradient covers its own rows of the global batch; their sum, which the optimizer forms, is the
         # batch's.
-        self.optimizer.apply(gradients, variables)
+        self.optimizer.apply(gradients, self.model.trainable_variables)
         return losses
 
-    def _accumulated(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> Any:
+    def _on_replicas(self, function: Callable[[], list[Any]]) -> list[Any]:
+        """What `function` gives where a step's gradients are computed."""
+        return function()
+
+    def _gradients(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> tuple[Any, Any]:
+        """(passes, places of a pass) → the sums of losses of these places, and their share of the gradients."""
+        if self._section.optimizer.passes == 1:
+            return self._pass(epoch, columns, index[0], weight[0], divisors)
+        return self._accumulated(epoch, columns, index, weight, divisors)
+
+    def _accumulated(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> tuple[Any, Any]:
         """As one pass over all places, with the activations of one part of them in memory at a time."""
 
         def body(place: Any, losses: Any, sums: Any) -> tuple[Any, Any, Any]:
@@ -238,9 +248,12 @@ class Trainer:
         (row_id, x, labels), real = columns, weight > 0
         step = Step(real, lambda: tf.gather(row_id, index), epoch, self._seed, self._ring)
         # Zeros stand in for whatever padding holds, before any arithmetic: 0 · inf is no zero.
-        seen = tf.where(real[:, None], self._seen(self._varied(tf.gather(x, index), step)), 0)
+        with tf.device("CPU:0"):  # the rows stay in the host's memory: a GPU gets those of one pass alone
+            taken = tf.gather(x, index)
+            labelled = {name: tf.gather(column, index) for name, column in labels.items()}
+        seen = tf.where(real[:, None], self._seen(self._varied(taken, step)), 0)
         dtype = self._section.weights_dtype
-        mine = {name: tf.where(real, tf.cast(tf.gather(column, index), dtype), 0) for name, column in labels.items()}
+        mine = {name: tf.where(real, tf.cast(column, dtype), 0) for name, column in labelled.items()}
         with tf.GradientTape() as tape:
             with during(step):
                 heads = self.model(self._shaped(seen), training=True)

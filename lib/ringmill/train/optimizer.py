@@ -8,7 +8,7 @@ looking at gradients (whether they are finite, how long they are) it therefore d
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -65,11 +65,12 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     def learning_rate(self) -> Any:
         return self.inner.learning_rate
 
-    def seconds_of_a_sum(self) -> float:
+    def seconds_of_a_sum(self, on_replicas: Callable[[Callable[[], list[Any]]], list[Any]]) -> float:
         """Seconds in which the ranks sum gradients as large as the model, all of them dense; 0 for one rank alone.
 
-        Measured by some sums of zeros, so every rank must call it. Within a step nothing can be timed: operations that
-        tell the time are refused where all operations have to be deterministic.
+        Measured by some sums of zeros, so every rank must call it; `on_replicas` runs a function where gradients are.
+        Within a step nothing can be timed: operations that tell the time are refused where all operations have to be
+        deterministic.
         """
         if self._ring.size == 1:
             return 0.0
@@ -78,7 +79,7 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         @tf.function(jit_compile=False, autograph=False)  # type: ignore[untyped-decorator]
         def sums() -> Any:
             def body(turn: Any, held: Any) -> tuple[Any, Any]:
-                return turn + 1, self._ring.sum(held, name="probe")
+                return turn + 1, on_replicas(lambda: self._ring.sum(held, name="probe"))
 
             start = (tf.constant(0), zeros)
             return tf.while_loop(lambda turn, _: turn < PROBES, body, start, parallel_iterations=1)[0]

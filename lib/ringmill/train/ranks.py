@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringmill.errors import TrainingError
+from ringmill.train.devices import check_nccl
 
 INSTALL = "run scripts/bootstrap, which builds Horovod against the installed TensorFlow"
 
@@ -80,7 +81,9 @@ class HorovodRing:
     def __init__(self, settings: Mapping[str, str]) -> None:
         os.environ.update(settings)  # Horovod's core reads them when it starts
         import horovod.tensorflow as hvd
+        import tensorflow as tf
 
+        check_nccl(len(tf.config.get_visible_devices("GPU")), built=hvd.nccl_built())
         if not hvd.gloo_built():
             raise TrainingError.not_ready("Horovod was built without Gloo", INSTALL)
         hvd.init()

@@ -61,7 +61,7 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
     """
     folder = Path(spec.folder).absolute()  # a rank may have another working directory
     job, planned = plan(replace(spec, folder=str(folder)))
-    launcher.check(spec.train.ranks)
+    launcher.check(spec.train.processes)
     launch = _prepare(folder, job, planned)
     progress = folder / FILE
     with following(progress, on_progress):
@@ -78,9 +78,9 @@ def _prepare(folder: Path, job: Job, planned: HandOff) -> Launch:
     write_whole(folder / FILE, b"", "The progress of the training")
     return Launch(
         spec=path,
-        ranks=train.ranks,
+        ranks=train.processes,
         spec_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
-        bytes_per_rank=planned.rank_bytes,
+        bytes_per_rank=planned.rank_bytes * (train.ranks // train.processes),
         bytes_per_host=planned.copy_bytes,
         stall_seconds=train.stall_seconds,
     )

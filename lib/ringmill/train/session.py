@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,10 @@ from ringmill.train.checkpoint import State
 from ringmill.train.checkpoints import CheckpointFolder
 from ringmill.train.evaluate import Evaluation, Split, Take, evaluate
 from ringmill.train.events import Events
+from ringmill.train.feed import Feed, GlobalFeed
 from ringmill.train.loop import Passed, Trainer
 from ringmill.train.marks import Marks, PulsedRing
+from ringmill.train.mirrored import MirroredTrainer
 from ringmill.train.progress import Progress
 from ringmill.train.pulse import READING, Pulse
 from ringmill.train.ranks import Ring
@@ -41,17 +43,16 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     copied = int(ring.gather(np.array([storage_bytes_written() - before]), name="bytes_written").sum())
     splits = opened.splits
     rows = {name: len(split) for name, split in splits.items()}
-    progress.say("ready", seconds=_since(started), ranks=ring.size, rows=rows, decoded_copies=opened.copies)
+    progress.say("ready", seconds=_since(started), ranks=job.plan.ranks, rows=rows, decoded_copies=opened.copies)
     pulse.at("building the model")
-    seed, steps = spec.seed, job.plan.steps
-    trainer = Trainer(spec.train, opened.feed, ring, task=spec.task, seed=seed, steps=steps, x=spec.input, marks=marks)
+    trainer = _trainer(job, opened.feed, ring, marks)
     events = Events(Path(spec.folder)) if spec.train.tensorboard and ring.rank == 0 else None
     store = CheckpointFolder(spec.checkpoint_folder, spec.train.keep_checkpoints)
     state = _resume(job, store, ring, progress)
     if state:
         trainer.restore(state)
     state = state or State(0, trainer.weights(), trainer.optimizer_state(), trainer.weights())
-    state = replace(state, ranks=ring.size)
+    state = replace(state, ranks=job.plan.ranks)
     while not state.finished(spec.train):
         for reached in _advance(job, trainer, state, splits["validation"], ring):
             state = reached
@@ -67,11 +68,20 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
     figures = {"bytes_copied": copied, "decoded_copies": opened.copies, "final_weights_sha256": _digest(state.weights)}
     trainer.assign(state.best_weights)
     results, facts = _results(job, trainer, splits, ring)
-    figures |= {"weights_sha256": _check_agreement(_digest(trainer.weights()), ring), **facts}
+    figures |= {"weights_sha256": _check_agreement([_digest(copy) for copy in trainer.copies()], ring), **facts}
     pulse.at("writing the results", epoch=state.epoch)
     if ring.rank == 0:
         write_results(job, job.handed, trainer.model, state, results, figures | {"seconds": _since(started)})
     progress.say("done", seconds=_since(started), epochs=state.epoch, best_epoch=state.best_epoch)
+
+
+def _trainer(job: Job, feed: Feed, ring: Ring, marks: Marks) -> Trainer:
+    spec = job.spec
+    same: dict[str, Any] = {"task": spec.task, "seed": spec.seed, "steps": job.plan.steps}
+    same |= {"x": spec.input, "marks": marks}
+    if spec.train.engine == "mirrored" and isinstance(feed, GlobalFeed):
+        return MirroredTrainer(spec.train, feed, **same)
+    return Trainer(spec.train, feed, ring, **same)
 
 
 def storage_bytes_written() -> int:
@@ -97,8 +107,8 @@ def _resume(job: Job, store: CheckpointFolder, ring: Ring, progress: Progress) -
     if not blob:
         return None
     state, _ = State.from_bytes(blob)
-    if job.spec.train.order == "striped" and state.step and state.ranks != ring.size:
-        raise TrainingError.other_ranks(str(store.path), state.epoch + 1, state.ranks, ring.size)
+    if job.spec.train.order == "striped" and state.step and state.ranks != job.plan.ranks:
+        raise TrainingError.other_ranks(str(store.path), state.epoch + 1, state.ranks, job.plan.ranks)
     if found:
         progress.say("resumed", epoch=state.epoch, step=state.step, path=str(found[0]))
     return state
@@ -126,7 +136,7 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: 
         "val_loss": val_loss,
         **job.spec.task.epoch_figures(metrics),
         "seconds": _since(began),
-        **passed.pace(ring.size),
+        **passed.pace(job.plan.ranks),
     }
     yield state.after(entry, trainer.weights(), trainer.optimizer_state())
 
@@ -150,12 +160,13 @@ def _evaluate(
     return evaluate(trainer.score, split, ring, task=job.spec.task, size=size, take=take)
 
 
-def _check_agreement(digest: str, ring: Ring) -> str:
+def _check_agreement(copies: Sequence[str], ring: Ring) -> str:
     # Ranks that drifted apart would each hold another model: compare them once, at the end.
-    digests = ring.gather(np.frombuffer(bytes.fromhex(digest), np.uint8)[None], name="digests")
+    mine = np.stack([np.frombuffer(bytes.fromhex(digest), np.uint8) for digest in copies])
+    digests = ring.gather(mine, name="digests")
     if len(np.unique(digests, axis=0)) != 1:
         raise LawError.broken("Law 5 (one model on all ranks)", "final weights", "bit-equal weights", "they differ")
-    return digest
+    return copies[0]
 
 
 def _digest(weights: tuple[Any, ...]) -> str:

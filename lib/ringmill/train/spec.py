@@ -20,7 +20,7 @@ from ringmill.train.tasks.task import Task
 
 SPLITS = ("train", "validation", "test")
 # What of the section changes no weight: law 5 for the ranks, law 7 for what is done about faults.
-_LAUNCH = ("ranks", "launcher", "hosts", "ssh_options", "memory_mb")
+_LAUNCH = ("ranks", "launcher", "hosts", "ssh_options", "engine", "device", "memory_mb")
 _FAULTS = ("checkpoint_steps", "keep_checkpoints", "stall_seconds", "retries")
 _RECORDED = ("tensorboard", "timeline")
 ASIDE = frozenset({*_LAUNCH, *_FAULTS, *_RECORDED})

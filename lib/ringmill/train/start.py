@@ -36,12 +36,12 @@ def show_hidden() -> None:
     sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Hidden)]
 
 
-def import_tensorflow(*, threads: int) -> Any:
-    """TensorFlow, with deterministic ops and `threads` threads in each of its two pools."""
+def import_tensorflow(*, threads: int, replicas: int = 1) -> Any:
+    """TensorFlow, with deterministic ops, `threads` threads within one operation and as many for each replica."""
     os.environ.update(SETTINGS)
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads * replicas)
     tf.config.experimental.enable_op_determinism()
     return tf

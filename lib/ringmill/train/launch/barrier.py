@@ -18,9 +18,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from ringmill.errors import RankLost, TrainingError
-from ringmill.train.facts import Facts, check_reachable
+from ringmill.train.devices import gpu_environment
+from ringmill.train.facts import Facts
 from ringmill.train.launch.board import Board
 from ringmill.train.launch.process import POLL_SECONDS, Ending, Launch, RankProcess, cause_of, wait_for_facts
+from ringmill.train.peers import check_reachable, peers_of
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 if TYPE_CHECKING:
@@ -110,24 +112,26 @@ def _task(launch: Launch, board: Board) -> Callable[[Iterable[int]], Iterable[En
 
 
 def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: ExitStack) -> Ending:
-    process = RankProcess.start(context.partitionId(), launch, environment=gpu_environment(context.resources()))
+    process = RankProcess.start(context.partitionId(), launch, environment=task_environment(context.resources()))
     stack.callback(process.end)
     # The one exchange that needs all tasks: which ranks share a host, and whether all may start.
     everyone = [json.loads(text) for text in context.allGather(json.dumps(_look_around(process, board)))]
     if refusal := _refusal(everyone, launch):
         return Ending(process.rank, 0, str(process.log), "", launch.stall_seconds, refusal=refusal)
-    hosts = [one["facts"]["host"] for one in everyone]
+    facts = [Facts(**one["facts"]) for one in everyone]
+    hosts = [fact.host for fact in facts]
     settings = rank_settings(process.rank, hosts, address=board.address, port=board.port)
     # Ranks that share one host need not share it with the driver.
-    process.tell(settings | launch.settings | {"HOROVOD_GLOO_RENDEZVOUS_ADDR": board.address})
+    reached = {"HOROVOD_GLOO_RENDEZVOUS_ADDR": board.address}
+    process.tell(settings | launch.settings | reached, peers_of(process.rank, facts))
     return _watch(process, board, launch)
 
 
-def gpu_environment(resources: Mapping[str, ResourceInformation]) -> dict[str, str]:
+def task_environment(resources: Mapping[str, ResourceInformation]) -> dict[str, str]:
     """What shows a rank the GPUs that Spark gave its task (spark.task.resource.gpu.amount), and no others."""
     if (gpus := resources.get("gpu")) is None:
         return {}
-    return {"CUDA_VISIBLE_DEVICES": ",".join(gpus.addresses)}
+    return gpu_environment(gpus.addresses)
 
 
 def _look_around(process: RankProcess, board: Board) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ringmill.errors import TrainingError
 from ringmill.train.launch.process import Launch, RankProcess, rank_arguments, wait_for, wait_for_facts
+from ringmill.train.peers import peers_of
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 KILL_SECONDS = 20
@@ -91,7 +92,7 @@ class HostsLauncher:
                 for process, fact in zip(started, facts, strict=True):
                     settings = rank_settings(process.rank, hosts, address=fact.launcher, port=server.port)
                     reached = {"HOROVOD_GLOO_RENDEZVOUS_ADDR": fact.launcher}
-                    process.tell(settings | launch.settings | reached)
+                    process.tell(settings | launch.settings | reached, peers_of(process.rank, facts))
             wait_for(started, limit=launch.stall_seconds)
 
     def _places(self) -> list[str]:

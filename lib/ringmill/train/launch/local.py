@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ringmill.train.launch.process import Launch, RankProcess, wait_for, wait_for_facts
+from ringmill.train.peers import peers_of
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 
@@ -27,7 +28,8 @@ class LocalLauncher:
             for rank in range(launch.ranks):
                 started.append(RankProcess.start(rank, launch))
                 stack.callback(started[-1].end)
-            launch.check(wait_for_facts(started))
+            facts = wait_for_facts(started)
+            launch.check(facts)
             if launch.ranks == 1:
                 started[0].tell({})
             else:
@@ -35,5 +37,5 @@ class LocalLauncher:
                 hosts = ["localhost"] * launch.ranks
                 for process in started:
                     settings = rank_settings(process.rank, hosts, address="127.0.0.1", port=server.port)
-                    process.tell(settings | launch.settings)
+                    process.tell(settings | launch.settings, peers_of(process.rank, facts))
             wait_for(started, limit=launch.stall_seconds)

@@ -9,13 +9,14 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from ringmill.errors import RankLost, TrainingError
 from ringmill.train.facts import Facts, check_facts
 from ringmill.train.launch.watch import PulseWatch, Stall
+from ringmill.train.peers import Peer
 from ringmill.train.rank import ORPHANED, PEER_ENDED
 
 POLL_SECONDS = 0.05
@@ -65,8 +66,8 @@ class Launch:
 @dataclass(frozen=True)
 class Ending:
     """How one rank ended, as its launcher saw it: by itself, or because it had `stall`ed, or `by_launcher`, since
-    another one had failed. `error` has the parts of the error with which it ended itself, `refusal` those of one that
-    kept all ranks from starting.
+    another one had failed. `error` has the parts of the error with which it ended itself, `refusal` those of what it
+    found to be in the way of a start.
     """
 
     rank: int
@@ -82,6 +83,11 @@ class Ending:
     @property
     def failed(self) -> bool:
         return self.status != 0 or self.stall is not None or self.refusal is not None
+
+    @property
+    def told(self) -> bool:
+        """It said itself why it ended."""
+        return self.error is not None or self.refusal is not None
 
     @property
     def lost(self) -> bool:
@@ -109,10 +115,10 @@ def cause_of(endings: Sequence[Ending]) -> TrainingError | None:
 
     def distance(ending: Ending) -> tuple[bool, bool, bool, int]:
         # A rank may be killed by what another one's end does to it: one that says why it ended comes first.
-        told = ending.error is not None or ending.stall is not None
-        return (ending.by_launcher, ending.status == PEER_ENDED, not (told or ending.status < 0), ending.rank)
+        known = ending.told or ending.stall is not None
+        return (ending.by_launcher, ending.status == PEER_ENDED, not (known or ending.status < 0), ending.rank)
 
-    told = [ending for ending in failed if ending.error is not None and not ending.by_launcher]
+    told = [ending for ending in failed if ending.told and not ending.by_launcher]
     return min(told or failed, key=distance).to_error()
 
 
@@ -126,6 +132,7 @@ class RankProcess:
     watch: PulseWatch
     facts: Facts | None = None
     error: Mapping[str, str] | None = None
+    refusal: Mapping[str, str] | None = None
     _part: bytes = field(default=b"", repr=False)
 
     @classmethod
@@ -149,12 +156,13 @@ class RankProcess:
             os.set_blocking(process.stdout.fileno(), False)
         return cls(rank, log, process, PulseWatch(launch.stall_seconds))
 
-    def tell(self, settings: Mapping[str, str]) -> None:
-        """Hand over the HOROVOD_* settings; the pipe stays open as long as this process lives."""
+    def tell(self, settings: Mapping[str, str], peers: Sequence[Peer] = ()) -> None:
+        """Hand over the HOROVOD_* settings and whom to try; the pipe stays open as long as this process lives."""
         if self.process.stdin is None:
             return
         with suppress(BrokenPipeError):  # it has ended already; its status tells
-            self.process.stdin.write(json.dumps(dict(settings)).encode() + b"\n")
+            told = {"settings": dict(settings), "peers": [asdict(peer) for peer in peers]}
+            self.process.stdin.write(json.dumps(told).encode() + b"\n")
             self.process.stdin.flush()
 
     def listen(self) -> None:
@@ -172,6 +180,8 @@ class RankProcess:
                 self.facts = Facts(**facts)
             case {"error": error}:
                 self.error = error
+            case {"refusal": refusal}:
+                self.refusal = refusal
 
     @property
     def status(self) -> int | None:
@@ -206,7 +216,8 @@ class RankProcess:
             limit,
             error=self.error,
             stall=stall if runs else None,
-            by_launcher=runs and stall is None and self.error is None,
+            by_launcher=runs and stall is None and self.error is None and self.refusal is None,
+            refusal=self.refusal,
         )
 
     def tail(self) -> str:

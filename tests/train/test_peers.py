@@ -1,0 +1,105 @@
+"""Pre-flight between ranks: what the ring will need is tried before it is built, on networks that really fail."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from handoff.tables import features_table, write_table
+from ringmill.errors import RankLost, TrainingError
+from ringmill.train.facts import Facts
+from ringmill.train.launch.hosts import HostsLauncher
+from ringmill.train.peers import INTERFACE, Door, Peer, check_peers, own_address, peers_of
+from train.namespaces import Network, network, why_not
+from train.runs import rank_processes, run, spec_of
+
+
+def facts_of(hosts: str) -> list[Facts]:
+    """Rank i's on host hosts[i], at port i."""
+    seen = {"versions": {}, "memory": 0, "spec": "", "folder_problem": "", "table_problem": "", "launcher": ""}
+    return [Facts(host=host, address=f"10.0.0.{host}", pid=1, port=rank, **seen) for rank, host in enumerate(hosts)]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "tried"),
+    [
+        ("1", [[]]),
+        ("11", [[1], [0]]),
+        ("12", [[1], [0]]),
+        ("1111", [[1, 3], [0, 2], [1, 3], [0, 2]]),
+        # Rank 0 has neighbours 1 and 5; of host 2, with ranks 2 and 3, it tries the first, of host 3 the first too.
+        ("112233", [[1, 2, 4, 5], [0, 2, 3, 5], [0, 1, 3, 4], [1, 2, 4, 5], [0, 2, 3, 5], [0, 1, 3, 4]]),
+    ],
+)
+def test_a_rank_tries_its_neighbours_and_every_other_host(hosts: str, tried: list[list[int]]) -> None:
+    facts = facts_of(hosts)
+    assert [[peer.rank for peer in peers_of(rank, facts)] for rank in range(len(hosts))] == tried
+
+
+def test_ranks_of_one_host_are_tried_on_the_loopback_and_others_where_the_ring_meets_them() -> None:
+    assert [peer.address for peer in peers_of(0, facts_of("11"))] == ["127.0.0.1"]
+    assert [peer.address for peer in peers_of(0, facts_of("112"))] == ["10.0.0.1", "10.0.0.2"]
+
+
+def test_a_peer_whose_port_is_closed_is_named_and_one_whose_door_is_open_is_not() -> None:
+    door = Door()
+    check_peers(0, "a", [Peer(1, "b", "127.0.0.1", door.port)])
+    door.close()
+    with pytest.raises(TrainingError) as caught:
+        check_peers(0, "a", [Peer(1, "b", "127.0.0.1", door.port)])
+    assert caught.value.received == (
+        f"rank 0 on host a cannot reach rank 1 on host b at 127.0.0.1:{door.port} (Connection refused)"
+    )
+
+
+def test_the_interface_that_horovod_is_told_to_use_is_the_one_that_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INTERFACE, "lo")
+    assert own_address() == "127.0.0.1"
+    monkeypatch.setenv(INTERFACE, "none0")
+    assert own_address() == ""
+    monkeypatch.delenv(INTERFACE)
+    assert own_address() == socket.gethostbyname(socket.gethostname())
+
+
+@pytest.fixture
+def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
+    """Two hosts, a and b, and the ssh that reaches them."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with network(["a", "b"], tmp_path) as made:
+        monkeypatch.setenv("PATH", f"{made.bin}{os.pathsep}{os.environ['PATH']}")
+        yield made
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_table(tmp_path_factory.mktemp("peers") / "table", features_table(60, seed=5))
+
+
+@pytest.mark.ring
+def test_hosts_that_reach_the_launcher_and_not_each_other_are_refused_by_name(
+    hosts: Network, table: str, tmp_path: Path
+) -> None:
+    hosts.part("a", "b")
+    lines = []
+    with pytest.raises(TrainingError, match="Training cannot start: rank 0 on host a cannot reach rank 1") as caught:
+        run(spec_of(table, tmp_path / "run", ranks=2, retries=1), HostsLauncher(("a", "b")), lines.append)
+    assert not isinstance(caught.value, RankLost)
+    assert (caught.value.where, lines) == ("pre-flight check", [])
+    assert f"host b at {hosts.address('b')}:" in caught.value.received
+    assert "(No route to host)" in caught.value.received
+    assert rank_processes(tmp_path / "run") == {}
+
+
+@pytest.mark.ring
+def test_law_5_ranks_of_two_hosts_on_a_network_of_their_own_train_to_the_bits_of_one_host(
+    hosts: Network, table: str, tmp_path: Path
+) -> None:
+    found = run(spec_of(table, tmp_path / "run", ranks=2, epochs=5), HostsLauncher(("a", "b")))
+    local = run(spec_of(table, tmp_path / "local", ranks=2, epochs=5))
+    assert found.manifest["decoded_copies"] == 2
+    assert found.manifest["final_weights_sha256"] == local.manifest["final_weights_sha256"]
