@@ -82,3 +82,36 @@ def test_another_width_than_the_states_is_found_in_every_row(tmp_path):
     wider = replace(CONTRACT, tensors=tuple(replace(t, shape=(4,)) if t.name == "x" else t for t in CONTRACT.tensors))
     with pytest.raises(InputError, match=r"lists of 4 finite numbers[\s\S]*in 20 of 20 rows"):
         check(tmp_path, ROWS, wider)
+
+
+PIXELS = replace(
+    CONTRACT,
+    columns=(*CONTRACT.columns[:1], Promise("pixels", "binary", True), Promise("label", "string", True)),
+    tensors=(Tensor("pixels", "pixels", (2, 2, 1), "uint8"),),
+)
+
+
+def pictures(pixels, kind=None):
+    rows = ROWS.select(["row_id", "split"]).append_column("pixels", pa.array(pixels, kind or pa.binary()))
+    return rows.append_column("label", pa.array(["a"] * 20))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        (pictures([b"abcd"] * 20).drop_columns("label"), "label", "a column of that name, string[\\s\\S]*20 rows"),
+        (pictures(["abcd"] * 20, pa.string()), "pixels", "type binary[\\s\\S]*type string; 20 rows"),
+        (
+            pictures([b"abc", None, b"", b"abcde"] + [b"abcd"] * 16),
+            "pixels",
+            "4 bytes in every row[\\s\\S]*4 of 20 rows",
+        ),
+    ],
+    ids=["missing", "another type", "another length"],
+)
+def test_a_table_of_images_that_breaks_its_contract_is_named(tmp_path, table, column, words):
+    check(tmp_path / "whole", pictures([b"abcd"] * 20), PIXELS)
+    with pytest.raises(InputError, match=words) as caught:
+        check(tmp_path, table, PIXELS)
+    assert f"'{column}'" in caught.value.what
+    assert "version 0" in caught.value.where

@@ -37,6 +37,14 @@ class Decoding(Section):
         return self.height * self.width * self.channels
 
 
+class Pictures(Section):
+    """`ringmill generate`: shapes of random place, size and turn on noise, as idx files where `images` reads them."""
+
+    rows: int = Field(6_000, ge=1)
+    classes: int = Field(10, ge=2, le=10, description="kinds of shapes")
+    noise: float = Field(40.0, ge=0, le=128, description="standard deviation per value, in grey levels")
+
+
 class Images(Section):
     """Files or idx files → features/<name>."""
 
@@ -55,6 +63,7 @@ class Images(Section):
         "unit", description="from 0 to 1, or minus the mean over the deviation of each channel in the train split"
     )
     shares: tuple[float, float, float] = Field((0.8, 0.1, 0.1), description="train, validation, test")
+    generate: Pictures | None = Field(None, description="make up the idx files")
     row_group_mb: int = Field(16, ge=1, le=128, description="decoded bytes that are read at once")
 
     @model_validator(mode="after")
@@ -65,6 +74,8 @@ class Images(Section):
             raise ValueError("labels: file or none with format: idx, whose images lie in no folders")
         if abs(sum(self.shares) - 1) > 1e-9 or min(self.shares) < 0:
             raise ValueError("'shares' that add up to 1, none of them negative")
+        if self.generate is not None and (self.format, self.labels) != ("idx", "file"):
+            raise ValueError("format: idx and labels: file with 'generate', which writes such files")
         return self
 
     @property

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from ringmill.config.models import Config
 from ringmill.errors import ConfigError
@@ -27,9 +28,7 @@ def load(
     if warehouse is not None:
         tree["warehouse"] = warehouse
     if raw is not None:
-        # Input of one's own takes the place of a generated shop.
-        tree["raw"] = {**tree.get("raw", {}), "path": raw}
-        tree.pop("generate", None)
+        _lay_raw_over(tree, raw)
     else:
         _fill_in_warehouse(tree)
     try:
@@ -67,11 +66,27 @@ def _lay_over(tree: dict[str, Any], setting: str) -> None:
         raise ConfigError.bad_value("--set", key, "a value in YAML", text) from error
 
 
+def _lay_raw_over(tree: dict[str, Any], raw: str) -> None:
+    """Input of one's own takes the place of what is generated: a path, of idx files the folder that they lie in."""
+    images = tree.get("images")
+    if "raw" in tree or not isinstance(images, dict):
+        tree["raw"] = {**tree.get("raw", {}), "path": raw}
+        tree.pop("generate", None)
+        return
+    given = {key: name for key, name in images.items() if key in ("path", "label_path") and isinstance(name, str)}
+    if images.get("format") == "idx":
+        images |= {key: f"{raw.rstrip('/')}/{name.rpartition('/')[2]}" for key, name in given.items()}
+    else:
+        images["path"] = raw
+    images.pop("generate", None)
+
+
 def _fill_in_warehouse(tree: dict[str, Any]) -> None:
-    """A raw path may begin with '{warehouse}', so that --warehouse moves a generated shop too."""
-    raw = tree.get("raw")
-    if isinstance(raw, dict) and isinstance(raw.get("path"), str):
-        raw["path"] = raw["path"].replace("{warehouse}", str(tree.get("warehouse", "")))
+    """A raw path may begin with '{warehouse}', so that --warehouse moves what is generated too."""
+    for section, key in (("raw", "path"), ("images", "path"), ("images", "label_path")):
+        found = tree.get(section)
+        if isinstance(found, dict) and isinstance(found.get(key), str):
+            found[key] = found[key].replace("{warehouse}", str(tree.get("warehouse", "")))
 
 
 def _named(path: str, error: ValidationError) -> ConfigError:
@@ -91,11 +106,16 @@ def _keys_at(steps: Iterable[str | int]) -> list[str]:
     """The names a section may hold, found by walking the models along `steps`."""
     models: list[type[BaseModel]] = [Config]
     for step in steps:
-        if step in models[0].model_fields:
-            models = _sections_in(models[0].model_fields[str(step)].annotation) or models
+        if step in (fields := _fields_of(models[0])):
+            models = _sections_in(fields[str(step)].annotation) or models
         else:  # a place in a list, a name that the file chose, or the kind that picks one of several sections
             models = [model for model in models if step in _kinds_of(model)] or models
-    return list(models[0].model_fields)
+    return list(_fields_of(models[0]))
+
+
+def _fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The fields by the names that a file gives them."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
 def _sections_in(annotation: Any) -> list[type[BaseModel]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from itertools import pairwise
 from math import inf
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -24,6 +24,9 @@ from ringmill.config.selection import SelectionStep
 from ringmill.config.tasks import Model, Purchase, Task
 from ringmill.config.training import Constant, Optimizer, RateForBatch, Schedule
 from ringmill.contracts import CLEAN_ROWS
+from ringmill.errors import ConfigError
+
+T = TypeVar("T")
 
 
 class Generate(Section):
@@ -326,19 +329,48 @@ class Config(Section):
     zone: Zone = "UTC"
     seed: int = Field(20_261, ge=0)
     generate: Generate | None = None
-    raw: Raw
+    raw_section: Raw | None = Field(None, alias="raw", description="orders; a pipeline of images alone has none")
     clean: Clean = Clean()
     rfm: Rfm = Rfm()
-    features: Features
+    features_section: Features | None = Field(None, alias="features")
     images: Images | None = None
     train: Train = Train()
     score: Score = Score()
     report: Report = Report()
     spark: SparkSection = SparkSection()
 
+    @property
+    def raw(self) -> Raw:
+        """The section, which a stage that asks for it needs. Raises ConfigError."""
+        return self._needed("raw", self.raw_section)
+
+    @property
+    def features(self) -> Features:
+        """As `raw`."""
+        return self._needed("features", self.features_section)
+
+    def _needed(self, name: str, section: T | None) -> T:
+        if section is None:
+            raise ConfigError.bad_value(f"pipeline {self.pipeline}", name, f"a section '{name}'", None)
+        return section
+
+    @property
+    def is_of_images(self) -> bool:
+        """Whether images are all that the pipeline reads."""
+        return self.raw_section is None
+
     @model_validator(mode="after")
-    def _columns_are_there(self) -> Config:
-        check_columns(self.raw, self.clean)
-        if self.images is not None and self.images.name == self.features.name:
+    def _sections_fit(self) -> Config:
+        raw, features, images = self.raw_section, self.features_section, self.images
+        if raw is None or features is None:
+            if raw is not None or features is not None or images is None:
+                raise ValueError("sections 'raw' and 'features', or a section 'images' without both")
+            if self.train.task.kind != "classes":
+                raise ValueError("train.task of kind 'classes', which is what is learnt of images")
+            return self
+        check_columns(raw, self.clean)
+        if images is not None and images.name == features.name:
             raise ValueError("images.name other than features.name: each names a table of its own")
+        if self.train.task.kind != "purchase":
+            raise ValueError("train.task of kind 'purchase' beside a section 'raw': its scores are of customers")
         return self

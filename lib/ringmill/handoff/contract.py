@@ -18,7 +18,8 @@ from ringmill.errors import InputError
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.storage import open_file
 
-ROWS_AT_ONCE = 65_536
+# Of a column: rows, or fewer where they hold more numbers than these.
+ROWS_AT_ONCE, NUMBERS_AT_ONCE = 65_536, 2**25
 # Delta's names of types, by Spark's.
 DELTA = {"bigint": "long", "int": "integer", "smallint": "short", "tinyint": "byte"}
 
@@ -37,7 +38,7 @@ class Tensor:
     """What training reads: the column, the tensor's name, its shape without the rows, and its NumPy type.
 
     A tensor holds finite numbers alone: neither null nor NaN nor infinity. Its column holds lists of them, flat, the
-    last axis fastest, or single numbers.
+    last axis fastest, or single numbers; of dtype uint8 a binary value, one byte a number.
     """
 
     column: str
@@ -49,6 +50,13 @@ class Tensor:
     def length(self) -> int:
         """Of a row's list."""
         return prod(self.shape)
+
+    @property
+    def words(self) -> str:
+        """What a row holds."""
+        if self.dtype == "uint8":
+            return f"{self.length:,} bytes in every row"
+        return f"lists of {self.length} finite numbers" if self.shape else "a finite number in every row"
 
 
 @dataclass(frozen=True)
@@ -101,21 +109,24 @@ def check_contract(contract: Contract, table_path: str, version: int, manifests:
             raise InputError.differs(
                 where, column.name, f"type {expected}", f"type {found[column.name]}; {rows:,} rows"
             )
+    longest = max((tensor.length for tensor in contract.tensors), default=1)
+    at_once = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // longest))
     bad = dict.fromkeys((tensor.column for tensor in contract.tensors), 0)
     for path in (file.path for manifest in manifests for file in manifest.files):
         with open_file(path) as file:
-            for batch in pq.ParquetFile(file).iter_batches(ROWS_AT_ONCE, columns=list(bad)):
+            for batch in pq.ParquetFile(file).iter_batches(at_once, columns=list(bad)):
                 for tensor in contract.tensors:
                     bad[tensor.column] += _bad_rows(batch.column(tensor.column), tensor)
     for tensor in contract.tensors:
         if bad[tensor.column]:
-            shape = f"lists of {tensor.length} finite numbers" if tensor.shape else "a finite number in every row"
             received = f"something else in {bad[tensor.column]:,} of {rows:,} rows"
-            raise InputError.differs(where, tensor.column, shape, received)
+            raise InputError.differs(where, tensor.column, tensor.words, received)
 
 
 def _bad_rows(column: pa.Array, tensor: Tensor) -> int:
     """How many rows are null, have another length, or a number among theirs that is null or not finite."""
+    if tensor.dtype == "uint8":
+        return int((pc.binary_length(column).fill_null(-1).to_numpy(zero_copy_only=False) != tensor.length).sum())
     if not tensor.shape:
         return int((~_finite(column)).sum())
     lengths = column.value_lengths().fill_null(-1).to_numpy(zero_copy_only=False)

@@ -138,8 +138,8 @@ class Lake:
         return self._written(spark, table, before)
 
     def append_arrow(self, table: str, rows: pa.Table) -> None:
-        """Append a small Arrow table without a JVM."""
-        write_deltalake(self.path(table), rows, mode="append")
+        """Append a small Arrow table without a JVM; columns that are new to the table are null in its older rows."""
+        write_deltalake(self.path(table), rows, mode="append", schema_mode="merge")
 
     def replace_arrow(self, table: Table, rows: Sequence[Mapping[str, Any]], *, key: str, run_id: str) -> int:
         """Put `rows` in the place of all that share a value of `key` with them, in one commit and without a JVM.

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.images import Images
 from ringmill.config.load import dump
 from ringmill.config.models import Config
+from ringmill.contracts import Table
 from ringmill.errors import ConfigError, LawError
+from ringmill.lake.key import digest
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from ringmill.features.images.state import ImageState
+    from ringmill.handoff.contract import Contract
     from ringmill.lake.images import RawImages
 
 WHERE = "images"
@@ -64,9 +68,25 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         detail={
             "state": state.to_json(),
             "state_hash": state.hash,
+            "manifest": manifest_of(table, state).to_json(),
             "tensor": {"column": "pixels", "shape": section.decoding.shape, "dtype": "uint8"},
             "rows_per_group": section.rows_per_group,
         },
+    )
+
+
+def manifest_of(table: Table, state: ImageState) -> Contract:
+    """What the table promises: its columns, and the bytes of a picture."""
+    from ringmill.handoff.contract import Contract, Promise, Tensor
+
+    return Contract(
+        table=table.path,
+        columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
+        inputs=(),
+        tensors=(Tensor("pixels", "pixels", state.decoding.shape, "uint8"),),
+        features=(),
+        state=state.hash,
+        vocabularies={"label": digest(state.classes)},
     )
 
 

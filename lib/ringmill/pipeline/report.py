@@ -54,7 +54,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     parts += _customer_sections(run, entries["rfm"], customers)
     parts += _model_sections(run, entries)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
-    parts.append(_accounts(entries))
+    parts.append(accounts_of(entries))
     page = render(
         title=run.config.report.title,
         subtitle=_subtitle(run, entries),
@@ -229,7 +229,8 @@ def _at_risk(run: Run, customers: pa.Table, scores: pa.Table) -> list[Mapping[st
     return rows
 
 
-def _accounts(entries: Mapping[str, Entry]) -> Section:
+def accounts_of(entries: Mapping[str, Entry]) -> Section:
+    """How the stages went, the laws that they checked, and the versions of what ran."""
     stages = [[e.stage, e.outcome, f"{e.seconds:.1f}", str(e.detail["summary"])] for e in entries.values()]
     laws = [
         [law, entry.stage, ", ".join(f"{key} {value}" for key, value in proof.items())]
@@ -239,8 +240,9 @@ def _accounts(entries: Mapping[str, Entry]) -> Section:
     return sections.accounts(stages, laws, versions())
 
 
-def _is_there(run: Run, entry: Entry) -> bool:
+def page_is_there(run: Run, entry: Entry) -> bool:
+    """Whether nobody has removed the page."""
     return Path(entry.detail["path"]).is_file()
 
 
-REPORT = Stage("report", ("ringmill.pipeline.report",), _configuration, _inputs, _body, _is_there)
+REPORT = Stage("report", ("ringmill.pipeline.report",), _configuration, _inputs, _body, page_is_there)

@@ -8,16 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ringmill.config import Config, load
+from ringmill.errors import ConfigError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.clean import CLEAN, planned_clean
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
 from ringmill.pipeline.images import IMAGES
+from ringmill.pipeline.pictures import GENERATE_PICTURES
 from ringmill.pipeline.report import REPORT
+from ringmill.pipeline.report_images import REPORT_IMAGES
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.stage import Run, Stage, execute
 from ringmill.pipeline.train import TRAIN, planned
+from ringmill.pipeline.train_images import TRAIN_IMAGES, planned_images
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -25,6 +29,13 @@ if TYPE_CHECKING:
 STAGES: dict[str, Stage] = {
     stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, IMAGES, TRAIN, SCORE, REPORT)
 }
+# Of a pipeline that reads images alone.
+OF_IMAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_IMAGES, REPORT_IMAGES)}
+
+
+def stages_of(config: Config) -> dict[str, Stage]:
+    """The stages of a pipeline by name, in their order."""
+    return OF_IMAGES if config.is_of_images else STAGES
 
 
 def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: Iterable[str]) -> Config:
@@ -39,7 +50,7 @@ def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | 
     entries: list[Entry] = []
     try:
         for name in names:
-            entries.append(execute(STAGES[name], run))
+            entries.append(execute(_stage(config, name), run))
     finally:
         peak = run.close()
     report = next((entry.detail["path"] for entry in entries if entry.stage == "report"), None)
@@ -47,10 +58,19 @@ def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | 
     return entries
 
 
+def _stage(config: Config, name: str) -> Stage:
+    stages = stages_of(config)
+    if name not in stages:
+        where, known = f"pipeline {config.pipeline}, which reads images alone", ", ".join(stages)
+        raise ConfigError.bad_value(where, name, f"one of its stages: {known}", name)
+    return stages[name]
+
+
 def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
     """All stages; `generate` and `images` only where the configuration has such a section."""
-    left_out = {name for name in ("generate", "images") if getattr(config, name) is None}
-    names = [name for name in STAGES if name not in left_out]
+    generated = config.images and config.images.generate if config.is_of_images else config.generate
+    left_out = {name for name, section in (("generate", generated), ("images", config.images)) if section is None}
+    names = [name for name in stages_of(config) if name not in left_out]
     return run_stages(config, names, session=session)
 
 
@@ -58,7 +78,7 @@ def print_plan(config: Config, stage: str) -> None:
     """Print what 'clean' would cost, or the hand-off's plan for 'train'; starts neither Spark nor ranks."""
     run = Run(config)
     try:
-        text = {"clean": planned_clean, "train": planned}[stage](run)
+        text = {"clean": planned_clean, "train": planned_images if config.is_of_images else planned}[stage](run)
         run.progress.console.print(text, markup=False, soft_wrap=True)
     finally:
         run.close()

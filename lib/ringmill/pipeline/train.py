@@ -115,8 +115,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     for words in _unread_words(_check_manifest(run, spec)):
         step.say(words)
     step.say(f"starting {section.ranks} ranks")
-    trained = train(spec, _launcher(run), on_progress=lambda line: _say(step, line))
-    run.lake.append_arrow(LEDGER_HISTORY.path, _history(trained))
+    trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
+    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     step.say("comparing with logistic regression, BG/NBD and days since the last order")
     evaluation = _with_baselines(run, spec, trained)
     _write_model_files(run, trained, evaluation)
@@ -133,7 +133,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-def _history(trained: TrainResult) -> pa.Table:
+def history_rows(trained: TrainResult) -> pa.Table:
     """One row per epoch, of `LEDGER_HISTORY`."""
     rows = [{"run_id": trained.manifest["run_id"], **epoch} for epoch in trained.history]
     return pa.Table.from_pylist(rows, schema=schema_of(LEDGER_HISTORY))
@@ -143,7 +143,8 @@ def _auc_words(auc: float | None) -> str:
     return "one class only in the test split" if auc is None else f"AUC {auc:.3f} on the test split"
 
 
-def _launcher(run: Run) -> Launcher:
+def launcher_of(run: Run) -> Launcher:
+    """What starts the ranks, as the configuration says."""
     section = run.config.train
     if section.launcher == "local":
         from ringmill.train.launch.local import LocalLauncher
@@ -158,7 +159,8 @@ def _launcher(run: Run) -> Launcher:
     return BarrierLauncher(run.spark)
 
 
-def _say(step: Step, line: Mapping[str, Any]) -> None:
+def say(step: Step, line: Mapping[str, Any]) -> None:
+    """A line of the training's progress, as a person reads it."""
     if line["event"] == "ready":
         held = {0: "rows pass by in windows", 1: "one decoded copy of the rows"}
         copies = held.get(line["decoded_copies"], f"{line['decoded_copies']} decoded copies of the rows")
@@ -215,7 +217,7 @@ def _is_there(run: Run, entry: Entry) -> bool:
     return (Path(run.lake.path(entry.detail["model"])) / "features.json").is_file()
 
 
-def _point_at(run: Run, entry: Entry) -> None:
+def point_at(run: Run, entry: Entry) -> None:
     """models/<name>/current names the published run; by an atomic rename."""
     current = Path(run.lake.path(entry.detail["model"])).parent / "current"
     pending = current.with_suffix(".pending")
@@ -223,4 +225,4 @@ def _point_at(run: Run, entry: Entry) -> None:
     pending.replace(current)
 
 
-TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, _point_at)
+TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, point_at)

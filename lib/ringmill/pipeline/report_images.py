@@ -1,0 +1,75 @@
+"""Stage report of a pipeline of images: the ledger and the model's folder → one HTML page under reports/."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.errors import InputError
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.report import accounts_of, page_is_there
+from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.report import classes, sections
+from ringmill.report.evaluate import bootstrap
+from ringmill.report.page import Card, render
+
+STAGES = ("images", "train")
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"report": dump(config.report), "seed": config.seed}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    return {name: run.ledger.resolve(name).outputs for name in STAGES}
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    entries = {name: run.ledger.resolve(name) for name in STAGES}
+    step.say("drawing the page")
+    folder = Path(run.lake.path(entries["train"].detail["model"]))
+    manifest, history = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("manifest", "history"))
+    predictions = pq.read_table(folder / "predictions.parquet")
+    if not predictions.num_rows:
+        raise InputError.empty_split(manifest["table"], ["test"], entries["images"].counts["clean"])
+    right = pc.equal(predictions["label"], predictions["predicted"]).to_numpy().astype(np.float64)
+    accuracy = bootstrap(lambda rows: float(right[rows].mean()), len(right), seed=run.config.seed)
+    counts, plan, test = entries["images"].counts, manifest["plan"], manifest["metrics"]["test"]
+    words = (
+        f"{plan['rows']['train']:,} images, {plan['ranks']} ranks, global batch {plan['batch']}: "
+        f"{plan['steps_per_epoch']} steps an epoch, every image exactly once. The weights of epoch "
+        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs."
+    )
+    page = render(
+        title=run.config.report.title,
+        subtitle=f"Pipeline {run.config.pipeline}: images of {len(manifest['classes'])} classes.",
+        cards=[
+            Card(sections.whole(counts["clean"] + counts["rejected"]), "images came in"),
+            Card(str(len(manifest["classes"])), "classes"),
+            Card(f"{accuracy.value:.1%}", "of the test images told right"),
+            Card("–" if test["f1_macro"] is None else f"{test['f1_macro']:.3f}", "mean F1 of the classes"),
+        ],
+        sections=[
+            classes.intake(counts),
+            sections.training(history, manifest["best_epoch"], words),
+            classes.classes(test, accuracy),
+            accounts_of(entries),
+        ],
+    )
+    path = Path(run.lake.path(f"reports/{run.run_id}.html"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return Result(
+        outputs={}, counts={"bytes": len(page)}, summary=f"{len(page):,} characters", detail={"path": str(path)}
+    )
+
+
+REPORT_IMAGES = Stage("report", ("ringmill.pipeline.report_images",), _configuration, _inputs, _body, page_is_there)

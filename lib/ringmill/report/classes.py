@@ -1,0 +1,92 @@
+"""What a classifier of images found → the page's sections: how often it is right, and what it takes for what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+
+from ringmill.report.evaluate import Interval
+from ringmill.report.figures import fragment
+from ringmill.report.page import Block, Grid, Section
+from ringmill.report.sections import share, whole
+
+REASONS = {
+    "empty_file": "files without a byte",
+    "torn_image": "files that end too early",
+    "unknown_format": "files of another format",
+    "too_large": "files or pictures that are too large",
+}
+SPLIT_WORDS = {"train": "to learn from", "validation": "to choose the epoch by", "test": "to judge by"}
+
+
+def intake(counts: Mapping[str, int]) -> Section:
+    """Counts of images by status, reason and split."""
+    images = counts["clean"] + counts["rejected"]
+    rows = [["kept", whole(counts["clean"]), share(counts["clean"], images)]]
+    rows += [[words, whole(counts[key]), share(counts[key], images)] for key, words in REASONS.items() if key in counts]
+    splits = ", ".join(f"{counts[split]:,} {words}" for split, words in SPLIT_WORDS.items())
+    text = f"{whole(images)} images came in; of those that were kept {splits}. Copies of an image are in one of these."
+    return Section(
+        "What came in",
+        [Block(text, grid=Grid(("what became of them", "images", "share"), rows, numbers=("images", "share")))],
+        "intake",
+    )
+
+
+def classes(metrics: Mapping[str, Any], accuracy: Interval) -> Section:
+    """Accuracy with its interval, figures of each class, and the confusion matrix, all on the test split."""
+    names = list(metrics["per_class"])
+    text = (
+        f"Of {whole(metrics['rows'])} images that took no part in training {accuracy.value:.1%} were told right; the "
+        f"95 % interval of this sample size is {accuracy.low:.1%} to {accuracy.high:.1%}. "
+        f"The mean F1 of the classes is {_figure(metrics['f1_macro'])}."
+    )
+    columns = ("precision", "recall", "F1", "images by weight")
+    rows = [
+        [name, _figure(each["precision"]), _figure(each["recall"]), _figure(each["f1"]), whole(each["weight"])]
+        for name, each in metrics["per_class"].items()
+    ]
+    return Section(
+        "How often it is right",
+        [
+            Block(text, grid=Grid(("class", *columns), rows, numbers=columns)),
+            Block(
+                "Each row is a class, each column what was said of its images.",
+                "What is taken for what",
+                figure=confusion_map(names, metrics["confusion"]),
+            ),
+        ],
+        "classes",
+    )
+
+
+def confusion_map(names: Sequence[str], cells: Sequence[Sequence[float]]) -> str:
+    """Weights of rows by true and said class; the colour is the share of the true class."""
+    shares = [[cell / (sum(row) or 1) for cell in row] for row in cells]
+    figure = go.Figure(
+        go.Heatmap(
+            x=list(names),
+            y=list(names),
+            z=shares,
+            text=[[f"{cell:,.0f}" if cell else "" for cell in row] for row in cells],
+            texttemplate="%{text}",
+            colorscale="Blues",
+            zmin=0,
+            zmax=1,
+            showscale=False,
+            xgap=1,
+            ygap=1,
+            hovertemplate="%{y} taken for %{x}: %{z:.1%}<extra></extra>",
+        )
+    )
+    figure.update_layout(
+        xaxis={"title": "said", "type": "category", "showgrid": False},
+        yaxis={"title": "true", "type": "category", "autorange": "reversed", "showgrid": False},
+    )
+    return fragment(figure, height=140 + 30 * len(names))
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

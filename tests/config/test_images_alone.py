@@ -1,0 +1,72 @@
+"""A pipeline of images alone: no orders, its own default input, and what cannot stand beside each other."""
+
+import pytest
+
+from ringmill.config import load
+from ringmill.errors import ConfigError
+
+ALONE = """
+pipeline: shapes
+warehouse: lake
+images:
+  name: shapes
+  format: idx
+  path: '{warehouse}/raw/train-images.gz'
+  labels: file
+  label_path: '{warehouse}/raw/train-labels.gz'
+  decoding: {height: 8, width: 8, channels: 1}
+  generate: {rows: 10}
+train: {task: {kind: classes}, model: {kind: cnn, filters: [4]}}
+"""
+RAW = """
+raw:
+  path: orders.csv
+  columns: {order_id: o, product_id: p, quantity: q, unit_price: u, customer_id: c, ordered_at: t}
+"""
+FEATURES = "features: {train_cutoffs: [2024-05-01]}\n"
+
+
+def written(tmp_path, text):
+    path = tmp_path / "conf.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_images_alone_are_a_pipeline_and_orders_are_asked_for_in_vain(tmp_path):
+    config = load(written(tmp_path, ALONE), warehouse="/lake")
+    assert config.is_of_images
+    assert (config.images.path, config.images.label_path) == ("/lake/raw/train-images.gz", "/lake/raw/train-labels.gz")
+    for name in ("raw", "features"):
+        with pytest.raises(ConfigError, match=f"'{name}'[\\s\\S]*pipeline shapes"):
+            getattr(config, name)
+
+
+def test_a_folder_from_the_command_replaces_the_generated_files_by_those_of_the_same_names(tmp_path):
+    config = load(written(tmp_path, ALONE), raw="/data/mnist/")
+    paths = (config.images.path, config.images.label_path, config.images.generate)
+    assert paths == ("/data/mnist/train-images.gz", "/data/mnist/train-labels.gz", None)
+    files = ALONE.replace("idx", "files").replace("  generate: {rows: 10}\n", "")
+    assert load(written(tmp_path, files), raw="/data/pets").images.path == "/data/pets"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (ALONE + FEATURES, "'raw' and 'features'"),
+        ("pipeline: a\nwarehouse: b\n", "'raw' and 'features'"),
+        (ALONE.replace("kind: classes", "kind: purchase"), "kind 'classes'"),
+        (ALONE + RAW + FEATURES, "kind 'purchase' beside"),
+        (ALONE.replace("labels: file", "labels: none").replace("  label_path", "  #"), "labels: file with 'generate'"),
+        (ALONE.replace("kind: classes", "kind: clases"), "train.task"),
+    ],
+)
+def test_sections_that_do_not_fit_are_refused(tmp_path, text, words):
+    with pytest.raises(ConfigError, match=words):
+        load(written(tmp_path, text))
+
+
+def test_a_misspelt_section_is_named_with_the_nearest_one(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'features'"):
+        load(written(tmp_path, ALONE + "feature: {}\n"))
+    with pytest.raises(ConfigError, match=r"images\.generate\.row[\s\S]*did you mean 'rows'"):
+        load(written(tmp_path, ALONE.replace("rows: 10", "row: 10")))
