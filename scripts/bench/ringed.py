@@ -1,4 +1,4 @@
-"""What allreduce.py, scaling.py and handoff.py run on every rank; each is called with `join`, which enters the ring."""
+"""What allreduce.py, scaling.py, shaped.py and handoff.py run on every rank, called with `join`, which enters the ring."""
 
 from __future__ import annotations
 
@@ -85,6 +85,49 @@ def loopback_seconds(join: Join, sizes: Sequence[int], folder: str, times: int) 
                 sender.join()
             found[str(size)] = (time.perf_counter() - started) / times
     return found
+
+
+def shaped_seconds(join: Join, sizes: Sequence[int], folder: str, times: int) -> dict[str, Any]:
+    """What plain TCP finds of the link between two hosts, and by size the seconds of a sum over it.
+
+    `delay`: half of a round trip of one byte, in seconds; `bandwidth`: bytes a second that each sends while it receives
+    as many.
+    """
+    import threading
+
+    ring, place = join(), Path(folder) / "place"
+    if ring.rank == 0:
+        server = socket.create_server(("", 0))
+        draft = place.with_suffix(".tmp")
+        draft.write_text(f"{socket.gethostbyname(socket.gethostname())} {server.getsockname()[1]}")
+        draft.rename(place)
+        line, _ = server.accept()
+    else:
+        while not place.exists():
+            time.sleep(0.01)
+        address, port = place.read_text().split()
+        line = socket.create_connection((address, int(port)))
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    trips = []
+    for _ in range(20):
+        started = time.perf_counter()
+        if ring.rank == 1:
+            line.sendall(b"1")
+        line.recv(1)
+        if ring.rank == 0:
+            line.sendall(b"1")
+        trips.append(time.perf_counter() - started)
+    block, room, rates = bytes(max(sizes)), bytearray(max(sizes)), []
+    for _ in range(3):
+        started, received = time.perf_counter(), 0
+        sender = threading.Thread(target=line.sendall, args=(block,))
+        sender.start()
+        while received < len(room):
+            received += line.recv_into(memoryview(room)[received:])
+        sender.join()
+        rates.append(len(room) / (time.perf_counter() - started))
+    seconds = allreduce_seconds(lambda: ring, sizes, 1, False, times)
+    return {"delay": float(np.median(trips)) / 2, "bandwidth": float(np.median(rates)), "seconds": seconds}
 
 
 def cnn_seconds(join: Join, rows: Sequence[int], steps: int, core: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ class Network:
     prefix: str
     subnet: str
     bin: Path
+    hosts: Path
 
     @property
     def gateway(self) -> str:
@@ -47,9 +48,18 @@ class Network:
     def address(self, name: str) -> str:
         return f"{self.subnet}.{self.names.index(name) + 2}"
 
+    def space(self, name: str) -> str:
+        """The name of the host's namespace."""
+        return f"{self.prefix}-{name}"
+
+    def resolve(self, addresses: Mapping[str, str]) -> None:
+        """What every host looks names up in: those given, each with its address."""
+        lines = ["127.0.0.1 localhost", *(f"{address} {name}" for name, address in addresses.items())]
+        self.hosts.write_text("".join(f"{line}\n" for line in lines))
+
     def on(self, name: str, *command: str) -> None:
         """Run a command in the host's network."""
-        _run("ip", "netns", "exec", f"{self.prefix}-{name}", *command)
+        _run("ip", "netns", "exec", self.space(name), *command)
 
     def part(self, name: str, other: str) -> None:
         """Leave host `name` without a way to host `other`."""
@@ -70,7 +80,7 @@ def network(names: Sequence[str], folder: Path) -> Iterator[Network]:
     """The hosts, gone with the block; `folder` takes the program named ssh."""
     # Two runs at once make networks of their own.
     prefix, subnet = f"rm{os.getpid()}", f"10.213.{os.getpid() % 256}"
-    made = Network(tuple(names), prefix, subnet, folder / "bin")
+    made = Network(tuple(names), prefix, subnet, folder / "bin", folder / "etc-hosts")
     with ExitStack() as stack:
         bridge = f"{prefix}b"
         _run("ip", "link", "add", bridge, "type", "bridge")
@@ -78,7 +88,7 @@ def network(names: Sequence[str], folder: Path) -> Iterator[Network]:
         _run("ip", "address", "add", f"{made.gateway}/24", "dev", bridge)
         _run("ip", "link", "set", bridge, "up")
         for place, name in enumerate(names):
-            space, end = f"{prefix}-{name}", f"{prefix}v{place}"
+            space, end = made.space(name), f"{prefix}v{place}"
             _run("ip", "netns", "add", space)
             stack.callback(_run, "ip", "netns", "delete", space)
             _run("ip", "link", "add", end, "master", bridge, "type", "veth", "peer", "name", "eth0", "netns", space)
@@ -88,17 +98,15 @@ def network(names: Sequence[str], folder: Path) -> Iterator[Network]:
             made.on(name, "ip", "link", "set", "lo", "up")
             made.on(name, "ip", "address", "add", f"{made.address(name)}/24", "dev", "eth0")
             made.on(name, "ip", "link", "set", "eth0", "up")
-        _write_ssh(made, folder)
+        made.resolve({name: made.address(name) for name in names})
+        _write_ssh(made)
         yield made
 
 
-def _write_ssh(made: Network, folder: Path) -> None:
-    hosts = folder / "etc-hosts"
-    lines = ["127.0.0.1 localhost", *(f"{made.address(name)} {name}" for name in made.names)]
-    hosts.write_text("".join(f"{line}\n" for line in lines))
+def _write_ssh(made: Network) -> None:
     made.bin.mkdir()
     ssh = made.bin / "ssh"
-    ssh.write_text(SSH.format(gateway=made.gateway, prefix=made.prefix, hosts=hosts))
+    ssh.write_text(SSH.format(gateway=made.gateway, prefix=made.prefix, hosts=made.hosts))
     ssh.chmod(0o755)
 
 
