@@ -26,6 +26,7 @@ from ringmill.train.feed import SIGNATURE, Feed, Segment, signature
 from ringmill.train.marks import Marks
 from ringmill.train.optimizer import build_optimizer
 from ringmill.train.ranks import Ring
+from ringmill.train.scaling import Scaling
 from ringmill.train.step import Step, during
 from ringmill.train.tasks.task import Task
 
@@ -266,27 +267,6 @@ class Trainer:
         """Images as training sees them in this epoch."""
         spec = self._section.augmentation
         return augmented(x, step.keys, spec, self._x.shape) if spec.is_on else x
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """Decoded values → what the model sees of them, (value − mean) × inverse; both None: the values as they are."""
-
-    dtype: str
-    mean: Any
-    inverse: Any
-
-    @classmethod
-    def of(cls, x: Input, dtype: str) -> Scaling:
-        if not x.scale:
-            return cls(dtype, None, None)
-        places = x.length // len(x.scale)
-        mean = np.tile(np.asarray(x.mean, dtype), places)
-        return cls(dtype, mean, np.tile((1.0 / np.asarray(x.scale)).astype(dtype), places))
-
-    def __call__(self, values: Any) -> Any:
-        values = tf.cast(values, self.dtype)
-        return values if self.mean is None else (values - self.mean) * self.inverse
 
 
 def _divisor(total: Any) -> Any:

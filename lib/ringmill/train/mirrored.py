@@ -89,9 +89,7 @@ class MirroredTrainer(Trainer):
         self._strategy = tf.distribute.MirroredStrategy([device.name for device in devices[:ranks]])
         feeds = MirroredFeed(tuple(replace(feed, rank=rank) for rank in range(ranks)))
         with self._strategy.scope():
-            super().__init__(
-                section, feeds, Replicas(ranks), task=task, seed=seed, steps=steps, x=x, marks=marks
-            )
+            super().__init__(section, feeds, Replicas(ranks), task=task, seed=seed, steps=steps, x=x, marks=marks)
 
     def copies(self) -> list[Arrays]:
         held = [self._local(variable.value) for variable in self.model.variables]

@@ -35,7 +35,7 @@ class Classifier:
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Of a run's folder. Raises InputError where a file of it is missing."""
-        from ringmill.train.loop import Scaling
+        from ringmill.train.scaling import Scaling
         from ringmill.train.spec import Job
 
         try:
