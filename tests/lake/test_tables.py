@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from ringmill.contracts import Column, Table
@@ -24,3 +25,11 @@ def test_a_write_that_changes_nothing_returns_its_own_tables_version(spark: Spar
         assert lake.write(some, replace(one, path="other"), run_id="1") == turn
     version = lake.write(nothing, one, run_id="2")
     assert lake.read(spark, "one", version).count() == 0
+
+
+def test_rows_with_new_columns_are_appended_and_older_rows_have_nulls_there(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for row in ({"epoch": 1}, {"epoch": 2, "val_accuracy": 0.5}, {"epoch": 3}):
+        lake.append_arrow("ledger/history", pa.Table.from_pylist([row]))
+    found = lake.read_arrow("ledger/history", 2).sort_by("epoch").to_pylist()
+    assert found == [{"epoch": epoch, "val_accuracy": share} for epoch, share in ((1, None), (2, 0.5), (3, None))]

@@ -33,11 +33,12 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
         self.sync, self.momentum, self.epsilon = sync, momentum, epsilon
 
     def build(self, input_shape: Any) -> None:
-        shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
-        self.moving_mean = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="moving_mean")
-        self.moving_variance = self.add_weight(shape=shape, initializer="ones", trainable=False, name="moving_variance")
+        # Moments lose what half precision would round off: all of them stay in the weights' dtype.
+        alike = {"shape": (input_shape[-1],), "autocast": False}
+        self.gamma = self.add_weight(initializer="ones", name="gamma", **alike)
+        self.beta = self.add_weight(initializer="zeros", name="beta", **alike)
+        self.moving_mean = self.add_weight(initializer="zeros", trainable=False, name="moving_mean", **alike)
+        self.moving_variance = self.add_weight(initializer="ones", trainable=False, name="moving_variance", **alike)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         values = tf.cast(inputs, self.variable_dtype)
