@@ -74,11 +74,11 @@ def main() -> None:
 
 
 def read(folder: Path, rows: int | None) -> tuple[NDArray[np.uint8], ...]:
-    """(n, 784) images and (n,) labels of the training files, at most `rows`, then of the test files."""
+    """(n, 784) images and (n,) labels of the training files, at most `rows`, then of the test files, all of them."""
     found = []
     for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         file = look_at_idx(str(folder / f"{name}-ubyte.gz"), dimensions=(1, 3))
-        count = min(file.rows, rows or file.rows)
+        count = min(file.rows, rows or file.rows) if name.startswith("train") else file.rows
         held = np.frombuffer(b"".join(read_stretch(file, 0, count)), np.uint8)
         found.append(held.reshape(count, -1).squeeze(axis=1) if len(file.shape) == 1 else held.reshape(count, -1))
     return tuple(found)

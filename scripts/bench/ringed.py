@@ -1,4 +1,4 @@
-"""What allreduce.py, scaling.py, shaped.py and handoff.py run on every rank, called with `join`, which enters the ring."""
+"""What allreduce.py, scaling.py, shaped.py and handoff.py run on every rank, called with `join`, to enter the ring."""
 
 from __future__ import annotations
 

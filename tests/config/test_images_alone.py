@@ -58,6 +58,7 @@ def test_a_folder_from_the_command_replaces_the_generated_files_by_those_of_the_
         (ALONE + RAW + FEATURES, "kind 'purchase' beside"),
         (ALONE.replace("labels: file", "labels: none").replace("  label_path", "  #"), "labels: file with 'generate'"),
         (ALONE.replace("kind: classes", "kind: clases"), "train.task"),
+        (ALONE + "generate: {lines: 9}\n", "images.generate"),
     ],
 )
 def test_sections_that_do_not_fit_are_refused(tmp_path, text, words):

@@ -16,7 +16,7 @@ from ringmill.handoff import read
 from ringmill.handoff.columns import Columns, Input, Label
 from ringmill.handoff.manifest import DataFile, Manifest, pin
 from ringmill.handoff.plan import RowRange, row_ranges
-from ringmill.handoff.read import group_sizes
+from ringmill.handoff.read import group_sizes, rows_at_once
 
 GOOD = {
     "row_id": pa.array([4, 5, 6], pa.int64()),
@@ -219,3 +219,10 @@ def test_a_file_with_another_number_of_rows_than_the_log_says_is_named(tmp_path:
         with pytest.raises(InputError, match="4 rows, as the log says") as error:
             look()
         assert error.value.where == manifest.files[0].path
+
+
+@pytest.mark.parametrize(("shape", "rows"), [((32,), 2**15), ((28, 28, 1), 2**15), ((320, 320, 3), 109)])
+def test_so_many_rows_are_decoded_at_once_that_they_are_at_most_32_mib(shape: tuple[int, ...], rows: int) -> None:
+    columns = Columns(Input("pixels", shape, "uint8"), LABELS)
+    assert rows_at_once(columns) == rows
+    assert rows_at_once(columns) * columns.row_bytes <= 2**25

@@ -46,3 +46,11 @@ def test_the_log_keeps_ranges_of_the_named_columns_alone_through_writes_and_merg
     more = spark.createDataFrame([(7, "z")], "a int, b string").coalesce(1)
     lake.merge(more, table, on=["a"], base=version, run_id="2")
     assert ranges() == [(1, 3, 2), (7, 7, 1)]
+
+
+def test_rows_with_new_columns_are_appended_and_older_rows_have_nulls_there(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for row in ({"epoch": 1}, {"epoch": 2, "val_accuracy": 0.5}, {"epoch": 3}):
+        lake.append_arrow("ledger/history", pa.Table.from_pylist([row]))
+    found = lake.read_arrow("ledger/history", 2).sort_by("epoch").to_pylist()
+    assert found == [{"epoch": epoch, "val_accuracy": share} for epoch, share in ((1, None), (2, 0.5), (3, None))]

@@ -22,6 +22,7 @@ from ringmill.handoff.manifest import Manifest, pin_splits
 from ringmill.train.build import build_model, builders, settings_of
 from ringmill.train.metrics import Values
 from ringmill.train.ranks import Solo
+from ringmill.train.results import law_5
 from ringmill.train.tasks.class_metrics import ClassMeasure, ClassOutputs
 from ringmill.train.tasks.find import task_of
 from ringmill.train.tasks.known import known_classes
@@ -218,6 +219,8 @@ def test_moments_of_own_rows_are_built_where_it_is_written_and_law_5_is_not_prom
     section = Train(model={"kind": "cnn", "sync": False})
     assert built(section) is not None
     assert not section.is_exact and Train(model={"kind": "cnn"}).is_exact
+    assert law_5(section, 2)["not_promised"].startswith("sync: false")
+    assert law_5(Train(model={"kind": "cnn"}), 2) == {"ranks_with_bit_equal_weights": 2}
 
 
 def test_moments_of_all_rows_and_several_passes_do_not_go_together() -> None:
@@ -249,6 +252,22 @@ def test_batch_norm_equals_keras_on_a_whole_batch_and_so_does_its_gradient() -> 
         found.append([y[:5].numpy(), gradient.numpy(), *(value.numpy() for value in layer.variables)])
     for mine, expected in zip(*found, strict=True):
         np.testing.assert_allclose(mine, expected, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["mixed_float16", "mixed_bfloat16"])
+def test_half_precision_computes_in_it_and_keeps_weights_and_logits_in_float32(dtype: str) -> None:
+    import tensorflow as tf
+
+    from ringmill.train.step import Step, during
+
+    section = Train(model={"kind": "cnn", "filters": (4,), "dense": 3}, dtype=dtype)
+    model = built(section, (8, 8, 1))
+    step = Step(tf.constant([True] * 4), lambda: tf.range(4, dtype=tf.int64), tf.constant(0, tf.int64), 1, Solo())
+    with during(step):
+        logits = model(np.random.default_rng(0).normal(size=(4, 8, 8, 1)).astype(np.float32), training=True)["logits"]
+    assert logits.dtype == tf.float32 and np.isfinite(logits.numpy()).all()
+    assert {variable.dtype for variable in model.variables} == {"float32"}
+    assert model.get_layer("norm_0").compute_dtype == dtype.removeprefix("mixed_")
 
 
 def test_a_layer_that_needs_a_step_says_so() -> None:

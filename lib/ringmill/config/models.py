@@ -367,6 +367,8 @@ class Config(Section):
                 raise ValueError("sections 'raw' and 'features', or a section 'images' without both")
             if self.train.task.kind != "classes":
                 raise ValueError("train.task of kind 'classes', which is what is learnt of images")
+            if self.generate is not None:
+                raise ValueError("images.generate, which makes up pictures: 'generate' makes up a shop")
             return self
         check_columns(raw, self.clean)
         if images is not None and images.name == features.name:

@@ -27,7 +27,9 @@ def intake(counts: Mapping[str, int]) -> Section:
     rows = [["kept", whole(counts["clean"]), share(counts["clean"], images)]]
     rows += [[words, whole(counts[key]), share(counts[key], images)] for key, words in REASONS.items() if key in counts]
     splits = ", ".join(f"{counts[split]:,} {words}" for split, words in SPLIT_WORDS.items())
-    text = f"{whole(images)} images came in; of those that were kept {splits}. Copies of an image are in one of these."
+    text = (
+        f"{whole(images)} images came in; of those that were kept {splits}. All copies of an image are in the same one."
+    )
     return Section(
         "What came in",
         [Block(text, grid=Grid(("what became of them", "images", "share"), rows, numbers=("images", "share")))],

@@ -33,11 +33,12 @@ class BatchNorm(keras.layers.Layer):  # type: ignore[misc]
         self.sync, self.momentum, self.epsilon = sync, momentum, epsilon
 
     def build(self, input_shape: Any) -> None:
-        shape = (input_shape[-1],)
-        self.gamma = self.add_weight(shape=shape, initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=shape, initializer="zeros", name="beta")
+        # Moments lose what half precision would round off: all of them stay in the weights' dtype.
+        alike: dict[str, Any] = {"shape": (input_shape[-1],), "autocast": False}
+        self.gamma = self.add_weight(initializer="ones", name="gamma", **alike)
+        self.beta = self.add_weight(initializer="zeros", name="beta", **alike)
         # Replicas of one process assign the same value each.
-        moving: dict[str, Any] = {"shape": shape, "trainable": False, "aggregation": "only_first_replica"}
+        moving = alike | {"trainable": False, "aggregation": "only_first_replica"}
         self.moving_mean = self.add_weight(initializer="zeros", name="moving_mean", **moving)
         self.moving_variance = self.add_weight(initializer="ones", name="moving_variance", **moving)
 
