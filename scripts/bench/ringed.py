@@ -1,4 +1,4 @@
-"""What allreduce.py, scaling.py, shaped.py and handoff.py run on every rank, called with `join`, to enter the ring."""
+"""What the benchmarks of the ring run on every rank; each is called with `join`, which enters the ring."""
 
 from __future__ import annotations
 

@@ -88,7 +88,9 @@ def compute_bound(rounds: int, steps: int) -> list[dict[str, Any]]:
 
 
 def latency_bound(rounds: int, steps: int) -> tuple[list[dict[str, Any]], RingCost]:
-    measured = [on_ranks("allreduce_seconds", 2, sizes=SIZES, tensors=1, half=False, times=20)[0] for _ in range(3)]
+    measured = [
+        on_ranks("allreduce_seconds", 2, sizes=SIZES, tensors=1, half=False, times=20)[0] for _ in range(min(rounds, 3))
+    ]
     cost = RingCost.fitted({size: median(one[str(size)] for one in measured) for size in SIZES}, ranks=2)
     more: Mapping[str, Any] = {"rows_per_rank": 256, "steps": steps, "passes": 5}
     rounds_found = []
@@ -148,7 +150,7 @@ def forecast(cost: RingCost) -> dict[str, Any]:
 
 def main() -> None:
     options = arguments("scaling", __doc__ or "").parse_args()
-    rounds = 2 if options.quick else 5
+    rounds = 1 if options.quick else 5
     claims = compute_bound(rounds, steps=15 if options.quick else 40)
     more, cost = latency_bound(rounds, steps=128)
     claims += more
