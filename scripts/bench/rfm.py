@@ -40,7 +40,7 @@ from ringmill.rfm.lifetime import summarise_lifetime
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-ROUNDS = 3
+ROUNDS = 5
 LINES_PER_ORDER, ORDERS_PER_CUSTOMER = 20, 10
 CUTOFF = date(2025, 1, 1)
 TWELVE = [date(2024, month, 1) for month in range(2, 13)] + [CUTOFF]
@@ -130,7 +130,9 @@ def spent(frame: DataFrame) -> float:
     return seconds(lambda: frame.write.format("noop").mode("overwrite").save())
 
 
-def over_bare(spark: SparkSession, folder: str, lines: int, python: Path | None, why: str) -> dict[str, Any]:
+def over_bare(
+    spark: SparkSession, folder: str, lines: int, turns: int, python: Path | None, why: str
+) -> dict[str, Any]:
     """All samples of one size, in seconds, and the peers'."""
     path = write_lines(spark, folder, lines)
     rows = spark.read.parquet(path)
@@ -139,9 +141,10 @@ def over_bare(spark: SparkSession, folder: str, lines: int, python: Path | None,
         "one": lambda: summarise_customers(rows, [CUTOFF], zone="Europe/London"),
         "twelve": lambda: summarise_customers(rows, TWELVE, zone="Europe/London"),
     }
-    for work in works.values():
-        spent(work())  # the JVM compiles its plans
-    rounds = [{name: spent(work()) for name, work in works.items()} for _ in range(ROUNDS)]
+    if lines <= IN_MEMORY:
+        for work in works.values():
+            spent(work())  # the JVM compiles its plans; for more lines it has done so
+    rounds = [{name: spent(work()) for name, work in works.items()} for _ in range(turns)]
     peers: dict[str, Any] = {}
     for name in PEERS[:2]:
         peers[name] = why if python is None else f"not run above {IN_MEMORY:,} lines"
@@ -240,6 +243,7 @@ def fits(spark: SparkSession, folder: str, customers: int) -> dict[str, Any]:
 def main() -> None:
     parser = arguments("rfm", __doc__ or "")
     parser.add_argument("sizes", type=int, nargs="*", help="lines; default 1,000,000 and 10,000,000; --quick 300,000")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of each size")
     options = parser.parse_args()
     sizes = options.sizes or ([300_000] if options.quick else [1_000_000, 10_000_000])
     customers = 200_000 if options.quick else 1_000_000
@@ -248,7 +252,7 @@ def main() -> None:
         section = SparkSection(driver_memory="4g")
         spark = open_session(section, name="bench", log=Path(folder) / "logs" / "spark.log")
         try:
-            found = [over_bare(spark, folder, lines, python, why) for lines in sizes]
+            found = [over_bare(spark, folder, lines, options.rounds, python, why) for lines in sizes]
             models = fits(spark, folder, customers)
         finally:
             spark.stop()

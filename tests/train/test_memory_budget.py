@@ -40,7 +40,7 @@ def table_of(path: Path, rows: int) -> str:
 
 
 def spec(table: str, folder: Path, order: str) -> Any:
-    wide = {"features": FEATURES, "model": {"hidden": (16,)}, "dtype": "float32", "memory_mb": 1024, "batch": 1024}
+    wide = {"features": FEATURES, "model": {"hidden": (16,)}, "dtype": "float32", "memory_mb": 2048, "batch": 4096}
     return spec_of(table, folder, ranks=2, order=order, window_rows=32_768, epochs=1, patience=1, **wide)
 
 
@@ -67,7 +67,8 @@ def peak(table: str, folder: Path, order: str) -> int:
 
 @pytest.mark.parametrize("order", ["global", "striped"])
 def test_law_8_decoded_rows_stay_within_the_stated_memory(tmp_path: Path, order: str) -> None:
-    empty, full = table_of(tmp_path / "empty", 2_000), table_of(tmp_path / "full", 600_000)
+    # Many rows: from run to run a rank's own memory differs by tens of megabytes.
+    empty, full = table_of(tmp_path / "empty", 2_000), table_of(tmp_path / "full", 2_000_000)
     stated = plan(spec(full, tmp_path / "plan", order))[1].host_bytes(ranks=2)
     held = peak(full, tmp_path / "full_run", order) - peak(empty, tmp_path / "empty_run", order)
     assert 0.3 * stated < held < stated
