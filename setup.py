@@ -33,6 +33,7 @@ setup(
     extras_require={
         # Horovod is not listed: no published wheel works with this TensorFlow, scripts/bootstrap builds it.
         "train": ["tensorflow-cpu==2.21.0", "keras==3.15.1", "cloudpickle", "packaging"],
+        "gpu": ["tensorflow[and-cuda]==2.21.0", "keras==3.15.1", "cloudpickle", "packaging"],
         "dev": ["hypothesis", "mypy", "pandas-stubs", "pytest", "ruff", "types-PyYAML", "types-psutil"],
     },
     entry_points={"console_scripts": ["ringmill=ringmill.cli:main"]},

@@ -19,7 +19,9 @@ from rich.table import Table
 from ringmill import __version__
 from ringmill.lake.session import delta_jars
 
-PACKAGES = ("pyspark", "delta-spark", "deltalake", "pyarrow", "numpy", "tensorflow-cpu", "keras", "horovod")
+PACKAGES = ("pyspark", "delta-spark", "deltalake", "pyarrow", "numpy", "keras", "horovod")
+# One of them: that for GPUs is in the environment of scripts/bootstrap --gpu.
+TENSORFLOW = ("tensorflow-cpu", "tensorflow")
 JAVA_AT_LEAST = 17
 MEMORY_GIB = 6
 
@@ -49,12 +51,16 @@ def main() -> int:
 def versions() -> dict[str, str]:
     """Installed version of each package that a result depends on; 'not installed' where it is absent."""
     found = {"ringmill": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    # Where neither is, the one that every machine can use is missed.
+    tensorflow = next((name for name in TENSORFLOW if _version(name)), TENSORFLOW[0])
+    return found | {name: _version(name) or "not installed" for name in (*PACKAGES, tensorflow)}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
 
 
 def _versions() -> list[Finding]:
@@ -102,7 +108,7 @@ def _horovod() -> list[Finding]:
     gloo, nccl = built.get("gloo", False), built.get("nccl", False)
     return [
         Finding("Horovod: Gloo", "yes" if gloo else "no", "" if gloo else "run scripts/bootstrap"),
-        Finding("Horovod: NCCL", "yes" if nccl else "no (needed for GPUs only)"),
+        Finding("Horovod: NCCL", "yes" if nccl else "no (for GPUs: scripts/bootstrap --gpu)"),
     ]
 
 

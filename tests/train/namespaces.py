@@ -71,8 +71,9 @@ def why_not() -> str:
     for program in ("ip", "nsenter", "unshare"):
         if shutil.which(program) is None:
             return f"needs the program {program}"
-    tried = subprocess.run(["unshare", "--net", "--uts", "--mount", "true"], capture_output=True, text=True)
-    return f"needs the right to make namespaces: {tried.stderr.strip()}" if tried.returncode else ""
+    links = "ip link add probe0 type bridge && ip link add probe1 type veth peer name probe2"
+    tried = subprocess.run(["unshare", "--net", "--uts", "--mount", "sh", "-c", links], capture_output=True, text=True)
+    return f"needs the right to make namespaces and links: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 @contextmanager

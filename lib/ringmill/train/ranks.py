@@ -189,5 +189,6 @@ def rank_settings(rank: int, hosts: Sequence[str], *, address: str, port: int) -
         # waits for the next look; far below 0.1 the looking itself takes the cores.
         "HOROVOD_CYCLE_TIME": "0.3",
     }
-    # A laptop's host name may resolve to no interface; the loopback always exists.
+    # A laptop's host name may resolve to no interface; the loopback always exists. (Horovod as scripts/bootstrap builds
+    # it uses what it is told: as published, it looks the name up for all that it sums.)
     return settings | ({"HOROVOD_GLOO_IFACE": "lo"} if one_machine else {})
