@@ -91,7 +91,6 @@ PLAIN = (
     "ringmill.train.rank",
     "ringmill.score.scorer",
     "ringmill.handoff.read",
-    "ringmill.features.images.augment",
     "ringmill.features.images.encode",
     "ringmill.features.images.state",
 )

@@ -19,7 +19,7 @@ from common import arguments, claim, write
 from deltalake import write_deltalake
 from numpy.typing import NDArray
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.handoff.columns import Input
 from ringmill.lake.idx import look_at_idx, read_stretch
 from ringmill.train.launch.local import LocalLauncher

@@ -33,7 +33,8 @@ from common import arguments, claim, write  # noqa: E402
 from deltalake import write_deltalake  # noqa: E402
 from estimator_peer import PeerFailed, fits  # noqa: E402
 
-from ringmill.config.models import SparkSection, Train  # noqa: E402
+from ringmill.config.models import SparkSection  # noqa: E402
+from ringmill.config.train import Train  # noqa: E402
 from ringmill.train.call import call  # noqa: E402
 from ringmill.train.launch.barrier import BarrierLauncher  # noqa: E402
 from ringmill.train.launch.local import LocalLauncher  # noqa: E402

@@ -19,8 +19,8 @@ import pyarrow as pa
 from common import arguments, claim, write
 from deltalake import DeltaTable, write_deltalake
 
-from ringmill.config.models import Train
 from ringmill.config.tasks import Model
+from ringmill.config.train import Train
 from ringmill.pipeline.memory import tree_bytes
 from ringmill.train.launch.local import LocalLauncher
 from ringmill.train.run import plan, train

@@ -208,8 +208,8 @@ def mlp_seconds(join: Join, rows_per_rank: int, steps: int, passes: int) -> dict
     The median over `passes` epochs after the first, each of `steps` steps in one graph call.
     """
     ring = join()
-    from ringmill.config.models import Train
     from ringmill.config.tasks import Model
+    from ringmill.config.train import Train
     from ringmill.handoff.plan import Plan
     from ringmill.train.feed import GlobalFeed
     from ringmill.train.loop import Trainer

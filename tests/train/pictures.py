@@ -27,7 +27,7 @@ def train_pictures(join: Callable[[], Any], variants: Mapping[str, Mapping[str, 
 
 
 def _trained(ring: Any, section: Mapping[str, Any] = {}, fill: float = 0.0, broken: str = "") -> dict[str, Any]:
-    from ringmill.config.models import Train
+    from ringmill.config.train import Train
     from ringmill.handoff.columns import Columns, Input
     from ringmill.handoff.memory import Memory
     from ringmill.handoff.plan import Plan

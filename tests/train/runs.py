@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.handoff.memory import NAME
 from ringmill.train.checkpoint import State
 from ringmill.train.checkpoints import read_whole

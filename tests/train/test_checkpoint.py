@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.train.checkpoint import State
 
 

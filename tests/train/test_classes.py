@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sklearn import metrics as judge
 
 from handoff.tables import write_table
-from ringmill.config.models import Train
 from ringmill.config.tasks import Model
+from ringmill.config.train import Train
 from ringmill.errors import ConfigError, InputError
 from ringmill.handoff.columns import Input, Rows
 from ringmill.handoff.manifest import Manifest, pin_splits

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from features.images import augmented as outside
 from ringmill.config.images import Augmentation
-from ringmill.features.images import augment as outside
 from ringmill.features.mixing import mixed as mixed_outside
 
 ALL = Augmentation(flip=0.5, crop_pixels=3, brightness=0.3, noise=10)

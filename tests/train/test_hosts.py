@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from handoff.tables import features_table, write_table
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.errors import TrainingError
 from ringmill.train.launch.hosts import HostsLauncher
 from ringmill.train.launch.local import LocalLauncher

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from handoff.tables import features_table, write_table
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.train.launch.local import LocalLauncher
 from ringmill.train.spec import TrainResult
 from train.runs import killer, largest_difference, rank_processes, run, spec_of

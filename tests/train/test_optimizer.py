@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.train.call import call
 from ringmill.train.launch.local import LocalLauncher
 

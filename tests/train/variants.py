@@ -17,7 +17,7 @@ def train_variants(join: Callable[[], Any], sections: Mapping[str, Mapping[str, 
 
 
 def _trained(ring: Any, section: Mapping[str, Any]) -> dict[str, Any]:
-    from ringmill.config.models import Train
+    from ringmill.config.train import Train
     from ringmill.handoff.columns import Columns, Input
     from ringmill.handoff.memory import Memory
     from ringmill.handoff.plan import Plan

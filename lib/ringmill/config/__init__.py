@@ -10,10 +10,10 @@ from ringmill.config.models import (
     Raw,
     Report,
     Score,
-    Train,
 )
 from ringmill.config.rfm import Rfm, Segment
 from ringmill.config.rules import Rule, Section
+from ringmill.config.train import Train
 
 __all__ = [
     "Clean",

@@ -1,4 +1,4 @@
-"""Images as training sees them in one epoch, in its graph: the same bytes as ringmill.features.images.augment makes."""
+"""Images as training sees them in one epoch: a function of (seed, epoch, row id) alone, whatever the batch or rank."""
 
 from __future__ import annotations
 

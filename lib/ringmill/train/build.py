@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ringmill.config.models import Train
 from ringmill.config.tasks import Model
+from ringmill.config.train import Train
 from ringmill.errors import ConfigError
 from ringmill.handoff.columns import Input
 from ringmill.train import models

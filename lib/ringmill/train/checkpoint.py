@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 
 Arrays = tuple[NDArray[Any], ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.errors import ConfigError
 
 OWN = "ringmill.train.layers"

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.errors import LawError, TrainingError
 from ringmill.handoff.columns import Input
 from ringmill.train.augment import augmented

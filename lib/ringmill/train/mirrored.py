@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.handoff.columns import Input
 from ringmill.train.checkpoint import Arrays
 from ringmill.train.feed import GlobalFeed, Segment, Totals

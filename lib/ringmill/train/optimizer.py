@@ -14,7 +14,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.config.training import Cosine, Exponential, Optimizer, Stepwise
 from ringmill.train.ranks import Ring
 

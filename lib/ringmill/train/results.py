@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.columns import Rows
 from ringmill.train.checkpoint import State

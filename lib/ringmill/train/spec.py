@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ringmill.config.models import Train
+from ringmill.config.train import Train
 from ringmill.errors import ConfigError
 from ringmill.handoff.budget import HandOff, hand_off
 from ringmill.handoff.columns import Columns, Input

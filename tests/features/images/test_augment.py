@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from features.images.augmented import AT_ONCE, _keys, _normal, augment
 from ringmill.config.images import Augmentation
-from ringmill.features.images.augment import AT_ONCE, _keys, _normal, augment
 from ringmill.lake.key import closure
 
 ALL = Augmentation(flip=0.5, crop_pixels=3, brightness=0.3, noise=10)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringmill.config.models import Train
 from ringmill.config.tasks import Purchase
+from ringmill.config.train import Train
 from ringmill.errors import ConfigError
 from ringmill.train.tasks.classes import ClassesTask
 from ringmill.train.tasks.purchase import PurchaseTask

@@ -1,7 +1,4 @@
-"""Images as training sees them in one epoch: a function of (seed, epoch, row id) alone, whatever the batch or rank.
-
-Scoring never reaches this module: it normalises what is stored.
-"""
+"""Augmentation once more, in NumPy: what the graph of `ringmill.train.augment` must give, byte for byte."""
 
 from __future__ import annotations
 
