@@ -48,7 +48,7 @@ def configured(lines: int, warehouse: str) -> Config:
     columns = {name: theirs for name, theirs in shop.raw.columns.items() if name in retail.raw.columns}
     formats = retail.raw.timestamp_formats
     raw = Raw.model_validate(shop.raw.model_dump() | {"columns": columns, "timestamp_formats": formats})
-    return shop.model_copy(update={"raw": raw, "clean": retail.clean})
+    return shop.model_copy(update={"raw_section": raw, "clean": retail.clean})
 
 
 def four_times(clean: Clean) -> Clean:

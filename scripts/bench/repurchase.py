@@ -82,7 +82,7 @@ def run_fold(run: Run, customers: DataFrame, fold: int, found: OutOfFold, seeds:
     measures = measure_names(config.features.windows_days)
     entries = default_set(measures, top_countries=config.features.top_countries)
     state = fit(rows.where("split = 'train'"), entries, columns=(*measures, "country"))
-    named = config.model_copy(update={"features": config.features.model_copy(update={"name": f"fold_{fold}"})})
+    named = config.model_copy(update={"features_section": config.features.model_copy(update={"name": f"fold_{fold}"})})
     table = table_of(named, measures)
     version = run.lake.write(rows.mapInArrow(encoder(state), with_x(rows, state)), table, run_id=run.run_id)
     features = run.lake.read(run.spark, table.path, version)

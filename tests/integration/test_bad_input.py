@@ -94,11 +94,13 @@ def test_a_rule_that_fails_when_it_runs_is_named_without_a_stack_trace(folder, s
 
 def test_a_file_that_is_not_there_and_a_format_nobody_knows(tmp_path, spark):
     config = configured(tmp_path, HEADER)
-    missing = config.model_copy(update={"raw": config.raw.model_copy(update={"path": str(tmp_path / "nowhere.csv")})})
+    missing = config.model_copy(
+        update={"raw_section": config.raw.model_copy(update={"path": str(tmp_path / "nowhere.csv")})}
+    )
     assert "nowhere.csv" in str(fails(missing, "clean", session=spark))
     sheet = tmp_path / "orders.xlsx"
     sheet.write_bytes(b"PK")
-    unknown = config.model_copy(update={"raw": config.raw.model_copy(update={"path": str(sheet)})})
+    unknown = config.model_copy(update={"raw_section": config.raw.model_copy(update={"path": str(sheet)})})
     assert "raw.format" in str(fails(unknown, "clean", session=spark))
 
 

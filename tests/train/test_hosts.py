@@ -124,6 +124,7 @@ def test_a_host_that_cannot_be_reached_is_named_before_anything_is_trained(
 
 
 @pytest.mark.ring
+@pytest.mark.long
 def test_law_7_ranks_over_ssh_train_to_the_bits_of_local_ones_though_one_is_stopped(
     stand_in: None, table: str, tmp_path: Path
 ) -> None:

@@ -74,7 +74,7 @@ def test_law_7_a_killed_process_of_replicas_is_made_good(home: Path, mirrored: T
     "section",
     [
         {"optimizer": {"kind": "sgd", "momentum": 0.9, "clip_norm": 0.05, "passes": 3}},
-        {"dtype": "mixed_float16"},
+        pytest.param({"dtype": "mixed_float16"}, marks=pytest.mark.long),
     ],
     ids=["clipped in passes", "float16"],
 )

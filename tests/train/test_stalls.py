@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
 import pytest
 
 from handoff.tables import features_table, write_table
@@ -61,8 +62,10 @@ def test_law_7_a_stopped_rank_of_a_barrier_stage_is_named_and_the_run_goes_on_to
 def test_a_rank_whose_storage_does_not_answer_is_named_with_the_file_and_not_the_one_that_waits_for_it(
     tmp_path: Path,
 ) -> None:
-    rows = features_table(60, seed=1)
-    table = write_table(tmp_path / "table", rows.slice(0, 30), rows.slice(30))
+    # Two files of as many rows each: with one row more in the second, whose name decides, rank 0 would read there too.
+    rows = features_table(30, seed=1)
+    others = rows.set_column(0, "row_id", pc.add(rows["row_id"], 1))
+    table = write_table(tmp_path / "table", rows, others)
     # The second half of a split's files is rank 1's. Whoever opens a pipe waits for a writer.
     silent = max(Path(table).glob("split=train/*.parquet"))
 
