@@ -91,6 +91,7 @@ def test_a_snapshot_replaces_that_of_its_cutoff_alone(spark, warehouse):
     assert entry.detail["snapshots"] == {"2024-02-01": 2, "2024-03-01": 2}
 
 
+@pytest.mark.long
 def test_what_a_failed_run_committed_is_not_built_upon(spark, warehouse):
     run_rfm(spark, warehouse, "rfm.cutoff=2024-02-01")
     with pytest.raises(InputError, match="No customer"):

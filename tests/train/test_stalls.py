@@ -53,6 +53,7 @@ def test_law_7_a_stopped_rank_is_named_with_its_file_and_the_run_goes_on_to_the_
 
 
 @pytest.mark.spark
+@pytest.mark.long
 def test_law_7_a_stopped_rank_of_a_barrier_stage_is_named_and_the_run_goes_on_to_the_same_bits(
     spark, table: str, uninterrupted: Path, tmp_path: Path
 ) -> None:
