@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 
 from handoff.tables import write_table
+from integration.refusals import refused_training
 from ringmill.config import load
 from ringmill.config.images import Decoding
 from ringmill.errors import ConfigError, InputError, RingmillError
@@ -22,7 +23,7 @@ from ringmill.handoff.contract import Contract
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.images import manifest_of
 from ringmill.pipeline.run import STAGES, stages_of
-from ringmill.pipeline.stage import Run, execute
+from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_images import TRAIN_IMAGES
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "fashion_mnist.yaml"
@@ -67,15 +68,7 @@ def refused(
     }
     published = Entry("r", "p", "images", "published", "k", "c", {}, {}, {"features/fashion_mnist": 0})
     run.ledger.append(replace(published, detail=detail))
-    try:
-        with pytest.raises(RingmillError) as caught:
-            execute(TRAIN_IMAGES, run)
-    finally:
-        run.close()
-    last = run.ledger.entries()[-1]
-    assert (last.stage, last.outcome, last.detail["error"]) == ("train", "failed", str(caught.value))
-    assert not (folder / "models").exists()
-    return caught.value
+    return refused_training(TRAIN_IMAGES, run)
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from handoff.tables import features_table, write_table
+from integration.refusals import refused_training
 from ringmill.config import load
 from ringmill.errors import InputError, PlanError, RingmillError
 from ringmill.features.categories import OneHot
 from ringmill.features.state import State
 from ringmill.handoff.contract import Contract, Promise, Tensor
 from ringmill.lake.ledger import Entry
-from ringmill.pipeline.stage import Run, execute
+from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train import TRAIN
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "default.yaml"
@@ -46,15 +47,7 @@ def refused(folder: Path, *, state: State = STATE, contract: Contract = CONTRACT
     run.ledger.append(replace(published, detail=detail | {"manifest": contract.to_json()}))
     for file in Path(run.lake.path(table)).glob(gone) if gone else ():
         file.unlink()
-    try:
-        with pytest.raises(RingmillError) as caught:
-            execute(TRAIN, run)
-    finally:
-        run.close()
-    last = run.ledger.entries()[-1]
-    assert (last.stage, last.outcome, last.detail["error"]) == ("train", "failed", str(caught.value))
-    assert not (folder / "models").exists()
-    return caught.value
+    return refused_training(TRAIN, run)
 
 
 def test_law_9_a_vocabulary_that_differs_is_named(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-SSH = """#!/bin/sh
-# Skip the options; the host's name and a command for its shell are left.
+# The beginning of a program that stands in for ssh: the options are skipped, the host's name and a command are left.
+WITHOUT_OPTIONS = """#!/bin/sh
 while [ $# -gt 0 ]; do
     case "$1" in
         -o | -p | -i | -F) shift 2 ;;
@@ -22,7 +22,8 @@ while [ $# -gt 0 ]; do
         *) break ;;
     esac
 done
-export SSH_CONNECTION="{gateway} 0 $1 22"
+"""
+SSH = """export SSH_CONNECTION="{gateway} 0 $1 22"
 host=$1
 shift
 # The name and /etc/hosts are seen by this command alone.
@@ -107,7 +108,7 @@ def network(names: Sequence[str], folder: Path) -> Iterator[Network]:
 def _write_ssh(made: Network) -> None:
     made.bin.mkdir()
     ssh = made.bin / "ssh"
-    ssh.write_text(SSH.format(gateway=made.gateway, prefix=made.prefix, hosts=made.hosts))
+    ssh.write_text(WITHOUT_OPTIONS + SSH.format(gateway=made.gateway, prefix=made.prefix, hosts=made.hosts))
     ssh.chmod(0o755)
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+import pytest
 
 from ringmill.config.train import Train
 from ringmill.handoff.memory import NAME
@@ -28,6 +31,17 @@ SECTION = {
     "memory_mb": 16,
     "retries": 0,
 }
+
+
+@contextmanager
+def without_horovod(home: Path) -> Iterator[None]:
+    """Processes that are started meanwhile cannot import Horovod."""
+    block = home / "without_horovod"
+    block.mkdir()
+    (block / "sitecustomize.py").write_text("import sys; sys.modules['horovod'] = None")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(block), prepend=os.pathsep)
+        yield
 
 
 def spec_of(table: str, folder: Path, *, ranks: int, version: int = 0, **changes: Any) -> TrainSpec:

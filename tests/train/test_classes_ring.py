@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +17,7 @@ from handoff.tables import write_table
 from ringmill.errors import ConfigError, InputError
 from ringmill.handoff.columns import Input
 from ringmill.train.spec import TrainResult
-from train.runs import killer, largest_difference, run, spec_of
+from train.runs import killer, largest_difference, run, spec_of, without_horovod
 
 pytestmark = pytest.mark.ring
 
@@ -82,11 +81,7 @@ def two(home: Path) -> TrainResult:
 @pytest.fixture(scope="module")
 def solo(home: Path) -> TrainResult:
     """One rank, in a process in which Horovod cannot be imported."""
-    block = home / "without_horovod"
-    block.mkdir()
-    (block / "sitecustomize.py").write_text("import sys; sys.modules['horovod'] = None")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(block), prepend=os.pathsep)
+    with without_horovod(home):
         return trained(home, "solo", ranks=1)
 
 

@@ -16,18 +16,12 @@ from ringmill.config.train import Train
 from ringmill.errors import TrainingError
 from ringmill.train.launch.hosts import HostsLauncher
 from ringmill.train.launch.local import LocalLauncher
+from train.namespaces import WITHOUT_OPTIONS
 from train.runs import Once, rank_processes, run, spec_of
 
-STAND_IN = """#!/bin/sh
-# What ssh does with its arguments, without the way: skip the options and the host, give the rest to a shell.
-while [ $# -gt 0 ]; do
-    case "$1" in
-        -o | -p | -i | -F) shift 2 ;;
-        -*) shift ;;
-        *) break ;;
-    esac
-done
-[ "$1" = nowhere ] && { echo "ssh: Could not resolve hostname nowhere" >&2; exit 255; }
+# What ssh does with its arguments, without the way: the host is skipped too, the rest given to a shell.
+STAND_IN = f"""{WITHOUT_OPTIONS}
+[ "$1" = nowhere ] && {{ echo "ssh: Could not resolve hostname nowhere" >&2; exit 255; }}
 shift
 exec sh -c "$*"
 """

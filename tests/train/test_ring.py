@@ -17,7 +17,7 @@ from sklearn import metrics as judge
 
 from handoff.tables import features_table, write_table
 from ringmill.train.spec import TrainResult
-from train.runs import largest_difference, run, spec_of
+from train.runs import largest_difference, run, spec_of, without_horovod
 
 pytestmark = pytest.mark.ring
 
@@ -48,11 +48,7 @@ def ranks(home: Path) -> Callable[[int], TrainResult]:
 @pytest.fixture(scope="module")
 def solo(home: Path) -> TrainResult:
     """One rank, in a process in which Horovod cannot be imported."""
-    block = home / "without_horovod"
-    block.mkdir()
-    (block / "sitecustomize.py").write_text("import sys; sys.modules['horovod'] = None")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(block), prepend=os.pathsep)
+    with without_horovod(home):
         return run(spec_of(str(home / "table"), home / "solo", ranks=1))
 
 

@@ -17,8 +17,6 @@ from ringmill.config.rules import NUMBERS
 Formats = tuple[str | TimestampFormat, ...]
 TEXTS = ("line_id", "order_id", "product_id", "description", "customer_id", "country")
 IDS = ("line_id", "order_id", "product_id", "customer_id")
-# Without one of these a row says nothing; a text in one of them that cannot be read makes the row unreadable.
-NEEDED = ("quantity", "unit_price", "ordered_at", "known_at")
 # What the reader makes of typed timestamps: fractions of a second, and 'Z' behind an instant. No format is tried on
 # them, nor are these on other texts: a format that does not fit costs an exception inside Spark.
 WRITTEN_BY_READER = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?$"

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from ringmill.clean.fixes import fixing, with_fixes
 from ringmill.clean.identity import identity
-from ringmill.clean.parse import NEEDED, named, trimmed, typed
+from ringmill.clean.parse import named, trimmed, typed
 from ringmill.clean.personal import keyed_hash, with_protected
 from ringmill.clean.references import with_references
 from ringmill.clean.rules import check_conditions, is_product, violated, with_cancellation
@@ -19,6 +19,7 @@ from ringmill.clean.settle import STORED, settle_rows
 from ringmill.clean.statistics import with_statistics
 from ringmill.config.columns import check_columns
 from ringmill.config.models import Clean, Raw
+from ringmill.config.rules import NEEDED
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringmill.config.personal import check_personal
-from ringmill.config.rules import INSTANTS, NUMBER_TYPES, NUMBERS, OWN_MARKS, OWN_TYPES, Rule, check_type
+from ringmill.config.rules import NEEDED, NUMBER_TYPES, NUMBERS, OWN_MARKS, OWN_TYPES, Rule, check_type
 from ringmill.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def check_columns(raw: Raw, clean: Clean) -> None:
 
 
 def _check_gates(clean: Clean, types: dict[str, str], raw: Raw) -> None:
-    unreadable = (f"unreadable_{name}" for name in (*NUMBERS, *INSTANTS, *raw.extras))
+    unreadable = (f"unreadable_{name}" for name in (*NEEDED, *raw.extras))
     marks = {*(rule.name for rule in clean.rules), *OWN_MARKS, *unreadable}
     for place, gate in enumerate(clean.gates):
         if gate.column is not None and gate.column not in types and gate.column != "line_total":

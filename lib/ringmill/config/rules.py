@@ -23,6 +23,8 @@ TextStep = Literal["whitespace", "nfc", "nfkc", "html", "lower", "upper", "punct
 NAME = "^[a-z][a-z0-9_]*$"
 NUMBERS = ("quantity", "unit_price")
 INSTANTS = ("ordered_at", "known_at")
+# Without one of these a row says nothing; a text in one of them that cannot be read makes the row unreadable.
+NEEDED = (*NUMBERS, *INSTANTS)
 NUMBER_TYPES = ("bigint", "double")
 INSTANT_TYPES = ("timestamp", "date")
 OWN_TYPES = (
@@ -50,7 +52,7 @@ RESERVED = (
 # With them, and 'unreadable_' before a column's name: all that cleaning says of a row by itself.
 OWN_MARKS = (
     *RESERVED,
-    *(f"missing_{name}" for name in (*NUMBERS, *INSTANTS)),
+    *(f"missing_{name}" for name in NEEDED),
     "non_product",
     "repaired_encoding",
     "late_arrival",

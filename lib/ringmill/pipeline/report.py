@@ -33,7 +33,8 @@ from ringmill.train.metrics import auc, calibration, roc_points
 STAGES = ("clean", "rfm", "features", "train", "score")
 
 
-def _configuration(config: Config) -> Mapping[str, Any]:
+def configuration_of(config: Config) -> Mapping[str, Any]:
+    """What decides a page beside the tables that it shows."""
     return {"report": dump(config.report), "seed": config.seed}
 
 
@@ -61,12 +62,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         cards=_cards(run, entries, customers, scores),
         sections=parts,
     )
-    path = Path(run.lake.path(f"reports/{run.run_id}.html"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return Result(
-        outputs={}, counts={"bytes": len(page)}, summary=f"{len(page):,} characters", detail={"path": str(path)}
-    )
+    return keep_page(run, page)
 
 
 def _snapshot(run: Run, rfm: Entry, table: str, cutoff: str) -> pa.Table:
@@ -240,9 +236,19 @@ def accounts_of(entries: Mapping[str, Entry]) -> Section:
     return sections.accounts(stages, laws, versions())
 
 
+def keep_page(run: Run, page: str) -> Result:
+    """Write the page as the run's report."""
+    path = Path(run.lake.path(f"reports/{run.run_id}.html"))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+    return Result(
+        outputs={}, counts={"bytes": len(page)}, summary=f"{len(page):,} characters", detail={"path": str(path)}
+    )
+
+
 def page_is_there(run: Run, entry: Entry) -> bool:
     """Whether nobody has removed the page."""
     return Path(entry.detail["path"]).is_file()
 
 
-REPORT = Stage("report", ("ringmill.pipeline.report",), _configuration, _inputs, _body, page_is_there)
+REPORT = Stage("report", ("ringmill.pipeline.report",), configuration_of, _inputs, _body, page_is_there)

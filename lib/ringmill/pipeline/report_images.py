@@ -11,21 +11,15 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ringmill.config.load import dump
-from ringmill.config.models import Config
 from ringmill.errors import InputError
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.report import accounts_of, page_is_there
+from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, page_is_there
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import classes, sections
 from ringmill.report.evaluate import bootstrap
 from ringmill.report.page import Card, render
 
 STAGES = ("images", "train")
-
-
-def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"report": dump(config.report), "seed": config.seed}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -64,12 +58,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             accounts_of(entries),
         ],
     )
-    path = Path(run.lake.path(f"reports/{run.run_id}.html"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
-    return Result(
-        outputs={}, counts={"bytes": len(page)}, summary=f"{len(page):,} characters", detail={"path": str(path)}
-    )
+    return keep_page(run, page)
 
 
-REPORT_IMAGES = Stage("report", ("ringmill.pipeline.report_images",), _configuration, _inputs, _body, page_is_there)
+REPORT_IMAGES = Stage("report", ("ringmill.pipeline.report_images",), configuration_of, _inputs, _body, page_is_there)

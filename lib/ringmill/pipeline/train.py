@@ -25,6 +25,7 @@ from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
+    from ringmill.handoff.columns import Input
     from ringmill.train.run import Launcher
     from ringmill.train.spec import TrainResult, TrainSpec
 
@@ -87,22 +88,31 @@ def _unread_words(names: Sequence[str]) -> list[str]:
 
 
 def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
+    features = len(run.ledger.resolve("features").detail["names"])
+    return training_of(run, inputs, run.config.features.name, code=MODULES, features=features)
+
+
+def training_of(
+    run: Run, inputs: Mapping[str, Any], name: str, *, code: Sequence[str], features: int, x: Input | None = None
+) -> TrainSpec:
+    """The training on features/<name> at the version of `inputs`, by the modules `code`; `features` numbers a
+    row."""
     from ringmill.train.spec import ASIDE, TrainSpec
 
-    name = run.config.features.name
     table = f"features/{name}"
     # Checkpoints are found by what decides the weights, so that a killed run's successor goes on with them.
     section = {name: value for name, value in dump(run.config.train).items() if name not in ASIDE}
-    key = digest([inputs, section, run.config.seed, code_hash(*MODULES)])[:16]
+    key = digest([inputs, section, run.config.seed, code_hash(*code)])[:16]
     return TrainSpec(
         table=run.lake.path(table),
         version=inputs[table],
         folder=run.lake.path(f"models/{name}/{run.run_id}"),
         train=run.config.train,
         seed=run.config.seed,
-        features=len(run.ledger.resolve("features").detail["names"]),
+        features=features,
         run_id=run.run_id,
         checkpoints=run.lake.path(f"models/{name}/checkpoints/{key}"),
+        x=x,
     )
 
 
@@ -121,15 +131,22 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     evaluation = _with_baselines(run, spec, trained)
     _write_model_files(run, trained, evaluation)
     shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
+    return result_of(run, run.config.features.name, trained, _auc_words(trained.manifest["metrics"]["test"]["auc"]))
+
+
+def result_of(run: Run, name: str, trained: TrainResult, words: str) -> Result:
+    """What the ledger keeps of a training on features/<name>; `words` say how good the model is."""
     manifest = trained.manifest
-    model = f"models/{run.config.features.name}/{run.run_id}"
-    test = manifest["metrics"]["test"]
     return Result(
         outputs={"model": run.run_id},
         counts=manifest["plan"]["rows"],
-        summary=f"{manifest['epochs']} epochs on {section.ranks} ranks, {_auc_words(test['auc'])}",
+        summary=f"{manifest['epochs']} epochs on {run.config.train.ranks} ranks, {words}",
         laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
-        detail={"model": model, "metrics": manifest["metrics"], "best_epoch": manifest["best_epoch"]},
+        detail={
+            "model": f"models/{name}/{run.run_id}",
+            "metrics": manifest["metrics"],
+            "best_epoch": manifest["best_epoch"],
+        },
     )
 
 

@@ -13,11 +13,11 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import ConfigError, InputError
-from ringmill.lake.key import code_hash, digest
+from ringmill.lake.key import digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import SPLITS, history_rows, launcher_of, point_at, say
+from ringmill.pipeline.train import SPLITS, history_rows, launcher_of, point_at, result_of, say, training_of
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -80,24 +80,9 @@ def _checked(run: Run, inputs: Mapping[str, Any]) -> tuple[TrainSpec, ImageState
 
 def _spec(run: Run, inputs: Mapping[str, Any], state: ImageState) -> TrainSpec:
     from ringmill.handoff.columns import Input
-    from ringmill.train.spec import ASIDE, TrainSpec
 
-    name = _section(run.config).name
-    # Checkpoints are found by what decides the weights, so that a killed run's successor goes on with them.
-    section = {name: value for name, value in dump(run.config.train).items() if name not in ASIDE}
-    key = digest([inputs, section, run.config.seed, code_hash(*MODULES)])[:16]
     x = Input("pixels", state.decoding.shape, "uint8", mean=state.mean, scale=state.scale)
-    return TrainSpec(
-        table=run.lake.path(f"features/{name}"),
-        version=inputs[f"features/{name}"],
-        folder=run.lake.path(f"models/{name}/{run.run_id}"),
-        train=run.config.train,
-        seed=run.config.seed,
-        features=x.length,
-        run_id=run.run_id,
-        checkpoints=run.lake.path(f"models/{name}/checkpoints/{key}"),
-        x=x,
-    )
+    return training_of(run, inputs, _section(run.config).name, code=MODULES, features=x.length, x=x)
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -110,22 +95,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     (trained.folder / STATE).write_text(json.dumps(state.to_json(), indent=1), encoding="utf-8")
     shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
-    manifest = trained.manifest
-    test = manifest["metrics"]["test"]
-    words = (
-        "no image in the test split" if test["accuracy"] is None else f"{test['accuracy']:.1%} of the test split right"
-    )
-    return Result(
-        outputs={"model": run.run_id},
-        counts=manifest["plan"]["rows"],
-        summary=f"{manifest['epochs']} epochs on {spec.train.ranks} ranks, {words}",
-        laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
-        detail={
-            "model": f"models/{_section(run.config).name}/{run.run_id}",
-            "metrics": manifest["metrics"],
-            "best_epoch": manifest["best_epoch"],
-        },
-    )
+    right = trained.manifest["metrics"]["test"]["accuracy"]
+    words = "no image in the test split" if right is None else f"{right:.1%} of the test split right"
+    return result_of(run, _section(run.config).name, trained, words)
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
