@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from pathlib import Path
@@ -92,6 +93,70 @@ def suggest(
     from ringmill.pipeline.suggest import suggest_to
 
     suggest_to(raw, out, zone=zone)
+
+
+Where = Annotated[
+    str,
+    typer.Option("--warehouse", envvar="RINGMILL_WAREHOUSE", help="a warehouse, or a folder with one in it"),
+]
+
+
+@app.command(help="The runs of a warehouse, the newest first: when, which stages, exit status, seconds, by whom.")
+def runs(
+    warehouse: Where = "warehouse", last: Annotated[int, typer.Option(min=1, help="at most so many")] = 20
+) -> None:
+    from ringmill.pipeline.history import ledger_of, runs_table
+
+    _print(runs_table(ledger_of(warehouse).entries(), last))
+
+
+@app.command(help="One run, by its id or the beginning of it: inputs, outputs, rows, laws, seconds, memory, error.")
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    warehouse: Where = "warehouse",
+    json_: Annotated[bool, typer.Option("--json", help="all that the ledger keeps, as one JSON line")] = False,
+    status: Annotated[bool, typer.Option("--exit-status", help="end with the status that the run ended with")] = False,
+) -> None:
+    from ringmill.pipeline.history import exit_status, ledger_of, run_of, run_tree, shown
+
+    found = run_of(ledger_of(warehouse).entries(), run_id)
+    if json_:
+        print(json.dumps(shown(found), sort_keys=True))
+    else:
+        _print(run_tree(found))
+    if status:
+        raise typer.Exit(exit_status(found))
+
+
+@app.command(help="What a published table or model was made of, down to the raw files.")
+def lineage(
+    table: Annotated[str, typer.Argument(metavar="TABLE[@VERSION]", help="for example scores/customers@3")],
+    warehouse: Where = "warehouse",
+) -> None:
+    from ringmill.pipeline.history import ledger_of, lineage_tree
+
+    name, _, version = table.partition("@")
+    _print(lineage_tree(ledger_of(warehouse).entries(), name.strip("/"), version or None))
+
+
+@app.command(help="Where two runs differ: configuration, inputs, code, rows, figures.")
+def diff(
+    one: Annotated[str, typer.Argument(metavar="RUN")],
+    other: Annotated[str, typer.Argument(metavar="RUN")],
+    warehouse: Where = "warehouse",
+) -> None:
+    from ringmill.pipeline.history import differences, ledger_of, run_of
+
+    entries = ledger_of(warehouse).entries()
+    _print(differences(run_of(entries, one), run_of(entries, other)))
+
+
+def _print(what: object) -> None:
+    from rich.console import Console
+
+    # What goes to a file or another program has a line a fact, however long.
+    width = None if sys.stdout.isatty() else 10_000
+    Console(highlight=False, markup=False, width=width).print(what)
 
 
 @app.command(help="Versions, Java, cores, memory, GPUs, Horovod, Delta's JARs; status 2 if something is missing.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ringmill.errors.base import RingmillError
@@ -246,6 +246,36 @@ class InputError(RingmillError):
             expected=f"a ledger row of stage '{stage}' with outcome 'published'",
             received="none",
             todo=f"run 'ringmill {stage} CONF' first, or 'ringmill run CONF' for all stages",
+        )
+
+    @classmethod
+    def no_ledger(cls, warehouse: str, found: Sequence[str]) -> InputError:
+        return cls(
+            "There is no run ledger where it was looked for." if not found else "More than one warehouse lies there.",
+            where=warehouse,
+            expected="a warehouse, or a folder with one warehouse in it",
+            received=", ".join(found) or "no folder 'ledger', here or one folder below",
+            todo="name the warehouse: --warehouse PATH",
+        )
+
+    @classmethod
+    def unknown_run(cls, run_id: str, known: Sequence[str]) -> InputError:
+        return cls(
+            f"No single run is meant by '{run_id}'.",
+            where="ledger/runs",
+            expected="a run's id, or the beginning of one run's alone",
+            received=", ".join(known[-5:]) or "a ledger without runs",
+            todo="'ringmill runs' lists them",
+        )
+
+    @classmethod
+    def never_published(cls, table: str, version: str | None, known: Sequence[str]) -> InputError:
+        return cls(
+            f"No run published {table}{f' in version {version}' if version else ''}.",
+            where="ledger/runs",
+            expected="a table or model that a run published, with @VERSION or, for the last one, without",
+            received=", ".join(known) or "a ledger without published tables",
+            todo="correct the name or the version",
         )
 
     @classmethod

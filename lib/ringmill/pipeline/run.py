@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ringmill.config import Config, load
-from ringmill.errors import ConfigError
+from ringmill.errors import ConfigError, RingmillError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.clean import CLEAN, planned_clean
 from ringmill.pipeline.features import FEATURES
@@ -51,11 +52,26 @@ def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | 
     try:
         for name in names:
             entries.append(execute(_stage(config, name), run))
+    except RingmillError as error:
+        _print_last_line(run, entries, error)
+        raise
     finally:
         peak = run.close()
+    _print_last_line(run, entries, None)
     report = next((entry.detail["path"] for entry in entries if entry.stage == "report"), None)
     run.progress.close(seconds=time.monotonic() - started, peak_bytes=peak, report=report)
     return entries
+
+
+def _print_last_line(run: Run, entries: Sequence[Entry], error: RingmillError | None) -> None:
+    """One line of JSON on standard output, for the program that started this one; people read standard error."""
+    outcome: dict[str, Any] = {
+        "run_id": run.run_id,
+        "pipeline": run.config.pipeline,
+        "exit_status": error.exit_status if error else 0,
+        "stages": {entry.stage: entry.outcome for entry in entries},
+    }
+    print(json.dumps(outcome | ({"error": error.parts()} if error else {})), flush=True)
 
 
 def _stage(config: Config, name: str) -> Stage:

@@ -130,7 +130,13 @@ def execute(stage: Stage, run: Run) -> Entry:
             return published
     except Exception as error:
         named = error if isinstance(error, RingmillError) else _unforeseen(run, error)
-        _append(run, entry, Result({}, {}, "", detail={"error": str(named)}), clock, outcome="failed")
+        _append(
+            run,
+            entry,
+            Result({}, {}, "", detail={"error": str(named), "exit_status": named.exit_status}),
+            clock,
+            outcome="failed",
+        )
         raise named from error
 
 
