@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,8 +225,28 @@ def loaded(tmp_path: Path, *settings: str) -> Any:
     return load(path, settings, warehouse=str(tmp_path / "lake"))
 
 
+@contextmanager
+def event_log(spark: SparkSession, folder: Path) -> Iterator[None]:
+    """Write Spark's events meanwhile to files of `folder`, as spark.eventLog.enabled does for a whole session."""
+    folder.mkdir()
+    jvm, context = spark.sparkContext._jvm, spark.sparkContext._jsc.sc()
+    conf = context.conf().clone().set("spark.eventLog.compress", "false")
+    place, unnamed = jvm.java.net.URI(folder.as_uri()), jvm.scala.Option.empty()
+    events = jvm.org.apache.spark.scheduler.EventLoggingListener(
+        "events", unnamed, place, conf, context.hadoopConfiguration()
+    )
+    events.start()
+    context.addSparkListener(events)
+    try:
+        yield
+    finally:
+        context.listenerBus().waitUntilEmpty()
+        context.removeSparkListener(events)
+        events.stop()
+
+
 @pytest.mark.spark
-def test_neither_the_key_nor_a_clear_value_is_in_any_byte_of_the_warehouse_a_log_or_an_error(
+def test_neither_the_key_nor_a_clear_value_is_in_any_byte_of_the_warehouse_a_log_an_event_or_an_error(
     spark: SparkSession, tmp_path: Path, key_file: Path
 ) -> None:
     raw = tmp_path / "orders.csv"
@@ -234,22 +256,28 @@ def test_neither_the_key_nor_a_clear_value_is_in_any_byte_of_the_warehouse_a_log
     before = spark.conf.get(codec)
     spark.conf.set(codec, "uncompressed")  # texts stand in the files as they are
     try:
-        (entry,) = run_stages(loaded(tmp_path, *settings), ["clean"], session=spark)
-        (again,) = run_stages(loaded(tmp_path, *settings), ["clean"], session=spark)
-        with pytest.raises(InputError, match=r"unreadable_quantity|torn_line") as caught:
-            refusing = loaded(tmp_path, *settings, "clean.unreadable_at_most=0.1")
-            run_stages(refusing, ["clean"], session=spark)
-        key_file.write_text("another-key-0123456789", encoding="utf-8")
-        (other,) = run_stages(loaded(tmp_path, *settings), ["clean"], session=spark)
+        with event_log(spark, tmp_path / "events"):
+            (entry,) = run_stages(loaded(tmp_path, *settings), ["clean"], session=spark)
+            (again,) = run_stages(loaded(tmp_path, *settings), ["clean"], session=spark)
+            with pytest.raises(InputError, match=r"unreadable_quantity|torn_line") as caught:
+                refusing = loaded(tmp_path, *settings, "clean.unreadable_at_most=0.1")
+                run_stages(refusing, ["clean"], session=spark)
+            key_file.write_text("another-key-0123456789", encoding="utf-8")
+            (other,) = run_stages(loaded(tmp_path, *settings), ["clean"], session=spark)
     finally:
         spark.conf.set(codec, before)
     assert (entry.outcome, again.outcome, other.outcome) == ("published", "unchanged", "published")
     assert entry.counts["raw"] == 5
-    written = b"".join(path.read_bytes() for path in (tmp_path / "lake").rglob("*") if path.is_file())
+    folders = (tmp_path / "lake", tmp_path / "events")
+    written, events = (b"".join(path.read_bytes() for path in of.rglob("*") if path.is_file()) for of in folders)
+    for text in ("SparkListenerTaskEnd", "SparkListenerSQLExecutionStart", "keyed("):
+        assert text.encode() in events
     options = spark.conf.get("spark.driver.extraJavaOptions") or ""
     log = re.search(r"-Dringmill\.log=(\S+)", options)
     assert log is not None
-    everywhere = written + Path(log[1]).read_bytes() + str(caught.value).encode() + repr((entry, other)).encode()
+    everywhere = (
+        written + events + Path(log[1]).read_bytes() + str(caught.value).encode() + repr((entry, other)).encode()
+    )
     # The search finds what is there: a value that is not personal, a hash, and the place of the key.
     for text in ("France", hashed("clear-ann"), hashed("clear-ann", "another-key-0123456789"), str(key_file)):
         assert text.encode() in everywhere
