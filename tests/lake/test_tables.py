@@ -48,6 +48,21 @@ def test_the_log_keeps_ranges_of_the_named_columns_alone_through_writes_and_merg
     assert ranges() == [(1, 3, 2), (7, 7, 1)]
 
 
+@pytest.mark.spark
+def test_who_describes_a_table_in_sql_reads_what_each_column_means_and_its_unit(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path))
+    columns = (Column("a", "bigint", "a number", unit="pieces"), Column("b", "string", "it's a text"))
+    by_spark, by_arrow = Table("one", "a row", columns), Table("two", "a row", columns)
+    lake.write(spark.createDataFrame([(1, "x")], "a bigint, b string"), by_spark, run_id="1")
+    lake.replace_arrow(by_arrow, [{"a": 1, "b": "x"}], key="b", run_id="1")
+    for table in (by_spark, by_arrow):
+        lines = spark.sql(f"DESCRIBE TABLE delta.`{lake.path(table.path)}`").collect()
+        found = {line["col_name"]: line["comment"] for line in lines}
+        assert (found["a"], found["b"]) == ("a number [pieces]", "it's a text")
+
+
 def test_rows_with_new_columns_are_appended_and_older_rows_have_nulls_there(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for row in ({"epoch": 1}, {"epoch": 2, "val_accuracy": 0.5}, {"epoch": 3}):

@@ -15,6 +15,11 @@ class Column:
     nullable: bool = False
     unit: str = ""
 
+    @property
+    def comment(self) -> str:
+        """What a person reads of it in a SQL shell."""
+        return f"{self.meaning} [{self.unit}]" if self.unit else self.meaning
+
 
 @dataclass(frozen=True)
 class Table:

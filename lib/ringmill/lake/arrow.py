@@ -20,9 +20,14 @@ _TYPES = {
 
 
 def schema_of(table: Table) -> pa.Schema:
-    """The table's columns in order, with their nullability.
+    """The table's columns in order, with their nullability, each with what it means as its comment.
 
     Raises:
         KeyError: a type that no small table has had so far.
     """
-    return pa.schema([pa.field(column.name, _TYPES[column.type], column.nullable) for column in table.columns])
+    return pa.schema(
+        [
+            pa.field(column.name, _TYPES[column.type], column.nullable, metadata={"comment": column.comment})
+            for column in table.columns
+        ]
+    )

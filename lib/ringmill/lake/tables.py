@@ -166,9 +166,21 @@ class Lake:
 
 
 def _shaped(frame: DataFrame, table: Table) -> DataFrame:
+    """The contract's columns with its types, each with what it means as its comment.
+
+    Raises:
+        InputError: one is missing.
+    """
+    from pyspark.sql import functions as F
+
     if missing := set(table.names) - set(frame.columns):
         raise InputError.missing_columns(table.path, missing, frame.columns)
-    return frame.selectExpr(*(f"CAST(`{column.name}` AS {column.type}) AS `{column.name}`" for column in table.columns))
+    return frame.select(
+        *(
+            F.col(f"`{column.name}`").cast(column.type).alias(column.name, metadata={"comment": column.comment})
+            for column in table.columns
+        )
+    )
 
 
 @contextmanager
