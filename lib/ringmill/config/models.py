@@ -19,6 +19,7 @@ from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rfm import Rfm
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.config.selection import SelectionStep
+from ringmill.config.table import OwnTable
 from ringmill.config.train import Train
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import ConfigError
@@ -232,6 +233,7 @@ class Config(Section):
     rfm: Rfm = Rfm()
     features_section: Features | None = Field(None, alias="features")
     images: Images | None = None
+    table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
     train: Train = Train()
     score: Score = Score()
     report: Report = Report()
@@ -247,6 +249,11 @@ class Config(Section):
         """As `raw`."""
         return self._needed("features", self.features_section)
 
+    @property
+    def table(self) -> OwnTable:
+        """As `raw`."""
+        return self._needed("table", self.table_section)
+
     def _needed(self, name: str, section: T | None) -> T:
         if section is None:
             raise ConfigError.bad_value(f"pipeline {self.pipeline}", name, f"a section '{name}'", None)
@@ -260,6 +267,10 @@ class Config(Section):
     @model_validator(mode="after")
     def _sections_fit(self) -> Config:
         raw, features, images = self.raw_section, self.features_section, self.images
+        if self.table_section is not None:
+            if any(section is not None for section in (raw, features, images, self.generate)):
+                raise ValueError("a section 'table' without raw, features, images and generate: it is trained on as is")
+            return self
         if raw is None or features is None:
             if raw is not None or features is not None or images is None:
                 raise ValueError("sections 'raw' and 'features', or a section 'images' without both")

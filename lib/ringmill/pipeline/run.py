@@ -22,6 +22,7 @@ from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.stage import Run, Stage, execute
 from ringmill.pipeline.train import TRAIN, planned
 from ringmill.pipeline.train_images import TRAIN_IMAGES, planned_images
+from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -31,10 +32,14 @@ STAGES: dict[str, Stage] = {
 }
 # Of a pipeline that reads images alone.
 OF_IMAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_IMAGES, REPORT_IMAGES)}
+# Of a pipeline that trains on a table of one's own.
+OF_TABLE: dict[str, Stage] = {TRAIN_TABLE.name: TRAIN_TABLE}
 
 
 def stages_of(config: Config) -> dict[str, Stage]:
     """The stages of a pipeline by name, in their order."""
+    if config.table_section is not None:
+        return OF_TABLE
     return OF_IMAGES if config.is_of_images else STAGES
 
 
@@ -78,7 +83,10 @@ def print_plan(config: Config, stage: str) -> None:
     """Print what 'clean' would cost, or the hand-off's plan for 'train'; starts neither Spark nor ranks."""
     run = Run(config)
     try:
-        text = {"clean": planned_clean, "train": planned_images if config.is_of_images else planned}[stage](run)
+        if stage == "train" and config.table_section is not None:
+            text = planned_table(run)
+        else:
+            text = {"clean": planned_clean, "train": planned_images if config.is_of_images else planned}[stage](run)
         run.progress.console.print(text, markup=False, soft_wrap=True)
     finally:
         run.close()

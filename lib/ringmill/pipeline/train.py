@@ -97,12 +97,9 @@ def training_of(
 ) -> TrainSpec:
     """The training on features/<name> at the version of `inputs`, by the modules `code`; `features` numbers a
     row."""
-    from ringmill.train.spec import ASIDE, TrainSpec
+    from ringmill.train.spec import TrainSpec
 
     table = f"features/{name}"
-    # Checkpoints are found by what decides the weights, so that a killed run's successor goes on with them.
-    section = {name: value for name, value in dump(run.config.train).items() if name not in ASIDE}
-    key = digest([inputs, section, run.config.seed, code_hash(*code)])[:16]
     return TrainSpec(
         table=run.lake.path(table),
         version=inputs[table],
@@ -111,9 +108,19 @@ def training_of(
         seed=run.config.seed,
         features=features,
         run_id=run.run_id,
-        checkpoints=run.lake.path(f"models/{name}/checkpoints/{key}"),
+        checkpoints=checkpoints_of(run, inputs, name, code=code),
         x=x,
     )
+
+
+def checkpoints_of(run: Run, inputs: Mapping[str, Any], name: str, *, code: Sequence[str]) -> str:
+    """The folder of a training's checkpoints: it is found by what decides the weights, so that a killed run's successor
+    goes on with them."""
+    from ringmill.train.spec import ASIDE
+
+    section = {key: value for key, value in dump(run.config.train).items() if key not in ASIDE}
+    key = digest([inputs, section, run.config.seed, code_hash(*code)])[:16]
+    return run.lake.path(f"models/{name}/checkpoints/{key}")
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:

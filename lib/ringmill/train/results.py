@@ -87,6 +87,7 @@ def _manifest(
             "local_batch": plan.local_batch,
             "steps_per_epoch": plan.steps,
             "padding_per_epoch": plan.padding,
+            "row_index_bytes": handed.index_bytes,
             "memory_bytes_per_copy": handed.copy_bytes,
             "memory_bytes_per_rank": handed.rank_bytes,
         },
