@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, model_validator
 
 from ringmill.config.columns import check_columns
+from ringmill.config.embeddings import Embeddings
 from ringmill.config.extras import Extra
 from ringmill.config.features import FeatureEntry, Split
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
@@ -232,6 +233,7 @@ class Config(Section):
     clean: Clean = Clean()
     rfm: Rfm = Rfm()
     features_section: Features | None = Field(None, alias="features")
+    embeddings_section: Embeddings | None = Field(None, alias="embeddings")
     images: Images | None = None
     table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
     train: Train = Train()
@@ -253,6 +255,11 @@ class Config(Section):
     def table(self) -> OwnTable:
         """As `raw`."""
         return self._needed("table", self.table_section)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """As `raw`."""
+        return self._needed("embeddings", self.embeddings_section)
 
     def _needed(self, name: str, section: T | None) -> T:
         if section is None:
@@ -280,6 +287,8 @@ class Config(Section):
                 raise ValueError("images.generate, which makes up pictures: 'generate' makes up a shop")
             return self
         check_columns(raw, self.clean)
+        if self.embeddings_section is not None and self.embeddings_section.name == features.name:
+            raise ValueError("embeddings.name other than features.name: each names models of its own")
         if images is not None and images.name == features.name:
             raise ValueError("images.name other than features.name: each names a table of its own")
         if self.train.task.kind != "purchase":

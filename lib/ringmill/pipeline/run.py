@@ -11,6 +11,7 @@ from ringmill.config import Config, load
 from ringmill.errors import ConfigError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.clean import CLEAN, planned_clean
+from ringmill.pipeline.embed import EMBED
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
 from ringmill.pipeline.images import IMAGES
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, IMAGES, TRAIN, SCORE, REPORT)
+    stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, EMBED, IMAGES, TRAIN, SCORE, REPORT)
 }
 # Of a pipeline that reads images alone.
 OF_IMAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_IMAGES, REPORT_IMAGES)}
@@ -72,9 +73,10 @@ def _stage(config: Config, name: str) -> Stage:
 
 
 def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
-    """All stages; `generate` and `images` only where the configuration has such a section."""
+    """All stages; `generate`, `embed` and `images` only where the configuration has such a section."""
     generated = config.images and config.images.generate if config.is_of_images else config.generate
-    left_out = {name for name, section in (("generate", generated), ("images", config.images)) if section is None}
+    optional = {"generate": generated, "embed": config.embeddings_section, "images": config.images}
+    left_out = {name for name, section in optional.items() if section is None}
     names = [name for name in stages_of(config) if name not in left_out]
     return run_stages(config, names, session=session)
 

@@ -53,12 +53,12 @@ def planned(run: Run) -> str:
     from ringmill.train.run import plan
 
     spec = _spec(run, _inputs(run))
-    unread = _check_manifest(run, spec)
+    unread = check_manifest(run, spec)
     _, hand_off = plan(spec)
     return "\n".join([*hand_off.lines(), *_unread_words(unread)])
 
 
-def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
+def check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     """The pinned version against the manifest with which it was published (law 9); the tensors that no model reads.
 
     Raises:
@@ -129,7 +129,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     spec = _spec(run, inputs)
     section = run.config.train
     step.say("checking the features against their manifest")
-    for words in _unread_words(_check_manifest(run, spec)):
+    for words in _unread_words(check_manifest(run, spec)):
         step.say(words)
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
