@@ -22,10 +22,13 @@ from ringmill.errors import ConfigError
 from ringmill.features.apply import apply
 from ringmill.features.scaling import Scaled
 from ringmill.features.state import State
+from ringmill.handoff.columns import Input
 from ringmill.handoff.contract import Contract, Promise, Tensor
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.embed import EMBED
 from ringmill.pipeline.stage import Run, execute
+from ringmill.train.run import plan
+from train.runs import spec_of
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "default.yaml"
 SETTINGS = [
@@ -122,6 +125,11 @@ def test_law_9_an_autoencoder_is_fitted_on_train_alone_frozen_and_gives_every_ro
     train = np.array(rows.filter(pa.compute.field("split") == "train")["x"].to_pylist())
     assert entry.detail["metrics"]["train"]["squared_error"] < 0.5 * with_pca(train)
     assert execute(EMBED, run).outcome == "unchanged"
+
+    # The codes are a table to train on in turn, in place.
+    version, x = entry.outputs["embeddings/codes"], Input("embedding", (1,))
+    spec = spec_of(run.lake.path("embeddings/codes"), tmp_path / "run", ranks=2, version=version, x=x)
+    assert plan(spec)[1].manifests["train"].rows == entry.counts["train"]
 
 
 def test_embeddings_have_a_name_of_their_own_and_the_task_its_model() -> None:

@@ -12,7 +12,7 @@ from handoff.tables import features_table, write_table
 from ringmill.config import Config, load
 from ringmill.errors import ConfigError, InputError
 from ringmill.lake.ledger import Entry
-from ringmill.pipeline.run import stages_of
+from ringmill.pipeline.run import print_plan, stages_of
 from ringmill.pipeline.stage import Run, execute
 from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 
@@ -34,10 +34,12 @@ train:
 ROWS = features_table(200, seed=9)
 
 
-def configured(folder: Path, table: str, *, ranks: int = 1, order: str = "global", more: str = "") -> Config:
+def configured(
+    folder: Path, table: str, *settings: str, ranks: int = 1, order: str = "global", more: str = ""
+) -> Config:
     path = folder / f"{table}.yaml"
     path.write_text(CONF.format(folder=folder, table=table, ranks=ranks, order=order) + more, encoding="utf-8")
-    return load(path)
+    return load(path, settings)
 
 
 def mix(folder: Path) -> None:
@@ -45,13 +47,15 @@ def mix(folder: Path) -> None:
         write_deltalake(str(folder / "mixed"), ROWS.slice(start, 70), mode="append")
 
 
-def test_the_plan_says_what_the_scan_will_cost_and_starts_nothing(tmp_path: Path) -> None:
+def test_the_plan_says_what_the_scan_will_cost_and_starts_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     mix(tmp_path)
-    run = Run(configured(tmp_path, "mixed"))
-    text = planned_table(run)
+    print_plan(configured(tmp_path, "mixed"), "train")
+    text = capsys.readouterr().err
     assert "200 in 3 files, of all splits together" in text
     assert "at most 1,600 bytes, 8 a row" in text
-    assert not list(tmp_path.rglob("*.rows")) and run.session is None
+    assert not list(tmp_path.rglob("*.rows"))
 
 
 def test_a_table_is_all_that_such_a_pipeline_reads(tmp_path: Path) -> None:
@@ -76,12 +80,14 @@ def test_laws_3_4_and_5_a_mixed_table_gives_the_bits_of_a_partitioned_one_and_is
     (index,) = (tmp_path / "warehouse" / "models" / "mine" / "row_index").iterdir()
     made = index.stat().st_mtime_ns
 
-    # Another order is another training, by two ranks of the same index.
-    striped = configured(tmp_path, "mixed", ranks=2, order="striped")
+    # Another task, without labels, and another order, by two ranks of the same index.
+    learnt = ("train.task={kind: reconstruction}", "train.model={kind: autoencoder, code: 2, hidden: [5]}")
+    striped = configured(tmp_path, "mixed", *learnt, ranks=2, order="striped")
     text = planned_table(Run(striped))
     assert "order    striped" in text and "bytes say which rows are whose" in text
     entry = execute(TRAIN_TABLE, Run(striped))
     assert entry.laws["law 4"]["rows_seen_in_each_epoch"] == [mixed.counts["train"]]
+    assert entry.detail["metrics"]["test"]["rows"] == mixed.counts["test"]
     assert execute(TRAIN_TABLE, Run(striped)).outcome == "unchanged"
     assert (index.stat().st_mtime_ns, list(index.parent.iterdir())) == (made, [index])
 

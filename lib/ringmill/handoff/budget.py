@@ -23,8 +23,8 @@ SCORES_KEPT = 2**20
 PLACE_BYTES = 64
 SCORE_BYTES = 144
 DECODE_COPIES = 7
-# Per row of a split in one file that it shares with others: its place there, as read and as checked.
-PLACES_HELD = 2 * 8
+# Per row of a split in one file that it shares with others, at most: its place there, and whether the next is greater.
+PLACES_HELD = 8 + 1
 
 
 @dataclass(frozen=True)

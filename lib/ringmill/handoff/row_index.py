@@ -174,13 +174,18 @@ def places(data: DataFile, start: int, stop: int) -> NDArray[Any]:
 
 def _spread(runs: NDArray[Any], start: int, stop: int) -> NDArray[Any]:
     """(runs, 2) → the places of the rows start <= row < stop that they stand for."""
+    if start == stop:
+        return runs[:0, 0]
     lengths = runs[:, 1].astype(np.int64)
     ends = np.cumsum(lengths)
     touched = np.flatnonzero((ends > start) & (ends - lengths < stop))
     begins = (ends - lengths)[touched]
     skipped = np.maximum(start - begins, 0)
     counts = np.minimum(stop - begins, lengths[touched]) - skipped
-    steps = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
-    firsts = runs[touched, 0].astype(np.int64) + skipped
-    found: NDArray[Any] = (np.repeat(firsts, counts) + steps).astype(runs.dtype)
-    return found
+    firsts = runs[touched, 0] + skipped.astype(runs.dtype)
+    # Steps from place to place, 1 within a run, summed in place: nothing else as long as the rows is held.
+    found: NDArray[Any] = np.ones(int(counts.sum()), runs.dtype)
+    at = np.cumsum(counts) - counts
+    found[0] = firsts[0]
+    found[at[1:]] = firsts[1:] - (firsts[:-1] + counts[:-1].astype(runs.dtype) - 1)
+    return np.cumsum(found, out=found)
