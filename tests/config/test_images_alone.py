@@ -41,6 +41,16 @@ def test_images_alone_are_a_pipeline_and_orders_are_asked_for_in_vain(tmp_path):
             getattr(config, name)
 
 
+def test_files_of_the_test_split_are_replaced_with_the_others(tmp_path):
+    more = (
+        "  test_path: '{warehouse}/t.gz'\n  test_label_path: '{warehouse}/tl.gz'\n  shares: [0.9, 0.1, 0]\n  decoding"
+    )
+    path = written(tmp_path, ALONE.replace("  decoding", more))
+    made, given = load(path, warehouse="/lake").images, load(path, raw="/data").images
+    assert (made.test_path, made.test_label_path) == ("/lake/t.gz", "/lake/tl.gz")
+    assert (given.test_path, given.test_label_path) == ("/data/t.gz", "/data/tl.gz")
+
+
 def test_a_folder_from_the_command_replaces_the_generated_files_by_those_of_the_same_names(tmp_path):
     config = load(written(tmp_path, ALONE), raw="/data/mnist/")
     paths = (config.images.path, config.images.label_path, config.images.generate)

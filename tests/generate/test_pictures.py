@@ -18,7 +18,7 @@ TEN = Pictures(rows=40, classes=10, noise=0)
 
 def written(folder, pictures=TEN, decoding=SMALL, *, seed=3):
     images, labels = (str(folder / name) for name in ("images.gz", "labels.gz"))
-    write_pictures(pictures, decoding, seed=seed, images=images, labels=labels)
+    write_pictures(pictures, decoding, seed=seed, files=[(images, labels)])
     return images, labels
 
 
@@ -57,7 +57,19 @@ def test_each_kind_of_shape_is_another_one():
 
 
 def test_what_is_written_is_known_by_its_settings(tmp_path):
-    written(tmp_path)
-    assert is_written(TEN, SMALL, seed=3, folder=str(tmp_path))
-    assert not is_written(TEN, SMALL, seed=4, folder=str(tmp_path))
-    assert not is_written(Pictures(rows=41, noise=0), SMALL, seed=3, folder=str(tmp_path))
+    files = [written(tmp_path)]
+    assert is_written(TEN, SMALL, seed=3, files=files)
+    assert not is_written(TEN, SMALL, seed=4, files=files)
+    assert not is_written(Pictures(rows=41, noise=0), SMALL, seed=3, files=files)
+    assert not is_written(TEN, SMALL, seed=3, files=[*files, ("other", "names")])
+
+
+def test_files_of_their_own_hold_the_images_behind_the_others(tmp_path):
+    pictures = TEN.model_copy(update={"test_rows": 7})
+    files = [tuple(str(tmp_path / f"{name}-{kind}") for kind in ("images", "labels")) for name in ("train", "test")]
+    write_pictures(pictures, SMALL, seed=3, files=files)
+    found = [look_at_idx(images, dimensions=(3,)) for images, _ in files]
+    assert [file.rows for file in found] == [40, 7]
+    held = np.frombuffer(b"".join(read_stretch(found[1], 0, 7)), np.uint8).reshape(7, 12, 10, 1)
+    np.testing.assert_array_equal(held, render(np.arange(40, 47), pictures, SMALL, seed=3))
+    assert look_at_idx(files[1][1], dimensions=(1,)).rows == 7

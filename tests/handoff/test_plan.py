@@ -19,7 +19,7 @@ RANKS = st.integers(1, 9)
 
 
 def manifest_of(sizes: list[int], split: str = "train") -> Manifest:
-    files = tuple(DataFile(f"f{place:03}", size, 10 * size) for place, size in enumerate(sizes))
+    files = tuple(DataFile(f"{split}/f{place:03}", size, 10 * size) for place, size in enumerate(sizes))
     return Manifest("t", 0, split, files)
 
 

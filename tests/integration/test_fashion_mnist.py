@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.ring]
 def ran(spark, tmp_path_factory):
     """The configuration and the entries of a run on 500 generated shapes of three kinds."""
     folder = tmp_path_factory.mktemp("shapes")
-    settings = [*QUICK, "images.generate={rows: 500, classes: 3, noise: 10}"]
+    settings = [*QUICK, "images.generate={rows: 440, test_rows: 60, classes: 3, noise: 10}"]
     config = load(CONF, settings, warehouse=str(folder))
     return config, {entry.stage: entry for entry in run_all(config, session=spark)}
 
@@ -44,7 +44,7 @@ def test_the_default_input_needs_no_download_and_is_learnt(ran):
     assert entries["images"].counts["clean"] == 500
     test = entries["train"].detail["metrics"]["test"]
     assert test["accuracy"] > 0.6
-    assert sum(map(sum, test["confusion"])) == test["rows"] == entries["images"].counts["test"]
+    assert sum(map(sum, test["confusion"])) == test["rows"] == entries["images"].counts["test"] == 60
     model = Path(config.warehouse) / entries["train"].detail["model"]
     assert json.loads((model / "manifest.json").read_text())["classes"] == ["0", "1", "2"]
     assert (model.parent / "current").read_text() == f"{model.name}\n"
@@ -87,17 +87,19 @@ def test_a_stage_of_another_pipeline_is_named_as_such(ran):
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="Fashion-MNIST is not in ../shared/data")
 def test_real_images_are_learnt_from_the_official_files(spark, tmp_path):
-    # The first 1,500 of the 60,000, so that it takes seconds.
-    for name, row in (("train-images-idx3-ubyte.gz", 784), ("train-labels-idx1-ubyte.gz", 1)):
-        found = look_at_idx(str(REAL / name), dimensions=(1, 3))
-        sizes = (1_500, *found.shape[1:])
-        header = bytes([0, 0, 8, len(sizes)]) + b"".join(size.to_bytes(4) for size in sizes)
-        rows = b"".join(read_stretch(found, 0, 1_500))
-        assert (found.rows, len(rows)) == (60_000, 1_500 * row)
-        (tmp_path / name).write_bytes(gzip.compress(header + rows))
+    # The first 1,500 of the 60,000 and 300 of the 10,000, so that it takes seconds.
+    for kind, whole, part in (("train", 60_000, 1_500), ("t10k", 10_000, 300)):
+        for name, row in ((f"{kind}-images-idx3-ubyte.gz", 784), (f"{kind}-labels-idx1-ubyte.gz", 1)):
+            found = look_at_idx(str(REAL / name), dimensions=(1, 3))
+            sizes = (part, *found.shape[1:])
+            header = bytes([0, 0, 8, len(sizes)]) + b"".join(size.to_bytes(4) for size in sizes)
+            rows = b"".join(read_stretch(found, 0, part))
+            assert (found.rows, len(rows)) == (whole, part * row)
+            (tmp_path / name).write_bytes(gzip.compress(header + rows))
     config = load(CONF, [*QUICK, "train.epochs=6"], warehouse=str(tmp_path / "lake"), raw=str(tmp_path))
     entries = {entry.stage: entry for entry in run_all(config, session=spark)}
     assert list(entries) == ["images", "train", "report"]
     test = entries["train"].detail["metrics"]["test"]
     assert set(test["per_class"]) == set("0123456789")
+    assert test["rows"] == 300 == entries["images"].counts["test"]
     assert test["accuracy"] > 0.6

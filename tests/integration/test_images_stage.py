@@ -61,6 +61,38 @@ def test_laws_1_2_and_3_images_are_published_once_with_their_state(spark, tmp_pa
     assert (moved.outcome, moved.outputs) == ("published", {"features/pets": first.outputs["features/pets"] + 1})
 
 
+@pytest.mark.spark
+def test_laws_1_and_2_files_of_their_own_are_the_test_split_and_never_learnt_from(spark, tmp_path):
+    for n in range(14):
+        # Numbers 8 to 13 are test files; 2 of them have the bytes of a training file, and 2 those of each other.
+        content = file_of(picture(20, 20, seed={8: 0, 9: 1, 11: 10}.get(n, n)), "PNG")
+        path = tmp_path / ("tests" if n >= 8 else "pictures") / "ab"[n % 2] / f"{n % 8}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    (tmp_path / "tests" / "a" / "torn.png").write_bytes(content[:-40])
+    own = SECTION.replace("[0.6, 0.2, 0.2]", "[0.6, 0.4, 0]") + "  test_path: {folder}/tests\n"
+    run = Run(configured(tmp_path, CONF + own), session=spark)
+    entry = execute(IMAGES, run)
+    counts = entry.counts
+    assert (counts["test"], counts["train"] + counts["validation"]) == (6, 6)
+    assert (counts["rejected"], counts["in_test"], counts["torn_image"]) == (3, 2, 1)
+    assert entry.laws["law 1"] == {"raw": 15, "clean": 12, "rejected": 3}
+    assert entry.laws["law 2"] == {"kind": "group", "contents_in_two_splits": 0}
+    rows = {
+        row["image_id"]: row for row in run.lake.read(spark, "features/pets", entry.outputs["features/pets"]).collect()
+    }
+    assert {name for name, row in rows.items() if row["split"] == "test"} == {
+        f"test:{'ab'[n % 2]}/{n}.png" for n in range(6)
+    }
+    copied = rows["a/0.png"]
+    assert (copied["status"], copied["reasons"], copied["split"], copied["pixels"]) == (
+        "rejected",
+        ["in_test"],
+        None,
+        None,
+    )
+
+
 def test_a_table_of_images_may_not_be_called_like_the_table_of_customers(tmp_path):
     with pytest.raises(ConfigError, match="images"):
         configured(tmp_path, CONF + SECTION.replace("{name}", "customers"))

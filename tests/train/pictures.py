@@ -10,9 +10,9 @@ from unittest import mock
 import numpy as np
 
 ROWS, SHAPE, CLASSES, EPOCHS = 68, (8, 8, 1), ("a", "b", "c"), 9
-SECTION = {
+SECTION: dict[str, Any] = {
     "task": {"kind": "classes"},
-    "model": {"kind": "cnn", "filters": (3, 4), "dense": 6, "dropout": 0.4},
+    "model": {"kind": "cnn", "filters": (3, 4), "dense": 6, "dropout": 0.4, "dilation": 2, "attention": "channels"},
     "augmentation": {"flip": 0.5, "crop_pixels": 1, "brightness": 0.2, "noise": 5},
     "batch": 13,
     "learning_rate": 0.01,

@@ -151,6 +151,34 @@ def test_a_cnn_takes_small_grey_and_large_coloured_images(shape: tuple[int, ...]
     assert logits.shape == (2, 4)
 
 
+@pytest.mark.parametrize("attention", ["channels", "places"])
+def test_attention_makes_parts_of_an_image_softer_and_looks_at_its_own_row_alone(attention: str) -> None:
+    import keras
+
+    model = built(Train(model={"kind": "cnn", "filters": (4, 4), "dense": 3, "attention": attention}), (12, 12, 1))
+    x = np.random.default_rng(0).normal(size=(3, 12, 12, 1)).astype(np.float32)
+    inner = keras.Model(model.input, [model.get_layer(f"{name}_1").output for name in ("relu", "attended")])
+    before, after = (np.asarray(one) for one in inner(x, training=False))
+    factor = after[before > 0] / before[before > 0]
+    assert (factor > 0).all() and (factor < 1).all()
+    alone = [np.asarray(inner(x[row : row + 1], training=False)[1])[0] for row in range(3)]
+    np.testing.assert_allclose(np.stack(alone), after, rtol=1e-5, atol=1e-7)
+
+
+def test_a_dilated_kernel_sees_places_that_lie_apart() -> None:
+    import keras
+
+    reach = {}
+    for dilation in (1, 3):
+        section = Train(model={"kind": "cnn", "filters": (2,), "dense": 2, "dilation": dilation})
+        model = built(section, (16, 16, 1))
+        point = np.zeros((1, 16, 16, 1), np.float32)
+        point[0, 8, 8, 0] = 1.0
+        seen = np.asarray(keras.Model(model.input, model.get_layer("convolution_0").output)(point))[0]
+        reach[dilation] = sorted({int(row) for row in np.nonzero(np.abs(seen).sum(axis=2))[0]})
+    assert reach == {1: [7, 8, 9], 3: [5, 8, 11]}
+
+
 def test_a_cnn_refuses_what_is_no_image_or_too_small() -> None:
     for shape in ((784,), (4, 28, 1)):
         with pytest.raises(ConfigError, match=r"height, width, channels[\s\S]*an input of"):

@@ -9,7 +9,7 @@ import pytest
 
 from features.images import augmented as outside
 from ringmill.config.images import Augmentation
-from ringmill.features.mixing import mixed as mixed_outside
+from ringmill.mixing import mixed as mixed_outside
 
 ALL = Augmentation(flip=0.5, crop_pixels=3, brightness=0.3, noise=10)
 

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from train.pictures import SECTION
 from train.test_optimizer import off, on_ranks
 
 pytestmark = pytest.mark.ring
 
 OWN, DRAWN = "a rank's own gradient of the moments", "draws by place"
 COUNTED, USED = "padding among the moments", "padding's values used"
-MODEL = {"kind": "cnn", "filters": (3, 4), "dense": 6, "dropout": 0.4}
+MODEL = SECTION["model"]
 VARIANTS: dict[str, dict[str, Any]] = {
     "plain": {},
     "filled": {"fill": 1e30},

@@ -43,6 +43,7 @@ class Pictures(Section):
     rows: int = Field(6_000, ge=1)
     classes: int = Field(10, ge=2, le=10, description="kinds of shapes")
     noise: float = Field(40.0, ge=0, le=128, description="standard deviation per value, in grey levels")
+    test_rows: int = Field(1_000, ge=1, description="images of the files that images.test_path names, where it does")
 
 
 class Images(Section):
@@ -57,6 +58,12 @@ class Images(Section):
     label_path: str | None = Field(
         None, description="files: CSV with columns image (path below the folder read) and label; idx: the labels' file"
     )
+    test_path: str | None = Field(
+        None,
+        description="as path: these images, and no others, are the test split; an image of path that has the same "
+        "bytes as one of them is rejected",
+    )
+    test_label_path: str | None = Field(None, description="as label_path, of the images of test_path")
     decoding: Decoding
     largest_file_mb: int = Field(256, ge=1, le=1_024, description="a longer file is rejected without being read")
     normalise: Literal["unit", "zscore"] = Field(
@@ -70,6 +77,10 @@ class Images(Section):
     def _fits(self) -> Images:
         if (self.labels == "file") != (self.label_path is not None):
             raise ValueError("'label_path' with labels: file, and only with it")
+        if (self.test_label_path is not None) != (self.test_path is not None and self.labels == "file"):
+            raise ValueError("'test_label_path' with 'test_path' and labels: file, and only with both")
+        if self.test_path is not None and self.shares[2]:
+            raise ValueError("'shares' that leave nothing to the test split, which is all of 'test_path'")
         if self.format == "idx" and self.labels == "folder":
             raise ValueError("labels: file or none with format: idx, whose images lie in no folders")
         if abs(sum(self.shares) - 1) > 1e-9 or min(self.shares) < 0:
@@ -77,6 +88,12 @@ class Images(Section):
         if self.generate is not None and (self.format, self.labels) != ("idx", "file"):
             raise ValueError("format: idx and labels: file with 'generate', which writes such files")
         return self
+
+    @property
+    def of_test(self) -> Images:
+        """The section as it reads `test_path`."""
+        named = {"path": self.test_path, "label_path": self.test_label_path}
+        return self.model_copy(update={**named, "test_path": None, "test_label_path": None})
 
     @property
     def rows_per_group(self) -> int:

@@ -13,6 +13,9 @@ from pydantic.fields import FieldInfo
 from ringmill.config.models import Config
 from ringmill.errors import ConfigError
 
+# Of images: what a folder from the command replaces.
+PATHS = ("path", "label_path", "test_path", "test_label_path")
+
 
 def load(
     path: str | Path, settings: Iterable[str] = (), *, warehouse: str | None = None, raw: str | None = None
@@ -73,7 +76,7 @@ def _lay_raw_over(tree: dict[str, Any], raw: str) -> None:
         tree["raw"] = {**tree.get("raw", {}), "path": raw}
         tree.pop("generate", None)
         return
-    given = {key: name for key, name in images.items() if key in ("path", "label_path") and isinstance(name, str)}
+    given = {key: name for key, name in images.items() if key in PATHS and isinstance(name, str)}
     if images.get("format") == "idx":
         images |= {key: f"{raw.rstrip('/')}/{name.rpartition('/')[2]}" for key, name in given.items()}
     else:
@@ -83,7 +86,7 @@ def _lay_raw_over(tree: dict[str, Any], raw: str) -> None:
 
 def _fill_in_warehouse(tree: dict[str, Any]) -> None:
     """A raw path may begin with '{warehouse}', so that --warehouse moves what is generated too."""
-    for section, key in (("raw", "path"), ("images", "path"), ("images", "label_path")):
+    for section, key in (("raw", "path"), *(("images", path) for path in PATHS)):
         found = tree.get(section)
         if isinstance(found, dict) and isinstance(found.get(key), str):
             found[key] = found[key].replace("{warehouse}", str(tree.get("warehouse", "")))

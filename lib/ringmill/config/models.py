@@ -10,6 +10,7 @@ from typing import Literal, TypeVar
 from pydantic import Field, model_validator
 
 from ringmill.config.columns import check_columns
+from ringmill.config.embeddings import Embeddings
 from ringmill.config.extras import Extra
 from ringmill.config.features import FeatureEntry, Split
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
@@ -19,6 +20,7 @@ from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rfm import Rfm
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.config.selection import SelectionStep
+from ringmill.config.table import OwnTable
 from ringmill.config.train import Train
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import ConfigError
@@ -231,7 +233,9 @@ class Config(Section):
     clean: Clean = Clean()
     rfm: Rfm = Rfm()
     features_section: Features | None = Field(None, alias="features")
+    embeddings_section: Embeddings | None = Field(None, alias="embeddings")
     images: Images | None = None
+    table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
     train: Train = Train()
     score: Score = Score()
     report: Report = Report()
@@ -247,6 +251,16 @@ class Config(Section):
         """As `raw`."""
         return self._needed("features", self.features_section)
 
+    @property
+    def table(self) -> OwnTable:
+        """As `raw`."""
+        return self._needed("table", self.table_section)
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """As `raw`."""
+        return self._needed("embeddings", self.embeddings_section)
+
     def _needed(self, name: str, section: T | None) -> T:
         if section is None:
             raise ConfigError.bad_value(f"pipeline {self.pipeline}", name, f"a section '{name}'", None)
@@ -260,6 +274,10 @@ class Config(Section):
     @model_validator(mode="after")
     def _sections_fit(self) -> Config:
         raw, features, images = self.raw_section, self.features_section, self.images
+        if self.table_section is not None:
+            if any(section is not None for section in (raw, features, images, self.generate)):
+                raise ValueError("a section 'table' without raw, features, images and generate: it is trained on as is")
+            return self
         if raw is None or features is None:
             if raw is not None or features is not None or images is None:
                 raise ValueError("sections 'raw' and 'features', or a section 'images' without both")
@@ -269,6 +287,8 @@ class Config(Section):
                 raise ValueError("images.generate, which makes up pictures: 'generate' makes up a shop")
             return self
         check_columns(raw, self.clean)
+        if self.embeddings_section is not None and self.embeddings_section.name == features.name:
+            raise ValueError("embeddings.name other than features.name: each names models of its own")
         if images is not None and images.name == features.name:
             raise ValueError("images.name other than features.name: each names a table of its own")
         if self.train.task.kind != "purchase":

@@ -23,7 +23,13 @@ class Classes(Section):
     label: str = "label"
 
 
-Task = Annotated[Purchase | Classes, Field(discriminator="kind")]
+class Reconstruction(Section):
+    """A row's own numbers, through the narrow code of a model of kind 'autoencoder'; it has no label."""
+
+    kind: Literal["reconstruction"]
+
+
+Task = Annotated[Purchase | Classes | Reconstruction, Field(discriminator="kind")]
 
 
 class Model(BaseModel):

@@ -36,6 +36,10 @@ class Train(Section):
     batch: int = Field(128, ge=1, description="global batch: rows per step over all ranks")
     epochs: int = Field(60, ge=1)
     patience: int = Field(8, ge=1, description="epochs without a better validation loss before stopping")
+    keep: Literal["best", "last"] = Field(
+        "best",
+        description="whose weights: of the epoch with the lowest validation loss; or of the last, after all epochs",
+    )
     learning_rate: float = Field(1e-3, gt=0, description="never multiplied by ranks")
     rate_for_batch: RateForBatch | None = Field(None, description="default: learning_rate is for this global batch")
     warmup_epochs: float = Field(2.0, ge=0)
@@ -98,6 +102,14 @@ class Train(Section):
             for name, wanted in (("launcher", "local"), ("order", "global"), ("timeline", False)):
                 if getattr(self, name) != wanted:
                     raise ValueError(f"train.{name}: {str(wanted).lower()} with train.engine: mirrored")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_task(self) -> Train:
+        if (self.task.kind == "reconstruction") != (self.model.kind == "autoencoder"):
+            raise ValueError("train.model.kind: autoencoder with train.task.kind: reconstruction, and only with it")
+        if self.task.kind == "reconstruction" and self.class_weights:
+            raise ValueError("train.class_weights: none with train.task.kind: reconstruction, which has no classes")
         return self
 
     @model_validator(mode="after")

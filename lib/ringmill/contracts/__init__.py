@@ -8,7 +8,7 @@ from ringmill.contracts.clean import (
     STATUSES,
     clean_rows_table,
 )
-from ringmill.contracts.features import SCORES, features_columns
+from ringmill.contracts.features import SCORES, embeddings_table, features_columns
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
 from ringmill.contracts.table import Column, Table
@@ -27,6 +27,7 @@ __all__ = [
     "Column",
     "Table",
     "clean_rows_table",
+    "embeddings_table",
     "features_columns",
     "rfm_lifetime",
 ]

@@ -17,6 +17,24 @@ SCORES = Table(
 )
 
 
+def embeddings_table(name: str) -> Table:
+    """embeddings/<name>: the codes of features/<name>, row by row."""
+    return Table(
+        path=f"embeddings/{name}",
+        grain="one row per row of features/<name>",
+        columns=(
+            Column("row_id", "bigint", "that of features/<name>"),
+            Column("customer_id", "string", "who bought"),
+            Column("cutoff", "date", "exclusive"),
+            Column("embedding", "array<float>", "the autoencoder's code of x"),
+            Column("label_buy", "double", "that of features/<name>"),
+            Column("label_spend", "double", "that of features/<name>", unit="currency"),
+            Column("split", "string", "that of features/<name>"),
+        ),
+        partition_by=("split",),
+    )
+
+
 def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
     """Columns of features/<name>: keys, the materialised measures, the encoded vector and the labels."""
     return (

@@ -39,11 +39,14 @@ LEDGER_HISTORY = Table(
         Column("rows_seen", "bigint", "rows that all ranks together were fed, each once"),
         Column("loss", "double", "mean over the epoch's rows, as seen on the way"),
         Column("val_loss", "double", "of the validation rows, after the epoch"),
-        Column("val_log_loss", "double", "of the purchase head, or of the classes"),
+        Column(
+            "val_log_loss", "double", "of the purchase head, or of the classes; null for another task", nullable=True
+        ),
         Column("val_auc", "double", "of the purchase head; null where one class is missing", nullable=True),
         Column("val_log_spend_mse", "double", "of the spend head; null where nobody buys", nullable=True),
         Column("val_accuracy", "double", "of the classes; null for another task", nullable=True),
         Column("val_f1_macro", "double", "of the classes, the mean of each; null for another task", nullable=True),
+        Column("val_squared_error", "double", "of a reconstruction; null for another task", nullable=True),
         Column("seconds", "double", "training and validation of the epoch", unit="seconds"),
         Column("rows_per_second", "double", "training rows of one rank by its seconds of training"),
         Column("share_data", "double", "of the seconds of training, spent on getting rows ready"),

@@ -82,6 +82,16 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def no_table(cls, path: str, version: int | None, problem: str) -> InputError:
+        return cls(
+            "There is no such version of a Delta table.",
+            where=path,
+            expected="a Delta table" if version is None else f"a Delta table with a version {version}",
+            received=problem,
+            todo="correct table.path and table.version in the configuration",
+        )
+
+    @classmethod
     def empty(cls, path: str) -> InputError:
         return cls(
             "The raw input holds no rows.",

@@ -75,6 +75,16 @@ class PlanError(RingmillError):
             todo="if the version was vacuumed, build the table again with the stage that writes it",
         )
 
+    @classmethod
+    def no_row_index(cls, table: str, path: str, received: str) -> PlanError:
+        return cls(
+            "Rows of several splits share files, and nothing says which are whose.",
+            where=table,
+            expected=f"a table partitioned by split, or the row index {path}",
+            received=received,
+            todo="train, which begins by making the index in one scan, or partition the table by split",
+        )
+
 
 class LawError(RingmillError):
     """A law that every run must keep, or a gate of the configuration, does not hold; nothing was published."""

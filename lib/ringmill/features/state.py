@@ -13,6 +13,7 @@ from ringmill.features.calendar import Calendar, Holidays
 from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Target
 from ringmill.features.columns_of import Columns, Matrix
 from ringmill.features.combine import Combined
+from ringmill.features.extraction.autoencoder import AutoencoderPart
 from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
 from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.lists import Listed, Listing
@@ -49,6 +50,7 @@ PARTS = (
     PcaPart,
     LdaPart,
     TruncatedSvdPart,
+    AutoencoderPart,
     Scaled,
     BoxCox,
     Bins,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,26 +34,30 @@ SHAPES: tuple[Callable[[Grid, Grid], NDArray[np.bool_]], ...] = (
 )
 
 
-def is_written(pictures: Pictures, decoding: Decoding, *, seed: int, folder: str) -> bool:
-    """Whether these very pictures lie in `folder` already."""
-    return was_done(folder, _key(pictures, decoding, seed))
+def is_written(pictures: Pictures, decoding: Decoding, *, seed: int, files: Sequence[tuple[str, str]]) -> bool:
+    """Whether these very pictures lie there already, see `write_pictures`."""
+    return was_done(files[0][0].rpartition("/")[0], _key(pictures, decoding, seed, sets=len(files)))
 
 
-def write_pictures(pictures: Pictures, decoding: Decoding, *, seed: int, images: str, labels: str) -> None:
+def write_pictures(pictures: Pictures, decoding: Decoding, *, seed: int, files: Sequence[tuple[str, str]]) -> None:
     """Write (rows, height, width[, 3]) images and (rows,) labels 0 … classes − 1 in the idx format, .gz by their names.
 
-    The folder of `images` is marked as done at the end. Raises WarehouseError where it cannot be written.
+    `files` names images and labels of each set: the first has `rows` images, a second one the `test_rows` after them.
+    The folder of the first images is marked as done at the end. Raises WarehouseError where it cannot be written.
     """
-    folder = images.rpartition("/")[0]
+    folder = files[0][0].rpartition("/")[0]
     mark_done(folder, None)
     shape = decoding.shape if decoding.channels > 1 else decoding.shape[:2]
-    numbers = np.arange(pictures.rows)
-    _write(labels, (pictures.rows,), [_classes(numbers, pictures, seed).astype(np.uint8)])
-    parts = (
-        render(numbers[at : at + AT_ONCE], pictures, decoding, seed=seed) for at in range(0, len(numbers), AT_ONCE)
-    )
-    _write(images, (pictures.rows, *shape), parts)
-    mark_done(folder, _key(pictures, decoding, seed))
+    sets = np.split(np.arange(pictures.rows + pictures.test_rows), [pictures.rows])
+    for (images, labels), numbers in zip(files, sets, strict=False):
+        _write(labels, (len(numbers),), [_classes(numbers, pictures, seed).astype(np.uint8)])
+        parts = (render(part, pictures, decoding, seed=seed) for part in _parts(numbers))
+        _write(images, (len(numbers), *shape), parts)
+    mark_done(folder, _key(pictures, decoding, seed, sets=len(files)))
+
+
+def _parts(numbers: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    return (numbers[at : at + AT_ONCE] for at in range(0, len(numbers), AT_ONCE))
 
 
 def render(numbers: NDArray[np.int64], pictures: Pictures, decoding: Decoding, *, seed: int) -> NDArray[np.uint8]:
@@ -95,6 +99,6 @@ def _write(path: str, shape: tuple[int, ...], parts: Any) -> None:
             packed.close()
 
 
-def _key(pictures: Pictures, decoding: Decoding, seed: int) -> str:
-    configuration = {"pictures": dump(pictures), "shape": decoding.shape, "seed": seed}
+def _key(pictures: Pictures, decoding: Decoding, seed: int, *, sets: int) -> str:
+    configuration = {"pictures": dump(pictures), "shape": decoding.shape, "seed": seed, "sets": sets}
     return stage_key({}, configuration, code_hash("ringmill.generate.pictures"))

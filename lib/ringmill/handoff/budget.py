@@ -23,6 +23,8 @@ SCORES_KEPT = 2**20
 PLACE_BYTES = 64
 SCORE_BYTES = 144
 DECODE_COPIES = 7
+# Per row of a split in one file that it shares with others, at most: its place there, and whether the next is greater.
+PLACES_HELD = 8 + 1
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class HandOff:
         """What each rank holds beside it, at its peak: while it decodes, in an epoch, or when it evaluates."""
         rows = max(manifest.rows for manifest in self.manifests.values())
         decoding = DECODE_COPIES * decoded_bytes(min(rows, rows_at_once(self.columns)), self.columns)
+        decoding += PLACES_HELD * self._most_picked
         scoring = decoding + SCORE_BYTES * min(rows, SCORES_KEPT)
         if self.window_rows is not None:
             capacity = window_capacity(self.plan, self.window_rows)
@@ -60,6 +63,17 @@ class HandOff:
         epoch = 4 * self.plan.steps * self.plan.batch + PLACE_BYTES * places
         # Sorting the ids takes a place of 8 bytes for each row, once.
         return max(decoding, 8 * rows, epoch, scoring)
+
+    @property
+    def _most_picked(self) -> int:
+        """Rows of one split in one file that holds others too."""
+        files = (file for manifest in self.manifests.values() for file in manifest.files)
+        return max((file.rows for file in files if file.picked), default=0)
+
+    @property
+    def index_bytes(self) -> int:
+        """Of the row index that tells the splits apart; 0 where the table is partitioned by split."""
+        return sum(manifest.index_bytes for manifest in self.manifests.values())
 
     def host_bytes(self, *, ranks: int, copies: int = 1) -> int:
         """What `ranks` ranks of one host hold together with `copies` decoded copies among them."""
@@ -74,7 +88,9 @@ class HandOff:
         """What a person reads before anything is started."""
         train, plan = self.manifests["train"], self.plan
         rows = ", ".join(f"{manifest.rows:,} {split}" for split, manifest in self.manifests.items())
-        size = sum(manifest.bytes for manifest in self.manifests.values())
+        # Splits may share files.
+        files = {file.path: file.bytes for manifest in self.manifests.values() for file in manifest.files}
+        size = sum(files.values())
         ordered = "all rows are shuffled in each epoch, the same batches for any number of ranks"
         memory = f"{self.copy_bytes:,} bytes of decoded rows on each host, shared by its ranks, and "
         if self.window_rows is not None:
@@ -86,13 +102,20 @@ class HandOff:
             memory = ""
         return [
             f"table    {train.table}, version {train.version}",
-            f"rows     {rows}; {size:,} bytes in {sum(len(m.files) for m in self.manifests.values()):,} files",
+            f"rows     {rows}; {size:,} bytes in {len(files):,} files",
+            *self._index_lines(),
             f"order    {self.order}: {ordered}",
             f"steps    {plan.steps:,} per epoch on each of {plan.ranks} ranks, "
             f"global batch {plan.batch:,}, {plan.local_batch:,} places per rank",
             f"padding  {plan.padding:,} places per epoch, weight 0",
             f"memory   {memory}{self.rank_bytes:,} bytes per rank; 0 bytes written",
         ]
+
+    def _index_lines(self) -> list[str]:
+        if not self.index_bytes:
+            return []
+        a_row = self.index_bytes / sum(manifest.rows for manifest in self.manifests.values())
+        return [f"index    {self.index_bytes:,} bytes say which rows are whose, {a_row:.2f} a row"]
 
 
 def hand_off(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +23,44 @@ from ringmill.handoff.storage import open_file
 
 
 @dataclass(frozen=True)
+class Picked:
+    """Which of a file's `of` rows belong to a split: `count` numbers of `width` bytes from byte `at` of a row index.
+
+    `form` says what they are: see `row_index`.
+    """
+
+    index: str
+    at: int
+    count: int
+    width: int
+    form: Literal["places", "runs"]
+    of: int
+
+    @property
+    def bytes(self) -> int:
+        return self.count * self.width
+
+
+@dataclass(frozen=True)
 class DataFile:
-    """One Parquet file of a version: where it is, and how many rows and bytes it has."""
+    """One Parquet file of a version: where it is, how many rows of the split it has, and how many bytes.
+
+    `picked` is None where all rows of the file are of the split. A row's place counts the split's rows alone.
+    """
 
     path: str
     rows: int
     bytes: int
+    picked: Picked | None = None
+
+    @property
+    def all_rows(self) -> int:
+        """Those of other splits too."""
+        return self.picked.of if self.picked else self.rows
+
+    @classmethod
+    def from_json(cls, tree: Mapping[str, Any]) -> Self:
+        return cls(**{**tree, "picked": Picked(**tree["picked"]) if tree.get("picked") else None})
 
 
 @dataclass(frozen=True)
@@ -48,15 +82,34 @@ class Manifest:
         return int(self.row_counts.sum())
 
     @property
-    def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
+    def index_bytes(self) -> int:
+        """Of the places of its rows, where these share files with other splits."""
+        return sum(file.picked.bytes for file in self.files if file.picked)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Manifest:
-        return cls(**{**tree, "files": tuple(DataFile(**file) for file in tree["files"])})
+        return cls(**{**tree, "files": tuple(DataFile.from_json(file) for file in tree["files"])})
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A version whose files hold rows of several splits, as its column `split` says; `files` are sorted by path.
+
+    `key` stands for the table, the version, the files and the splits: what is found out of one is never another's.
+    """
+
+    table: str
+    version: int
+    splits: tuple[str, ...]
+    files: tuple[DataFile, ...]
+    key: str
+
+    @property
+    def rows(self) -> int:
+        return sum(file.rows for file in self.files)
 
 
 def pin(table_path: str, version: int, *, split: str) -> Manifest:
@@ -64,32 +117,60 @@ def pin(table_path: str, version: int, *, split: str) -> Manifest:
     return pin_splits(table_path, version, (split,))[split]
 
 
-def pin_splits(
-    table_path: str, version: int, splits: Iterable[str], *, columns: Iterable[str] = ()
-) -> dict[str, Manifest]:
-    """Read the Delta log of `version`, once and nothing but the log, for the files of each partition of `splits`.
+def pin_splits(table_path: str, version: int, splits: Iterable[str]) -> dict[str, Manifest]:
+    """The files of each partition of `splits`.
 
     Raises:
-        InputError: the table is not partitioned by split, or has no column of a name in `columns`.
+        InputError: the table is not partitioned by split.
+        PlanError: see `pin_version`.
+    """
+    pinned = pin_version(table_path, version, splits)
+    if isinstance(pinned, Mixed):
+        raise InputError.differs(table_path, "split", "a partition column", "a column like others")
+    return pinned
+
+
+def pin_version(
+    table_path: str, version: int, splits: Iterable[str], *, columns: Iterable[str] = ()
+) -> dict[str, Manifest] | Mixed:
+    """Read the Delta log of `version`, once and nothing but the log, for the files of each of `splits`.
+
+    Where the table is not partitioned by split, its files as they are.
+
+    Raises:
+        InputError: the table has no column of a name in `columns`, or no column split of text.
         PlanError: the version's log is gone; the table renames its columns, or a file has rows that are deleted but
             still in it.
     """
     table = _open(table_path, version)
     _refuse_unreadable(table, table_path)
-    if "split" not in (partitions := table.metadata().partition_columns):
-        raise InputError.differs(table_path, "split", "a partition column", f"partitioned by {partitions}")
-    _check_columns(table, f"{table_path}, version {version}", columns)
+    where, wanted = f"{table_path}, version {version}", tuple(splits)
+    _check_columns(table, where, columns)
     adds = pa.table(table.get_add_actions(flatten=True))
     if "num_records" not in adds.column_names:  # no file has statistics
         adds = adds.append_column("num_records", pa.nulls(len(adds), pa.int64()))
-    return {split: Manifest(table_path, version, split, _files(table_path, adds, split)) for split in splits}
+    if "split" in table.metadata().partition_columns:
+        return {split: Manifest(table_path, version, split, _files_of(table_path, adds, split)) for split in wanted}
+    _check_split(table, where)
+    files = _files(table_path, adds)
+    told = [table.metadata().id, version, wanted, [(file.path, file.rows, file.bytes) for file in files]]
+    return Mixed(table_path, version, wanted, files, hashlib.sha256(json.dumps(told).encode()).hexdigest())
 
 
-def _files(table_path: str, adds: pa.Table, split: str) -> tuple[DataFile, ...]:
-    mine = adds.filter(pc.equal(adds["partition.split"], split))
-    columns = (mine[name].to_pylist() for name in ("path", "num_records", "size_bytes"))
+def _files_of(table_path: str, adds: pa.Table, split: str) -> tuple[DataFile, ...]:
+    return _files(table_path, adds.filter(pc.equal(adds["partition.split"], split)))
+
+
+def _files(table_path: str, adds: pa.Table) -> tuple[DataFile, ...]:
+    columns = (adds[name].to_pylist() for name in ("path", "num_records", "size_bytes"))
     files = [_data_file(table_path, *add) for add in zip(*columns, strict=True)]
     return tuple(sorted(files, key=attrgetter("path")))
+
+
+def _check_split(table: DeltaTable, where: str) -> None:
+    found = {field.name: str(getattr(field.type, "type", field.type)) for field in table.schema().fields}
+    if (kind := found.get("split", f"columns {', '.join(found)}")) != "string":
+        raise InputError.differs(where, "split", "a column of text, best a partition column", kind)
 
 
 def _check_columns(table: DeltaTable, where: str, names: Iterable[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +15,7 @@ from ringmill.errors import InputError
 from ringmill.handoff.columns import ROW_ID, Columns, Rows, decode
 from ringmill.handoff.manifest import DataFile, Manifest
 from ringmill.handoff.plan import RowRange
+from ringmill.handoff.row_index import places
 from ringmill.handoff.storage import open_file
 
 # Rows that are decoded or scored at once: so many, or fewer where their inputs would be more than so many bytes.
@@ -32,7 +35,8 @@ class RowStream:
     """The rows of `ranges`, in their order, decoded as they are asked for."""
 
     def __init__(self, manifest: Manifest, ranges: Iterable[RowRange], columns: Columns) -> None:
-        self._columns, self._batches = columns, _batches(manifest, ranges, columns)
+        self._columns = columns
+        self._batches = batches(manifest, ranges, columns.names, at_once=rows_at_once(columns))
         self._rest: tuple[str, pa.RecordBatch] | None = None
 
     def fill(self, rows: Rows) -> None:
@@ -52,57 +56,103 @@ class RowStream:
             self._rest = (where, batch.slice(len(part))) if len(part) < len(batch) else None
 
 
-def _batches(manifest: Manifest, ranges: Iterable[RowRange], columns: Columns) -> Iterator[tuple[str, pa.RecordBatch]]:
-    """The rows of `ranges`, in their order, as Arrow batches of at most `rows_at_once`, each with its file's path.
+def batches(
+    manifest: Manifest, ranges: Iterable[RowRange], names: Sequence[str], *, at_once: int = ROWS_AT_ONCE
+) -> Iterator[tuple[str, pa.RecordBatch]]:
+    """The columns `names` of the rows of `ranges`, in their order, as Arrow batches of at most `at_once` rows, each
+    with its file's path.
 
     Raises:
         PlanError: a file is gone.
-        InputError: a column is missing.
+        InputError: a column is missing, or the file has another number of rows.
     """
     for piece in ranges:
         file = manifest.files[piece.file]
-        for batch in _batches_of(file, piece, columns):
-            yield file.path, batch
+        with open_parquet(file, names) as parquet:
+            take = _range if file.picked is None else _picked
+            for batch in take(parquet, file, piece, names, at_once):
+                yield file.path, batch
 
 
-def _batches_of(data: DataFile, piece: RowRange, columns: Columns) -> Iterator[pa.RecordBatch]:
+@contextmanager
+def open_parquet(data: DataFile, names: Iterable[str]) -> Iterator[pq.ParquetFile]:
+    """The file, checked: see `batches`."""
     with open_file(data.path) as file:
         source = pa.BufferReader(file.read()) if data.bytes <= WHOLE_BYTES else file
         parquet = pq.ParquetFile(source, buffer_size=BUFFER_BYTES, pre_buffer=False)
-        _check_columns(data.path, parquet.schema_arrow.names, columns)
-        if (rows := parquet.metadata.num_rows) != data.rows:
-            raise InputError.differs(data.path, ROW_ID, f"{data.rows:,} rows, as the log says", f"{rows:,} rows")
-        groups, begin = _touched(parquet.metadata, piece)
-        skip, left = piece.start - begin, piece.stop - piece.start
-        at_once = rows_at_once(columns)
-        found = parquet.iter_batches(at_once, row_groups=groups, columns=list(columns.names), use_threads=False)
-        for batch in found:
-            part = batch.slice(skip, left)
-            skip = max(skip - len(batch), 0)
-            left -= len(part)
-            if len(part):
-                yield part
-            if not left:
-                return
+        _check_columns(data.path, parquet.schema_arrow.names, names)
+        _check_rows(data, parquet.metadata.num_rows)
+        yield parquet
 
 
-def _check_columns(path: str, present: Iterable[str], columns: Columns) -> None:
+def _range(
+    parquet: pq.ParquetFile, data: DataFile, piece: RowRange, names: Sequence[str], at_once: int
+) -> Iterator[pa.RecordBatch]:
+    ends = _ends(parquet.metadata)
+    first = int(np.searchsorted(ends, piece.start, side="right"))
+    last = int(np.searchsorted(ends, piece.stop, side="left"))
+    skip, left = piece.start - (int(ends[first - 1]) if first else 0), piece.stop - piece.start
+    groups = list(range(first, last + 1))
+    for batch in parquet.iter_batches(at_once, row_groups=groups, columns=list(names), use_threads=False):
+        part = batch.slice(skip, left)
+        skip = max(skip - len(batch), 0)
+        left -= len(part)
+        if len(part):
+            yield part
+        if not left:
+            return
+
+
+def _picked(
+    parquet: pq.ParquetFile, data: DataFile, piece: RowRange, names: Sequence[str], at_once: int
+) -> Iterator[pa.RecordBatch]:
+    """As `_range`, of the rows that the index names; row groups without any are not read."""
+    wanted, ends = places(data, piece.start, piece.stop), _ends(parquet.metadata)
+    for group, end in enumerate(ends.tolist()):
+        at = end - parquet.metadata.row_group(group).num_rows
+        if not len(_within(wanted, at, end)):
+            continue
+        for batch in parquet.iter_batches(at_once, row_groups=[group], columns=list(names), use_threads=False):
+            mine = _within(wanted, at, at + len(batch))
+            if len(mine):
+                yield _rows_of(batch, mine.astype(np.int64) - at)
+            at += len(batch)
+
+
+def _within(places: NDArray[Any], first: int, last: int) -> NDArray[Any]:
+    """Those from `first` to below `last`."""
+    # In their own type: another one would have NumPy convert all of them to search among them.
+    bounds = np.array([first, last], places.dtype)
+    start, stop = np.searchsorted(places, bounds)
+    return places[start:stop]
+
+
+def _rows_of(batch: pa.RecordBatch, rows: NDArray[np.int64]) -> pa.RecordBatch:
+    first, last = int(rows[0]), int(rows[-1])
+    return batch.slice(first, len(rows)) if last - first < len(rows) else batch.take(pa.array(rows))
+
+
+def _check_columns(path: str, present: Iterable[str], names: Iterable[str]) -> None:
     there = list(present)
-    for name in columns.names:
+    for name in names:
         if name not in there:
             raise InputError.differs(path, name, "a column of that name", f"columns {', '.join(there)}")
 
 
-def _touched(metadata: pq.FileMetaData, piece: RowRange) -> tuple[list[int], int]:
-    """The row groups that hold the range, and the row of the file at which the first of them begins."""
-    ends = np.cumsum([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)])
-    first = int(np.searchsorted(ends, piece.start, side="right"))
-    last = int(np.searchsorted(ends, piece.stop, side="left"))
-    return list(range(first, last + 1)), int(ends[first - 1]) if first else 0
+def _check_rows(data: DataFile, rows: int) -> None:
+    if rows != data.all_rows:
+        raise InputError.differs(data.path, ROW_ID, f"{data.all_rows:,} rows, as the log says", f"{rows:,} rows")
+
+
+def _ends(metadata: pq.FileMetaData) -> NDArray[np.int64]:
+    """(groups,): the row of the file behind each row group."""
+    rows = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    return np.cumsum(np.array(rows, np.int64))
 
 
 def group_sizes(manifest: Manifest, first: int, last: int) -> NDArray[np.int64]:
-    """(groups, 3) of the files first <= file < last: file, the row of it at which a row group begins, its rows."""
+    """(groups, 3) of the files first <= file < last: file, the place among the split's rows of it at which a row group
+    begins, the split's rows in it."""
     found = [np.zeros((0, 3), np.int64)]
     for place in range(first, last):
         data = manifest.files[place]
@@ -110,8 +160,11 @@ def group_sizes(manifest: Manifest, first: int, last: int) -> NDArray[np.int64]:
             continue
         with open_file(data.path) as file:
             metadata = pq.ParquetFile(file).metadata
-        rows = np.array([metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)], np.int64)
-        if rows.sum() != data.rows:
-            raise InputError.differs(data.path, ROW_ID, f"{data.rows:,} rows, as the log says", f"{rows.sum():,} rows")
-        found.append(np.stack([np.full(len(rows), place), np.cumsum(rows) - rows, rows], axis=1)[rows > 0])
+        _check_rows(data, metadata.num_rows)
+        ends = _ends(metadata)
+        if data.picked is not None:
+            wanted = places(data, 0, data.rows)
+            ends = np.searchsorted(wanted, ends.astype(wanted.dtype))
+        rows = np.diff(ends, prepend=0)
+        found.append(np.stack([np.full(len(rows), place), ends - rows, rows], axis=1)[rows > 0])
     return np.concatenate(found)

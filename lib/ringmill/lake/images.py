@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -36,7 +36,9 @@ Reader = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 @dataclass(frozen=True)
 class RawImages:
-    """`images`: image_id, source_file, bytes, content, label; one row per image. content is null where it is too large.
+    """`images`: image_id, source_file, bytes, content, label, of_test; one row per image.
+
+    content is null where it is too large; of_test is true where `images.test_path` named the image.
 
     `raw` is None where content is a file, or the (height, width, channels) of the bytes that it is. `rows` are counted.
     """
@@ -49,16 +51,24 @@ class RawImages:
 def read_images(spark: SparkSession, section: Images, *, partition_bytes: int = PARTITION_BYTES) -> RawImages:
     """What `section` names, in partitions of about `partition_bytes` decoded bytes.
 
-    image_id is the path below the folder read, or of an idx file its name and the place in it, from 0: 'name#7'.
+    image_id is the path below the folder read, or of an idx file its name and the place in it, from 0: 'name#7'; behind
+    'test:' where `images.test_path` named it.
     label is null where there is none. The file with the labels is none of the images, wherever it lies.
 
     Raises:
         InputError: nothing is there; an idx file is torn, or its labels are not as many as its images; the file with
-            labels lacks a column, or holds several labels of one image.
+            labels lacks a column, or holds several labels of one image; two idx files have images of two shapes.
     """
-    if section.format == "idx":
-        return _read_idx(spark, section, partition_bytes)
-    return _read_files(spark, section, partition_bytes)
+    read = _read_idx if section.format == "idx" else _read_files
+    found = read(spark, section, partition_bytes)
+    images = found.images.withColumn("of_test", F.lit(False))
+    if section.test_path is None:
+        return replace(found, images=images)
+    tests = read(spark, section.of_test, partition_bytes)
+    if tests.raw != found.raw:
+        raise InputError.bad_idx(section.test_path, f"images of {found.raw}, as in {section.path}", f"{tests.raw}")
+    named = tests.images.withColumn("image_id", F.concat(F.lit("test:"), "image_id")).withColumn("of_test", F.lit(True))
+    return RawImages(images.unionByName(named), found.rows + tests.rows, found.raw)
 
 
 def digest_of(images: DataFrame) -> str:

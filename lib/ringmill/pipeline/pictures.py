@@ -26,23 +26,30 @@ def _configuration(config: Config) -> Mapping[str, Any]:
     return {"pictures": dump(pictures), "decoding": dump(images.decoding), "seed": config.seed}
 
 
+def _files(images: Images) -> list[tuple[str, str]]:
+    """Images and labels, and those of the test split where they have files of their own."""
+    named = ((images.path, images.label_path), (images.test_path, images.test_label_path))
+    return [(pictures, labels) for pictures, labels in named if pictures and labels]
+
+
 def _inputs(run: Run) -> Mapping[str, Any]:
     images, _ = _sections(run.config)
-    return {"images": images.path, "labels": images.label_path}
+    return {"files": _files(images)}
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
     images, pictures = _sections(run.config)
-    return is_written(pictures, images.decoding, seed=run.config.seed, folder=images.path.rpartition("/")[0])
+    return is_written(pictures, images.decoding, seed=run.config.seed, files=_files(images))
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     images, pictures = _sections(run.config)
-    step.say(f"{pictures.rows:,} shapes of {pictures.classes} kinds, {' × '.join(map(str, images.decoding.shape))}")
-    paths = {"images": inputs["images"], "labels": inputs["labels"]}
-    write_pictures(pictures, images.decoding, seed=run.config.seed, **paths)
-    summary = f"{pictures.rows:,} rendered shapes of {pictures.classes} kinds in {paths['images'].rpartition('/')[0]}"
-    return Result(outputs=paths, counts={"images": pictures.rows}, summary=summary)
+    files = _files(images)
+    rows = pictures.rows + (pictures.test_rows if images.test_path else 0)
+    step.say(f"{rows:,} shapes of {pictures.classes} kinds, {' × '.join(map(str, images.decoding.shape))}")
+    write_pictures(pictures, images.decoding, seed=run.config.seed, files=files)
+    summary = f"{rows:,} rendered shapes of {pictures.classes} kinds in {images.path.rpartition('/')[0]}"
+    return Result(outputs={"files": files}, counts={"images": rows}, summary=summary)
 
 
 GENERATE_PICTURES = Stage("generate", ("ringmill.pipeline.pictures",), _configuration, _inputs, _body, _is_there)

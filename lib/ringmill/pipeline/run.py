@@ -12,6 +12,7 @@ from ringmill.config import Config, load
 from ringmill.errors import ConfigError, RingmillError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.clean import CLEAN, planned_clean
+from ringmill.pipeline.embed import EMBED
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
 from ringmill.pipeline.images import IMAGES
@@ -23,19 +24,24 @@ from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.stage import Run, Stage, execute
 from ringmill.pipeline.train import TRAIN, planned
 from ringmill.pipeline.train_images import TRAIN_IMAGES, planned_images
+from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 STAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, IMAGES, TRAIN, SCORE, REPORT)
+    stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, EMBED, IMAGES, TRAIN, SCORE, REPORT)
 }
 # Of a pipeline that reads images alone.
 OF_IMAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_IMAGES, REPORT_IMAGES)}
+# Of a pipeline that trains on a table of one's own.
+OF_TABLE: dict[str, Stage] = {TRAIN_TABLE.name: TRAIN_TABLE}
 
 
 def stages_of(config: Config) -> dict[str, Stage]:
     """The stages of a pipeline by name, in their order."""
+    if config.table_section is not None:
+        return OF_TABLE
     return OF_IMAGES if config.is_of_images else STAGES
 
 
@@ -83,9 +89,10 @@ def _stage(config: Config, name: str) -> Stage:
 
 
 def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
-    """All stages; `generate` and `images` only where the configuration has such a section."""
+    """All stages; `generate`, `embed` and `images` only where the configuration has such a section."""
     generated = config.images and config.images.generate if config.is_of_images else config.generate
-    left_out = {name for name, section in (("generate", generated), ("images", config.images)) if section is None}
+    optional = {"generate": generated, "embed": config.embeddings_section, "images": config.images}
+    left_out = {name for name, section in optional.items() if section is None}
     names = [name for name in stages_of(config) if name not in left_out]
     return run_stages(config, names, session=session)
 
@@ -94,7 +101,10 @@ def print_plan(config: Config, stage: str) -> None:
     """Print what 'clean' would cost, or the hand-off's plan for 'train'; starts neither Spark nor ranks."""
     run = Run(config)
     try:
-        text = {"clean": planned_clean, "train": planned_images if config.is_of_images else planned}[stage](run)
+        if stage == "train" and config.table_section is not None:
+            text = planned_table(run)
+        else:
+            text = {"clean": planned_clean, "train": planned_images if config.is_of_images else planned}[stage](run)
         run.progress.console.print(text, markup=False, soft_wrap=True)
     finally:
         run.close()

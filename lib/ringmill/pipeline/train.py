@@ -53,12 +53,12 @@ def planned(run: Run) -> str:
     from ringmill.train.run import plan
 
     spec = _spec(run, _inputs(run))
-    unread = _check_manifest(run, spec)
+    unread = check_manifest(run, spec)
     _, hand_off = plan(spec)
     return "\n".join([*hand_off.lines(), *_unread_words(unread)])
 
 
-def _check_manifest(run: Run, spec: TrainSpec) -> list[str]:
+def check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     """The pinned version against the manifest with which it was published (law 9); the tensors that no model reads.
 
     Raises:
@@ -97,12 +97,9 @@ def training_of(
 ) -> TrainSpec:
     """The training on features/<name> at the version of `inputs`, by the modules `code`; `features` numbers a
     row."""
-    from ringmill.train.spec import ASIDE, TrainSpec
+    from ringmill.train.spec import TrainSpec
 
     table = f"features/{name}"
-    # Checkpoints are found by what decides the weights, so that a killed run's successor goes on with them.
-    section = {name: value for name, value in dump(run.config.train).items() if name not in ASIDE}
-    key = digest([inputs, section, run.config.seed, code_hash(*code)])[:16]
     return TrainSpec(
         table=run.lake.path(table),
         version=inputs[table],
@@ -111,9 +108,19 @@ def training_of(
         seed=run.config.seed,
         features=features,
         run_id=run.run_id,
-        checkpoints=run.lake.path(f"models/{name}/checkpoints/{key}"),
+        checkpoints=checkpoints_of(run, inputs, name, code=code),
         x=x,
     )
+
+
+def checkpoints_of(run: Run, inputs: Mapping[str, Any], name: str, *, code: Sequence[str]) -> str:
+    """The folder of a training's checkpoints: it is found by what decides the weights, so that a killed run's successor
+    goes on with them."""
+    from ringmill.train.spec import ASIDE
+
+    section = {key: value for key, value in dump(run.config.train).items() if key not in ASIDE}
+    key = digest([inputs, section, run.config.seed, code_hash(*code)])[:16]
+    return run.lake.path(f"models/{name}/checkpoints/{key}")
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -122,7 +129,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     spec = _spec(run, inputs)
     section = run.config.train
     step.say("checking the features against their manifest")
-    for words in _unread_words(_check_manifest(run, spec)):
+    for words in _unread_words(check_manifest(run, spec)):
         step.say(words)
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))

@@ -17,6 +17,7 @@ REASONS = {
     "torn_image": "files that end too early",
     "unknown_format": "files of another format",
     "too_large": "files or pictures that are too large",
+    "in_test": "pictures that the test files hold too",
 }
 SPLIT_WORDS = {"train": "to learn from", "validation": "to choose the epoch by", "test": "to judge by"}
 

@@ -57,5 +57,11 @@ def build_model(section: Train, x: Input, heads: Mapping[str, Head], *, seed: in
     return model
 
 
+def frozen_of(section: Train, model: Any) -> Mapping[str, Any] | None:
+    """What of a trained model is applied without Keras, as plain data; None where its builder knows of no such part."""
+    frozen = getattr(_module(section.model), "frozen", None)
+    return None if frozen is None else frozen(model)
+
+
 def _module(model: Model) -> Any:
     return import_module(f"{models.__name__}.{model.kind}")

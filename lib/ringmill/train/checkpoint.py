@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,14 +41,17 @@ class State:
         """The state after `step` steps of the running epoch."""
         return replace(self, step=step, passed=dict(passed), weights=weights, optimizer=optimizer)
 
-    def after(self, entry: Mapping[str, Any], weights: Arrays, optimizer: Arrays) -> State:
-        """The state after one more epoch, whose figures are `entry`, `val_loss` among them."""
+    def after(
+        self, entry: Mapping[str, Any], weights: Arrays, optimizer: Arrays, *, keep: Literal["best", "last"] = "best"
+    ) -> State:
+        """The state after one more epoch, whose figures are `entry`, `val_loss` among them; with `keep` 'last' each is
+        the best so far."""
         loss = float(entry["val_loss"])
         history = (*self.history, dict(entry))
         moved = replace(
             self, epoch=self.epoch + 1, step=0, passed={}, weights=weights, optimizer=optimizer, history=history
         )
-        if self.best_loss is not None and not loss < self.best_loss:
+        if keep == "best" and self.best_loss is not None and not loss < self.best_loss:
             return replace(moved, waited=self.waited + 1)
         return replace(moved, best_loss=loss, best_epoch=moved.epoch, best_weights=weights, waited=0)
 

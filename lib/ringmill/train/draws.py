@@ -1,6 +1,6 @@
 """Draws in a graph that are a function of what they are drawn for: SplitMix64 (Steele, Lea, Flood 2014) in TensorFlow.
 
-The same bits as ringmill.features.mixing gives: on any rank, in any batch, on any machine.
+The same bits as ringmill.mixing gives: on any rank, in any batch, on any machine.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+from ringmill.mixing import FIRST, GOLDEN, SECOND
 
 
 def mixed(numbers: Any) -> Any:
     """uint64 → uint64, of the same shape: every bit of the result hangs on every bit of the number."""
-    state = tf.bitwise.bitwise_xor(numbers, _shifted(numbers, 30)) * tf.constant(_FIRST, tf.uint64)
-    state = tf.bitwise.bitwise_xor(state, _shifted(state, 27)) * tf.constant(_SECOND, tf.uint64)
+    state = tf.bitwise.bitwise_xor(numbers, _shifted(numbers, 30)) * tf.constant(FIRST, tf.uint64)
+    state = tf.bitwise.bitwise_xor(state, _shifted(state, 27)) * tf.constant(SECOND, tf.uint64)
     return tf.bitwise.bitwise_xor(state, _shifted(state, 31))
 
 

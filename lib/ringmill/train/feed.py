@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from ringmill.handoff.budget import PLACES_AT_ONCE
 from ringmill.handoff.plan import Plan
 from ringmill.handoff.resident import BLOCK, Decoded
+from ringmill.mixing import GOLDEN, mixed
 from ringmill.train.tasks.task import Task
 
 SIGNATURE = np.uint64(2**62 - 1)  # the bits of a signature, which is exchanged as int64
-_FINALISER = np.array([0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)
 
 
 @dataclass(frozen=True)
@@ -155,10 +155,7 @@ def signature(row_ids: NDArray[np.int64]) -> int:
 
 
 def _hashed(row_ids: NDArray[np.int64]) -> int:
-    z = row_ids.astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
-    z = (z ^ (z >> np.uint64(30))) * _FINALISER[0]
-    z = (z ^ (z >> np.uint64(27))) * _FINALISER[1]
-    return int(np.sum(z ^ (z >> np.uint64(31)), dtype=np.uint64) & SIGNATURE)
+    return int(np.sum(mixed(row_ids.astype(np.uint64) + GOLDEN), dtype=np.uint64) & SIGNATURE)
 
 
 def _tensor(column: NDArray[Any]) -> Any:

@@ -14,12 +14,15 @@ import pyarrow.parquet as pq
 from ringmill.config.train import Train
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.columns import Rows
+from ringmill.train.build import frozen_of
 from ringmill.train.checkpoint import State
 from ringmill.train.evaluate import Evaluation
 from ringmill.train.files import whole, write_whole
 from ringmill.train.ranks import Ring
 from ringmill.train.spec import SPLITS, Job
 from ringmill.train.tasks.task import Task
+
+FROZEN = "frozen.json"
 
 
 class Predictions:
@@ -58,6 +61,8 @@ def write_results(
     folder = Path(job.spec.folder)
     with whole(folder / "model.keras", "The model") as draft:
         model.save(draft)
+    if (frozen := frozen_of(job.spec.train, model)) is not None:
+        write_json(folder / FROZEN, frozen)
     write_json(folder / "history.json", list(state.history))
     write_json(folder / "manifest.json", _manifest(job, handed, state, results, figures))
 
@@ -87,6 +92,7 @@ def _manifest(
             "local_batch": plan.local_batch,
             "steps_per_epoch": plan.steps,
             "padding_per_epoch": plan.padding,
+            "row_index_bytes": handed.index_bytes,
             "memory_bytes_per_copy": handed.copy_bytes,
             "memory_bytes_per_rank": handed.rank_bytes,
         },

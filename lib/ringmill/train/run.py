@@ -11,9 +11,10 @@ from typing import Protocol
 from ringmill.config.tasks import Classes
 from ringmill.errors import RankLost
 from ringmill.handoff.budget import HandOff
-from ringmill.handoff.manifest import pin_splits
+from ringmill.handoff.manifest import Mixed, pin_version
 from ringmill.train.build import settings_of
 from ringmill.train.files import remove_drafts, write_whole
+from ringmill.train.indexed import Indexing, found_index, made_index
 from ringmill.train.launch.process import Launch
 from ringmill.train.progress import FILE, OnProgress, append, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
@@ -30,19 +31,23 @@ class Launcher(Protocol):
         """Run all ranks to their end. Raises TrainingError when one fails, RankLost where another start may go well."""
 
 
-def plan(spec: TrainSpec) -> tuple[Job, HandOff]:
+def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, HandOff]:
     """Pin the table's files and prove the plan; nothing is started and nothing is written.
+
+    `indexing` gives the row index of a table that is not partitioned by split.
 
     Raises:
         ConfigError: there is no such model, or it has no such key; or what is no image is to be augmented.
         InputError: a column that is to be read is not there; or see `known_classes`.
-        PlanError: the table cannot be read in place, has no rows to train with, or does not fit.
+        PlanError: the table cannot be read in place, has no rows to train with, or does not fit; or it is not
+            partitioned by split and has no index yet.
     """
-    if "://" not in spec.table:
-        spec = replace(spec, table=str(Path(spec.table).absolute()))
+    spec = spec.rooted()
     settings_of(spec.train.model)
     spec.check_augmentation()
-    manifests = pin_splits(spec.table, spec.version, SPLITS, columns=spec.columns.names)
+    manifests = pin_version(spec.table, spec.version, SPLITS, columns=spec.columns.names)
+    if isinstance(manifests, Mixed):
+        manifests = indexing(manifests, spec.row_index_folder).manifests(manifests)
     if isinstance(spec.train.task, Classes):
         spec = replace(spec, classes=known_classes(manifests, spec.train.task.label))
     job = Job(spec, manifests)
@@ -52,6 +57,7 @@ def plan(spec: TrainSpec) -> tuple[Job, HandOff]:
 def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lambda line: None) -> TrainResult:
     """Train on `spec.train.ranks` ranks, from the last checkpoint if there is one.
 
+    A table that is not partitioned by split is first scanned for its row index, unless it has one.
     `on_progress` is called from another thread with each line of `progress.jsonl` as rank 0 writes it.
 
     Raises:
@@ -60,7 +66,7 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
             times.
     """
     folder = Path(spec.folder).absolute()  # a rank may have another working directory
-    job, planned = plan(replace(spec, folder=str(folder)))
+    job, planned = plan(replace(spec, folder=str(folder)), indexing=made_index)
     launcher.check(spec.train.processes)
     launch = _prepare(folder, job, planned)
     progress = folder / FILE

@@ -138,7 +138,7 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: 
         "seconds": _since(began),
         **passed.pace(job.plan.ranks),
     }
-    yield state.after(entry, trainer.weights(), trainer.optimizer_state())
+    yield state.after(entry, trainer.weights(), trainer.optimizer_state(), keep=section.keep)
 
 
 def _results(

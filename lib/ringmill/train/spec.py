@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class TrainSpec:
     `x` is where the model's input stands; None: in column x, lists of `features` numbers. `classes` are those of the
     train split, for a task that has such.
     `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
+    `row_index` is where the index of a table's rows lies that is not partitioned by split; by default in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
     """
 
@@ -44,6 +45,7 @@ class TrainSpec:
     features: int
     run_id: str
     checkpoints: str = ""
+    row_index: str = ""
     padding_fill: float = 0.0
     x: Input | None = None
     classes: tuple[str, ...] = ()
@@ -55,6 +57,10 @@ class TrainSpec:
     @property
     def input(self) -> Input:
         return self.x or Input("x", (self.features,))
+
+    def rooted(self) -> TrainSpec:
+        """The table by its full path, if it has one: a rank may have another working directory."""
+        return self if "://" in self.table else replace(self, table=str(Path(self.table).absolute()))
 
     def check_augmentation(self) -> None:
         """Raises ConfigError where what is no image is to be augmented."""
@@ -71,6 +77,10 @@ class TrainSpec:
     @property
     def checkpoint_folder(self) -> Path:
         return Path(self.checkpoints or Path(self.folder) / "checkpoints")
+
+    @property
+    def row_index_folder(self) -> Path:
+        return Path(self.row_index or Path(self.folder) / "row_index").absolute()
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ringmill.config.images import Augmentation
 from ringmill.features.images.decode import Pixels
-from ringmill.features.mixing import GOLDEN, mixed, uniform
+from ringmill.mixing import GOLDEN, mixed, uniform
 
 # Values that are varied at once: temporary arrays of a few megabytes stay near the processor.
 AT_ONCE = 2**19

@@ -18,10 +18,11 @@ ENCODED = (
 def assemble_images(
     raw: DataFrame, section: Images, *, seed: int, shape: tuple[int, int, int] | None = None
 ) -> DataFrame:
-    """(image_id, source_file, bytes, content, label) → the columns of `images_table`, one row per image.
+    """(image_id, source_file, bytes, content, label, of_test) → the columns of `images_table`, one row per image.
 
     `shape` is that of raw pixels, None where content is a file. The split hangs on the content: copies of one file are
-    in one split under whatever names, and added files move none.
+    in one split under whatever names, and added files move none. The images of_test are the test split; others with the
+    content of one of them are rejected (in_test), since no content may be in two splits (law 2).
     """
     content_hash = F.sha2(F.col("content"), 256)
     keyed = raw.select(
@@ -31,8 +32,26 @@ def assemble_images(
         "bytes",
         content_hash.alias("content_hash"),
         "label",
-        split_of(content_hash, section.shares, seed=seed).alias("split"),
+        F.when(F.col("of_test"), "test").otherwise(split_of(content_hash, section.shares, seed=seed)).alias("split"),
         "content",
     )
+    if section.test_path is not None:
+        keyed = _without_split_in_test(keyed)
     decoded = keyed.mapInArrow(encoder(section.decoding, raw=shape), ENCODED)
-    return decoded.withColumn("split", F.when(F.col("status") == "clean", F.col("split")))
+    clean = F.col("status") == "clean"
+    in_test = clean & F.col("split").isNull()
+    return decoded.select(
+        *(name for name in decoded.columns if name not in ("split", "status", "reasons", "pixels")),
+        F.when(clean, F.col("split")).alias("split"),
+        F.when(in_test, "rejected").otherwise(F.col("status")).alias("status"),
+        F.when(in_test, F.array(F.lit("in_test"))).otherwise(F.col("reasons")).alias("reasons"),
+        F.when(~in_test, F.col("pixels")).alias("pixels"),
+    )
+
+
+def _without_split_in_test(keyed: DataFrame) -> DataFrame:
+    """The same rows; split is null where an image outside of the test split has the content of one inside."""
+    tests = keyed.where("split = 'test'").select("content_hash", F.lit(True).alias("in_test")).distinct()
+    joined = keyed.join(F.broadcast(tests), "content_hash", "left")
+    kept = F.when((F.col("split") == "test") | F.col("in_test").isNull(), F.col("split"))
+    return joined.withColumn("split", kept).select(*keyed.columns)

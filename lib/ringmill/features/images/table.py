@@ -28,7 +28,9 @@ def images_table(section: Images) -> Table:
             Column("label", "string", "class, as the folder or the labels' file says", nullable=True),
             Column("status", "string", "clean or rejected"),
             Column(
-                "reasons", "array<string>", "empty_file, torn_image, unknown_format or too_large; empty where clean"
+                "reasons",
+                "array<string>",
+                "empty_file, torn_image, unknown_format, too_large or in_test; empty where clean",
             ),
             Column(
                 "pixels",
@@ -36,6 +38,6 @@ def images_table(section: Images) -> Table:
                 f"{height} × {width} × {channels} unsigned bytes: row by row, pixel by pixel; null where rejected",
                 nullable=True,
             ),
-            Column("split", "string", "train, validation or test, by content_hash; null where rejected", nullable=True),
+            Column("split", "string", "train, validation or test; null where rejected", nullable=True),
         ),
     )

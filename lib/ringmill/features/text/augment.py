@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from ringmill.config.text import TextAugmentation
 from ringmill.errors import InputError
 from ringmill.features.columns_of import WHERE
-from ringmill.features.mixing import GOLDEN, mixed, uniform
 from ringmill.features.text.tokens import folded
+from ringmill.mixing import GOLDEN, mixed, uniform
 
 AROUND = ".,;:!?-…\"'()[]{}“”‘’«»¿¡*_~"
 

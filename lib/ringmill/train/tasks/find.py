@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringmill.config.tasks import Purchase
+from ringmill.config.tasks import Purchase, Reconstruction
 from ringmill.config.train import Train
 from ringmill.errors import ConfigError
 from ringmill.train.tasks.classes import ClassesTask
 from ringmill.train.tasks.purchase import PurchaseTask
+from ringmill.train.tasks.reconstruction import ReconstructionTask
 from ringmill.train.tasks.task import Task
 
 
@@ -20,6 +21,8 @@ def task_of(section: Train, classes: Sequence[str] = ()) -> Task:
         ConfigError: `train.class_weights` names a class that is not among them, or leaves none a weight.
     """
     weights = section.class_weights
+    if isinstance(section.task, Reconstruction):
+        return ReconstructionTask()
     if isinstance(section.task, Purchase):
         by_label = tuple(weights.get(label, 1.0) for label in ("0", "1")) if weights else ()
         return PurchaseTask(section.task.spend_weight, by_label)

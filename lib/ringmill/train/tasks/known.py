@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from ringmill.errors import InputError
 from ringmill.handoff.columns import class_names
 from ringmill.handoff.manifest import Manifest
-from ringmill.handoff.storage import open_file
+from ringmill.handoff.plan import RowRange
+from ringmill.handoff.read import batches
 
 # The confusion matrix of so many classes has a million cells.
 MOST = 1_000
@@ -45,14 +45,13 @@ def known_classes(manifests: Mapping[str, Manifest], column: str) -> tuple[str, 
 def _counted(manifest: Manifest, column: str, where: str) -> tuple[Counter[str], bool]:
     """How many rows each class has, and whether classes are whole numbers."""
     counts, whole = Counter[str](), False
-    for file in manifest.files:
-        with open_file(file.path) as opened:
-            for batch in pq.ParquetFile(opened).iter_batches(columns=[column]):
-                values = batch.column(0)
-                if values.null_count:
-                    received = f"{values.null_count:,} nulls among {manifest.rows:,} {manifest.split} rows"
-                    raise InputError.differs(where, column, "a class in every row", received)
-                whole = pa.types.is_integer(values.type)
-                counted = pc.value_counts(class_names(where, column, values))
-                counts.update({pair["values"]: pair["counts"] for pair in counted.to_pylist()})
+    everything = (RowRange(place, 0, file.rows) for place, file in enumerate(manifest.files) if file.rows)
+    for _, batch in batches(manifest, everything, [column]):
+        values = batch.column(0)
+        if values.null_count:
+            received = f"{values.null_count:,} nulls among {manifest.rows:,} {manifest.split} rows"
+            raise InputError.differs(where, column, "a class in every row", received)
+        whole = pa.types.is_integer(values.type)
+        counted = pc.value_counts(class_names(where, column, values))
+        counts.update({pair["values"]: pair["counts"] for pair in counted.to_pylist()})
     return counts, whole

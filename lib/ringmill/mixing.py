@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
 def mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """The finaliser: every bit of the result hangs on every bit of the number. Shape as given."""
     state = numbers ^ (numbers >> np.uint64(30))
-    state *= np.uint64(0xBF58476D1CE4E5B9)
+    state *= FIRST
     state ^= state >> np.uint64(27)
-    state *= np.uint64(0x94D049BB133111EB)
+    state *= SECOND
     state ^= state >> np.uint64(31)
     return state
 

@@ -1,0 +1,9 @@
+"""features/<name> → embeddings/<name>: spark-submit jobs/embed.py CONF [--warehouse DIR] [--set key=value]."""
+
+import sys
+
+from ringmill.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["embed"]
+    main()

@@ -1,0 +1,102 @@
+"""Stage train on a table of one's own: a pinned version, read in place → a model under models/<name>/<run id>."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.contracts import LEDGER_HISTORY
+from ringmill.errors import InputError
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, point_at, result_of, say
+from ringmill.train.build import modules
+
+if TYPE_CHECKING:
+    from ringmill.train.spec import TrainSpec
+
+MODULES = ("ringmill.pipeline.train_table", "ringmill.train.rank", *modules())
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"table": dump(config.table), "train": dump(config.train), "seed": config.seed}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    """The pinned version, and which table it is of: another one may come to lie there.
+
+    Raises:
+        InputError: there is no Delta table, or none of that version.
+    """
+    section = run.config.table
+    path = section.path if "://" in section.path else str(Path(section.path).absolute())
+    try:
+        found = DeltaTable(path, version=section.version)
+    except (DeltaError, OSError) as error:
+        raise InputError.no_table(path, section.version, str(error).splitlines()[0]) from error
+    return {"table": path, "version": found.version(), "id": str(found.metadata().id)}
+
+
+def planned_table(run: Run) -> str:
+    """The hand-off's plan, or what the scan will cost that must come before it, as text."""
+    from ringmill.train.indexed import scan_lines
+    from ringmill.train.run import plan
+
+    spec = _spec(run, _inputs(run))
+    if lines := scan_lines(spec):
+        return "\n".join(lines)
+    _, hand_off = plan(spec)
+    return "\n".join(hand_off.lines())
+
+
+def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
+    from ringmill.handoff.columns import Input
+    from ringmill.train.spec import TrainSpec
+
+    section = run.config.table
+    x = Input(section.x, section.shape)
+    return TrainSpec(
+        table=inputs["table"],
+        version=inputs["version"],
+        folder=run.lake.path(f"models/{section.name}/{run.run_id}"),
+        train=run.config.train,
+        seed=run.config.seed,
+        features=x.length,
+        run_id=run.run_id,
+        checkpoints=checkpoints_of(run, inputs, section.name, code=MODULES),
+        row_index=run.lake.path(f"models/{section.name}/row_index"),
+        x=x,
+    )
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from ringmill.train.indexed import scan_lines
+    from ringmill.train.run import train
+
+    spec = _spec(run, inputs)
+    for line in scan_lines(spec):
+        step.say(line)
+    step.say(f"starting {spec.train.ranks} ranks")
+    trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
+    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
+    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
+    manifest = trained.manifest
+    loss = spec.task.validation_loss(manifest["metrics"]["validation"])
+    result = result_of(run, run.config.table.name, trained, f"validation loss {loss:.4f}")
+    return replace(result, detail={**result.detail, "row_index_bytes": manifest["plan"]["row_index_bytes"]})
+
+
+def _is_there(run: Run, entry: Entry) -> bool:
+    return (Path(run.lake.path(entry.detail["model"])) / "manifest.json").is_file()
+
+
+TRAIN_TABLE = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, point_at)
