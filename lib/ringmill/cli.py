@@ -33,6 +33,7 @@ _command("clean", "Raw orders to clean/rows: typed, with one status each; reject
 _command("rfm", "clean/rows to rfm/customers: recency, frequency, monetary value, scores, segment.")
 _command("features", "clean/rows to features/NAME: what is known at each train cutoff, encoded with frozen state.")
 _command("images", "Image files or idx files to features/NAME: decoded, checked, resized, fitted.")
+_command("texts", "Files with texts and labels to features/NAME: cleaned, each text once, as ids of its tokens.")
 _command("train", "features/NAME to a model: a multi-task network trained by Horovod's ranks.")
 _command("score", "Every customer's probability to buy and expected spend, as of the score cutoff.")
 _command("report", "The page about the last run's tables.")
