@@ -129,7 +129,7 @@ def test_law_10_bad_lines_are_rejected_with_reasons_and_reviews_are_taken_in(spa
     entry = execute(TEXTS, Run(config, session=spark))
     found = {name: count for name, count in entry.counts.items() if name not in ("train", "validation", "test")}
     assert found == {
-        "clean": 35,
+        "clean": 36,
         "duplicate": 2,
         "rejected": 3,
         "empty_text": 1,
