@@ -93,6 +93,8 @@ PLAIN = (
     "ringmill.handoff.read",
     "ringmill.features.images.encode",
     "ringmill.features.images.state",
+    "ringmill.features.text.clean",
+    "ringmill.features.text.state",
 )
 
 
@@ -113,6 +115,7 @@ def test_nothing_of_tensorflow_is_imported_by_sparks_workers():
         "ringmill.features.images.fit",
         "ringmill.generate.shop",
         "ringmill.lake.images",
+        "ringmill.features.text.assemble",
     ):
         found = [p.relative_to(ROOT).as_posix() for p in closure([module]) if imports_of(p, "(tensorflow|keras)")]
         assert not found, f"{module} reaches {found}"

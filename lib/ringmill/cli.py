@@ -35,6 +35,7 @@ _command("rfm", "clean/rows to rfm/customers: recency, frequency, monetary value
 _command("features", "clean/rows to features/NAME: what is known at each train cutoff, encoded with frozen state.")
 _command("embed", "features/NAME to embeddings/NAME: the code of an autoencoder trained by Horovod's ranks.")
 _command("images", "Image files or idx files to features/NAME: decoded, checked, resized, fitted.")
+_command("texts", "Files with texts and labels to features/NAME: cleaned, each text once, as ids of its tokens.")
 _command("train", "features/NAME to a model: a multi-task network trained by Horovod's ranks.")
 _command("score", "Every customer's probability to buy and expected spend, as of the score cutoff.")
 _command("report", "The page about the last run's tables.")

@@ -34,7 +34,7 @@ def written(tmp_path, text):
 
 def test_images_alone_are_a_pipeline_and_orders_are_asked_for_in_vain(tmp_path):
     config = load(written(tmp_path, ALONE), warehouse="/lake")
-    assert config.is_of_images
+    assert config.examples is config.images
     assert (config.images.path, config.images.label_path) == ("/lake/raw/train-images.gz", "/lake/raw/train-labels.gz")
     for name in ("raw", "features"):
         with pytest.raises(ConfigError, match=f"'{name}'[\\s\\S]*pipeline shapes"):

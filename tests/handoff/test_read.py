@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -137,6 +138,33 @@ def test_law_10_bad_bytes_name_column_and_file(tmp_path: Path, values: pa.Array,
     manifest = one_file(tmp_path / "f.parquet", {**GOOD, "pixels": values}, group=3)
     with pytest.raises(InputError, match="Column 'pixels'") as error:
         read_rows(manifest, [RowRange(0, 0, 3)], Columns(Input("pixels", (2,), "uint8"), LABELS))
+    assert message in error.value.received
+
+
+IDS = Columns(Input("ids", (2,), "int32", ids=9), LABELS)
+
+
+def test_ids_stay_whole_numbers(tmp_path: Path) -> None:
+    ids = pa.array([[1, 0], [8, 2], [0, 0]], pa.list_(pa.int64()))
+    rows = read_rows(one_file(tmp_path / "f.parquet", {**GOOD, "ids": ids}), [RowRange(0, 0, 3)], IDS)
+    assert (rows.x.dtype, rows.x.tolist()) == (np.int32, [[1, 0], [8, 2], [0, 0]])
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([[1, 9], [0, 0], [0, 0]], "0 to 9"),
+        ([[1, -1], [0, 0], [0, 0]], "-1 to 1"),
+        ([[1.0, 0.5], [0.0, 0.0], [0.0, 0.0]], "double"),
+        ([[1, 2, 3], [0, 0, 0], [0, 0, 0]], "lists of 3 numbers"),
+        ([[1, None], [0, 0], [0, 0]], "1 nulls"),
+        ([1, 2, 3], "int64"),
+    ],
+)
+def test_law_10_what_are_no_ids_names_column_and_file(tmp_path: Path, values: list[Any], message: str) -> None:
+    manifest = one_file(tmp_path / "f.parquet", {**GOOD, "ids": pa.array(values)}, group=3)
+    with pytest.raises(InputError, match="Column 'ids'") as error:
+        read_rows(manifest, [RowRange(0, 0, 3)], IDS)
     assert message in error.value.received
 
 

@@ -15,7 +15,7 @@ from ringmill.lake.idx import look_at_idx, read_stretch
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.run import run_all, run_stages
 from ringmill.pipeline.stage import Run
-from ringmill.pipeline.train_images import planned_images
+from ringmill.pipeline.train_examples import planned_examples
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "fashion_mnist.yaml"
 QUICK = [
@@ -75,7 +75,7 @@ def test_law_3_nothing_changed_means_no_stage_runs_and_no_session_starts(ran):
 def test_the_plan_is_known_before_anything_is_started(ran):
     config, entries = ran
     run = Run(config)
-    words = planned_images(run)
+    words = planned_examples(run)
     run.close()
     assert f"{entries['images'].counts['train']:,} train" in words and "global batch 50" in words
 

@@ -17,7 +17,7 @@ METRICS = {
 
 
 def test_each_class_has_its_figures_and_a_dash_for_what_is_not_defined():
-    section = classes(METRICS, Interval(0.8, 0.6, 0.9))
+    section = classes(METRICS, Interval(0.8, 0.6, 0.9), "images")
     assert section.blocks[0].grid.rows == [["bag", "1.000", "0.500", "0.667", "4"], ["coat", "0.250", "–", "–", "0"]]
     assert "Of 5 images" in section.blocks[0].text and "80.0%" in section.blocks[0].text
     assert "60.0% to 90.0%" in section.blocks[0].text and "0.750" in section.blocks[0].text
@@ -31,6 +31,6 @@ def test_the_map_shows_counts_and_colours_by_the_share_of_the_true_class():
 
 def test_refused_images_are_counted_by_reason():
     counts = {"clean": 8, "rejected": 2, "train": 5, "validation": 1, "test": 2, "empty_file": 2}
-    section = intake(counts)
+    section = intake(counts, "images")
     assert section.blocks[0].grid.rows == [["kept", "8", "80.0%"], ["files without a byte", "2", "20.0%"]]
     assert "10 images came in" in section.blocks[0].text

@@ -18,9 +18,11 @@ from ringmill.config.gates import Gate
 from ringmill.config.images import Images
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.rfm import Rfm
+from ringmill.config.route import Route
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.config.selection import SelectionStep
 from ringmill.config.table import OwnTable
+from ringmill.config.texts import Texts
 from ringmill.config.train import Train
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import ConfigError
@@ -229,15 +231,19 @@ class Config(Section):
     zone: Zone = "UTC"
     seed: int = Field(20_261, ge=0)
     generate: Generate | None = None
-    raw_section: Raw | None = Field(None, alias="raw", description="orders; a pipeline of images alone has none")
+    raw_section: Raw | None = Field(
+        None, alias="raw", description="orders; none where a pipeline reads images or texts alone"
+    )
     clean: Clean = Clean()
     rfm: Rfm = Rfm()
     features_section: Features | None = Field(None, alias="features")
     embeddings_section: Embeddings | None = Field(None, alias="embeddings")
     images: Images | None = None
     table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
+    texts: Texts | None = Field(None, description="of a pipeline of texts alone")
     train: Train = Train()
     score: Score = Score()
+    route: Route | None = Field(None, description="of a pipeline of texts: where each text goes once it is scored")
     report: Report = Report()
     spark: SparkSection = SparkSection()
 
@@ -267,25 +273,31 @@ class Config(Section):
         return section
 
     @property
-    def is_of_images(self) -> bool:
-        """Whether images are all that the pipeline reads."""
-        return self.raw_section is None
+    def examples(self) -> Images | Texts | None:
+        """What the pipeline reads where it reads examples alone; None: it reads orders."""
+        return self.images or self.texts if self.raw_section is None else None
 
     @model_validator(mode="after")
     def _sections_fit(self) -> Config:
         raw, features, images = self.raw_section, self.features_section, self.images
         if self.table_section is not None:
-            if any(section is not None for section in (raw, features, images, self.generate)):
-                raise ValueError("a section 'table' without raw, features, images and generate: it is trained on as is")
+            others = (raw, features, images, self.texts, self.generate, self.route)
+            if any(section is not None for section in others):
+                raise ValueError("a section 'table' with 'train' alone beside it: the table is trained on as it is")
             return self
+        if self.route is not None and self.texts is None:
+            raise ValueError("a section 'route' in a pipeline of texts alone")
         if raw is None or features is None:
-            if raw is not None or features is not None or images is None:
-                raise ValueError("sections 'raw' and 'features', or a section 'images' without both")
+            alone = (images is None) != (self.texts is None)
+            if raw is not None or features is not None or not alone:
+                raise ValueError("sections 'raw' and 'features', or a section 'images' or 'texts' without both")
             if self.train.task.kind != "classes":
-                raise ValueError("train.task of kind 'classes', which is what is learnt of images")
+                raise ValueError("train.task of kind 'classes', which is what is learnt of images and texts")
             if self.generate is not None:
-                raise ValueError("images.generate, which makes up pictures: 'generate' makes up a shop")
+                raise ValueError("images.generate or texts.generate: 'generate' makes up a shop")
             return self
+        if self.texts is not None:
+            raise ValueError("a section 'texts' without 'raw' and 'features': texts have a pipeline of their own")
         check_columns(raw, self.clean)
         if self.embeddings_section is not None and self.embeddings_section.name == features.name:
             raise ValueError("embeddings.name other than features.name: each names models of its own")

@@ -132,21 +132,27 @@ class Sequence(Padded):
 
 
 class TextAugmentation(Section):
-    """How the texts of train rows are varied from epoch to epoch; no other row is ever touched.
+    """What training does to the tokens of a text anew in every epoch; all off by default. Chances are per token.
 
-    Chances are per word (a run without white space). `synonyms` by word: what may stand in its place, in lower case,
-    the marks around the word staying.
+    In this order: synonyms, unknown tokens, swaps, deletions, marks. `synonyms` by word: what may stand in its place;
+    each is one token, as texts become tokens.
     """
 
-    column: str
     synonym: float = Field(0.0, ge=0, le=1, description="chance that a word with synonyms becomes one of them")
+    unknown: float = Field(0.0, ge=0, le=1, description="chance of becoming a token out of the vocabulary")
     swap: float = Field(
-        0.0, ge=0, le=1, description="chance that a word changes places with the next; none moves twice"
+        0.0, ge=0, le=1, description="chance that a token changes places with the next; none moves twice"
     )
-    delete: float = Field(0.0, ge=0, le=1, description="chance that a word is left out; a text keeps one at least")
-    punctuation: float = Field(0.0, ge=0, le=1, description="chance that a mark follows a word")
-    marks: str = Field(".,;:!?-", min_length=1)
+    delete: float = Field(0.0, ge=0, le=1, description="chance that a token is left out; a text keeps one at least")
+    punctuation: float = Field(
+        0.0, ge=0, le=1, description="chance that a mark follows a token; needs tokens with punctuation: keep"
+    )
+    marks: str = Field(".,;:!?-", min_length=1, description="those in the vocabulary are used")
     synonyms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @property
+    def is_on(self) -> bool:
+        return bool(self.synonym or self.unknown or self.swap or self.delete or self.punctuation)
 
     @model_validator(mode="after")
     def _has_synonyms(self) -> TextAugmentation:

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from ringmill.config.images import Augmentation
 from ringmill.config.rules import Section
 from ringmill.config.tasks import Model, Purchase, Task
+from ringmill.config.text import TextAugmentation
 from ringmill.config.training import Constant, Optimizer, RateForBatch, Schedule
 
 
@@ -20,6 +21,7 @@ class Train(Section):
     task: Task = Purchase()
     model: Model = Model()
     augmentation: Augmentation = Augmentation()
+    text_augmentation: TextAugmentation = TextAugmentation()
 
     ranks: int = Field(2, ge=1)
     launcher: Literal["barrier", "local", "hosts"] = "barrier"

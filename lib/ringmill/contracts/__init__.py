@@ -12,6 +12,7 @@ from ringmill.contracts.features import SCORES, embeddings_table, features_colum
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
 from ringmill.contracts.table import Column, Table
+from ringmill.contracts.texts import refined_table, text_scores_table
 
 __all__ = [
     "CLEAN_CANCELLATIONS",
@@ -29,5 +30,7 @@ __all__ = [
     "clean_rows_table",
     "embeddings_table",
     "features_columns",
+    "refined_table",
     "rfm_lifetime",
+    "text_scores_table",
 ]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ringmill.errors import InputError
+from ringmill.errors import ConfigError, InputError
 
 ROW_ID = "row_id"
 
@@ -22,7 +22,7 @@ class Input:
     """What the model sees of a row: `column` holds as many numbers as `shape` has places, the last axis fastest.
 
     `dtype` is what they are kept in: float32 of lists (of any kind, flat or nested) or single numbers, uint8 of a
-    binary column.
+    binary column, int32 of lists of whole numbers from 0 to below `ids`, which the model sees as they are.
     With `mean` and `scale`, one number of each per place of the last axis, the model sees (value − mean) × (1 ÷ scale).
     """
 
@@ -31,11 +31,18 @@ class Input:
     dtype: str = "float32"
     mean: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    ids: int = 0
 
     @property
     def length(self) -> int:
         """Numbers in a row."""
         return prod(self.shape)
+
+    def check_ids(self, where: str) -> None:
+        """Raises ConfigError where a row is not a list of ids."""
+        if self.dtype != "int32" or len(self.shape) != 1:
+            expected = "a model of another kind: this one reads lists of ids of tokens"
+            raise ConfigError.bad_value(where, "train.model.kind", expected, f"{self.dtype} of shape {self.shape}")
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -218,7 +225,7 @@ def _decode_input(where: str, column: pa.Array, wanted: Input, into: NDArray[Any
         _decode_bytes(where, column, wanted, into)
     elif _is_list(column.type):
         _decode_lists(where, column, wanted, into)
-    elif wanted.length == 1:
+    elif wanted.length == 1 and wanted.dtype == "float32":
         _assign(where, wanted.column, _numbers(where, wanted.column, column), into)
     else:
         raise InputError.differs(where, wanted.column, f"lists of {wanted.length} numbers", str(column.type))
@@ -240,7 +247,17 @@ def _decode_lists(where: str, column: pa.Array, wanted: Input, into: NDArray[Any
         raise InputError.differs(where, name, f"lists within lists, {wanted.shape}", str(column.type))
     if values.null_count:
         raise InputError.differs(where, name, "a number in every place", f"{values.null_count} nulls")
+    if wanted.dtype == "int32":
+        _check_ids(where, wanted, values)
     _assign(where, name, values.to_numpy(zero_copy_only=False), into)
+
+
+def _check_ids(where: str, wanted: Input, values: pa.Array) -> None:
+    if not pa.types.is_integer(values.type):
+        raise InputError.differs(where, wanted.column, "whole numbers", str(values.type))
+    least, most = pc.min_max(values).as_py().values()
+    if len(values) and not 0 <= least <= most < wanted.ids:
+        raise InputError.differs(where, wanted.column, f"ids from 0 to {wanted.ids - 1:,}", f"{least:,} to {most:,}")
 
 
 def _flattened(where: str, name: str, column: pa.Array, size: int) -> pa.Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.images import Images
 from ringmill.errors import InputError
+from ringmill.lake.digest import digest_of
 from ringmill.lake.files import absolute, list_below
 from ringmill.lake.idx import IdxFile, look_at_idx, read_stretch
 
@@ -71,16 +71,11 @@ def read_images(spark: SparkSession, section: Images, *, partition_bytes: int = 
     return RawImages(images.unionByName(named), found.rows + tests.rows, found.raw)
 
 
-def digest_of(images: DataFrame) -> str:
-    """All images' names, labels and bytes as one SHA-256, in whatever order they are read; of unread files the length.
-
-    One pass; each image's hash counts as four numbers of 60 bits, whose sums are hashed.
-    """
+def digest_of_images(images: DataFrame) -> str:
+    """Of all images' names, labels and bytes, of unread files the length: see `digest_of`."""
     content = F.sha2(F.col("content"), 256)
-    each = F.sha2(F.to_json(F.struct("image_id", "label", "bytes", content.alias("content"))), 256)
-    lanes = [F.conv(F.substring(each, 1 + 15 * lane, 15), 16, 10).cast("decimal(20, 0)") for lane in range(4)]
-    sums = images.agg(*(F.sum(lane).alias(f"lane_{place}") for place, lane in enumerate(lanes))).collect()[0]
-    return hashlib.sha256(" ".join(map(str, sums)).encode()).hexdigest()
+    digest, _ = digest_of(images.select("image_id", "label", "bytes", content.alias("content")))
+    return digest
 
 
 def _read_files(spark: SparkSession, section: Images, partition_bytes: int) -> RawImages:

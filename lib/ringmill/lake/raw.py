@@ -24,7 +24,8 @@ EXACT_INTEGERS = 2**53
 _MOVED = [code for code in range(0x80, 0xA0) if code not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)]
 LATIN_1 = "".join(map(chr, _MOVED))
 CP1252 = bytes(_MOVED).decode("cp1252")
-_TORN = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_torn"}
+# A line that cannot be read is kept as its text.
+TORN = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": "_torn"}
 
 
 def read_raw(spark: SparkSession, source: Source) -> DataFrame:
@@ -54,7 +55,7 @@ def _read_parquet(spark: SparkSession, source: Source, files: list[RawFile]) -> 
 
 def _read_json(spark: SparkSession, source: Source, files: list[RawFile]) -> DataFrame:
     columns = files[0].columns
-    lines = spark.read.schema(_strings(columns)).options(**_TORN).json(_paths(files))
+    lines = spark.read.schema(_strings(columns)).options(**TORN).json(_paths(files))
     return _shaped(lines, {name: F.col(_quoted(name)) for name in columns}, source, torn=F.col("_torn"))
 
 
@@ -63,7 +64,7 @@ def _read_csv(spark: SparkSession, source: Source, files: list[RawFile]) -> Data
     cells = {name: F.col(_quoted(name)) for name in files[0].columns}
     lines = (
         spark.read.schema(_strings(files[0].columns))
-        .options(**_TORN)
+        .options(**TORN)
         .option("header", True)
         .option("sep", source.delimiter)
         .option("escape", '"')  # RFC 4180 doubles a quote; Spark's default is the backslash

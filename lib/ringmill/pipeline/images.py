@@ -12,6 +12,7 @@ from ringmill.contracts import Table
 from ringmill.errors import ConfigError, LawError
 from ringmill.lake.key import digest
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.split_proof import prove_contents
 from ringmill.pipeline.stage import Result, Run, Stage
 
 if TYPE_CHECKING:
@@ -36,11 +37,11 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 def _inputs(run: Run) -> Mapping[str, Any]:
     """What was read, as law 3 compares it: every image's name, label and bytes, in one pass over the files."""
-    from ringmill.lake.images import digest_of, read_images
+    from ringmill.lake.images import digest_of_images, read_images
 
     raw = read_images(run.spark, _section(run.config))
     run.kept[WHERE] = raw
-    return {WHERE: digest_of(raw.images), "count": raw.rows}
+    return {WHERE: digest_of_images(raw.images), "count": raw.rows}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -63,7 +64,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         summary=f"{counts['clean']:,} images, {counts['rejected']:,} rejected, {counts['train']:,} to train on",
         laws={
             "law 1": {"raw": raw.rows, "clean": counts["clean"], "rejected": counts["rejected"]},
-            "law 2": _prove_split(written, where=table.path),
+            "law 2": prove_contents(written, where=table.path),
         },
         detail={
             "state": state.to_json(),
@@ -112,21 +113,6 @@ def _counts(written: DataFrame, rows: int, *, where: str) -> dict[str, int]:
         received = f"{counts['clean']:,} clean + {counts['rejected']:,} rejected"
         raise LawError.broken("Law 1", where, f"{rows:,} images", received)
     return counts
-
-
-def _prove_split(written: DataFrame, *, where: str) -> dict[str, Any]:
-    """That no content is in two splits, under whatever names.
-
-    Raises:
-        LawError: one is.
-    """
-    from pyspark.sql import functions as F
-
-    per_content = written.groupBy("content_hash").agg(F.count_distinct("split").alias("splits"))
-    shared = per_content.where("splits > 1").count()
-    if shared:
-        raise LawError.broken("Law 2", where, "no content in two splits", f"{shared:,} contents")
-    return {"kind": "group", "contents_in_two_splits": shared}
 
 
 IMAGES = Stage("images", ("ringmill.pipeline.images",), _configuration, _inputs, _body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,17 @@ from ringmill.pipeline.embed import EMBED
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
 from ringmill.pipeline.images import IMAGES
+from ringmill.pipeline.messages import GENERATE_MESSAGES
 from ringmill.pipeline.pictures import GENERATE_PICTURES
 from ringmill.pipeline.report import REPORT
-from ringmill.pipeline.report_images import REPORT_IMAGES
+from ringmill.pipeline.report_examples import REPORT_EXAMPLES
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
+from ringmill.pipeline.score_texts import SCORE_TEXTS
 from ringmill.pipeline.stage import Run, Stage, execute
+from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.train import TRAIN, planned
-from ringmill.pipeline.train_images import TRAIN_IMAGES, planned_images
+from ringmill.pipeline.train_examples import TRAIN_EXAMPLES, planned_examples
 from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 
 if TYPE_CHECKING:
@@ -33,7 +36,13 @@ STAGES: dict[str, Stage] = {
     stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, EMBED, IMAGES, TRAIN, SCORE, REPORT)
 }
 # Of a pipeline that reads images alone.
-OF_IMAGES: dict[str, Stage] = {stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_IMAGES, REPORT_IMAGES)}
+OF_IMAGES: dict[str, Stage] = {
+    stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_EXAMPLES, REPORT_EXAMPLES)
+}
+# Of a pipeline that reads texts alone.
+OF_TEXTS: dict[str, Stage] = {
+    stage.name: stage for stage in (GENERATE_MESSAGES, TEXTS, TRAIN_EXAMPLES, SCORE_TEXTS, REPORT_EXAMPLES)
+}
 # Of a pipeline that trains on a table of one's own.
 OF_TABLE: dict[str, Stage] = {TRAIN_TABLE.name: TRAIN_TABLE}
 
@@ -42,7 +51,9 @@ def stages_of(config: Config) -> dict[str, Stage]:
     """The stages of a pipeline by name, in their order."""
     if config.table_section is not None:
         return OF_TABLE
-    return OF_IMAGES if config.is_of_images else STAGES
+    if config.examples is None:
+        return STAGES
+    return OF_IMAGES if config.texts is None else OF_TEXTS
 
 
 def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: Iterable[str]) -> Config:
@@ -83,28 +94,33 @@ def _print_last_line(run: Run, entries: Sequence[Entry], error: RingmillError | 
 def _stage(config: Config, name: str) -> Stage:
     stages = stages_of(config)
     if name not in stages:
-        where, known = f"pipeline {config.pipeline}, which reads images alone", ", ".join(stages)
+        where, known = f"pipeline {config.pipeline}, which reads no orders", ", ".join(stages)
         raise ConfigError.bad_value(where, name, f"one of its stages: {known}", name)
     return stages[name]
 
 
 def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
     """All stages; `generate`, `embed` and `images` only where the configuration has such a section."""
-    generated = config.images and config.images.generate if config.is_of_images else config.generate
+    generated = config.generate if config.examples is None else config.examples.generate
     optional = {"generate": generated, "embed": config.embeddings_section, "images": config.images}
     left_out = {name for name, section in optional.items() if section is None}
     names = [name for name in stages_of(config) if name not in left_out]
     return run_stages(config, names, session=session)
 
 
+def _planner(config: Config, stage: str) -> Callable[[Run], str]:
+    if stage == "clean":
+        return planned_clean
+    if config.table_section is not None:
+        return planned_table
+    return planned if config.examples is None else planned_examples
+
+
 def print_plan(config: Config, stage: str) -> None:
     """Print what 'clean' would cost, or the hand-off's plan for 'train'; starts neither Spark nor ranks."""
     run = Run(config)
     try:
-        if stage == "train" and config.table_section is not None:
-            text = planned_table(run)
-        else:
-            text = {"clean": planned_clean, "train": planned_images if config.is_of_images else planned}[stage](run)
+        text = _planner(config, stage)(run)
         run.progress.console.print(text, markup=False, soft_wrap=True)
     finally:
         run.close()

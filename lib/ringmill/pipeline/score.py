@@ -38,6 +38,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
     from ringmill.features.events import measure_names, summarise_measures
     from ringmill.features.last_orders import LISTS
+    from ringmill.score.batches import SCORES as ANSWER
     from ringmill.score.batches import scored
 
     config = run.config
@@ -70,7 +71,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.
     tasks = min(run.spark.sparkContext.defaultParallelism, 1 + expected // ROWS_PER_SCORER)
     answers = customers.coalesce(tasks).mapInArrow(
-        scored(str(model), str(run.log_folder)),
+        scored(str(model), str(run.log_folder), keys=("customer_id", "cutoff"), answer=ANSWER),
         "customer_id string, cutoff date, buy_probability double, expected_spend double",
     )
     version = run.lake.write(answers.withColumn("model_run", F.lit(model.name)), SCORES, run_id=run.run_id)

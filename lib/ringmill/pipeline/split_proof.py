@@ -39,6 +39,21 @@ def prove_split(run: Run, customers: DataFrame) -> dict[str, Any]:
     return proof
 
 
+def prove_contents(written: DataFrame, *, where: str) -> dict[str, Any]:
+    """That no content of a table of examples is in two splits, under whatever names.
+
+    Raises:
+        LawError: one is.
+    """
+    from pyspark.sql import functions as F
+
+    per_content = written.groupBy("content_hash").agg(F.count_distinct("split").alias("splits"))
+    shared = per_content.where("splits > 1").count()
+    if shared:
+        raise LawError.broken("Law 2", where, "no content in two splits", f"{shared:,} contents")
+    return {"kind": "group", "contents_in_two_splits": shared}
+
+
 def _windows_hold(run: Run, customers: DataFrame) -> dict[str, Any]:
     """By cutoff the latest event seen and the labels' range, all in their windows."""
     from pyspark.sql import functions as F

@@ -25,7 +25,6 @@ from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
-    from ringmill.handoff.columns import Input
     from ringmill.train.run import Launcher
     from ringmill.train.spec import TrainResult, TrainSpec
 
@@ -93,10 +92,12 @@ def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
 
 
 def training_of(
-    run: Run, inputs: Mapping[str, Any], name: str, *, code: Sequence[str], features: int, x: Input | None = None
+    run: Run, inputs: Mapping[str, Any], name: str, *, code: Sequence[str], features: int, **more: Any
 ) -> TrainSpec:
-    """The training on features/<name> at the version of `inputs`, by the modules `code`; `features` numbers a
-    row."""
+    """The training on features/<name> at the version of `inputs`, by the modules `code`; `features` numbers a row.
+
+    `more` are fields of the spec besides.
+    """
     from ringmill.train.spec import TrainSpec
 
     table = f"features/{name}"
@@ -109,7 +110,7 @@ def training_of(
         features=features,
         run_id=run.run_id,
         checkpoints=checkpoints_of(run, inputs, name, code=code),
-        x=x,
+        **more,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a classifier of images found → the page's sections: how often it is right, and what it takes for what."""
+"""What a classifier of examples found → the page's sections: how often it is right, and what it takes for what."""
 
 from __future__ import annotations
 
@@ -18,35 +18,46 @@ REASONS = {
     "unknown_format": "files of another format",
     "too_large": "files or pictures that are too large",
     "in_test": "pictures that the test files hold too",
+    "torn_line": "lines with too few or too many columns",
+    "not_utf8": "texts with bytes that are no text",
+    "empty_text": "texts of which nothing is left",
+    "too_long": "texts that are too long",
+    "no_label": "reviews without a label",
+    "duplicate": "repeat an earlier text",
 }
 SPLIT_WORDS = {"train": "to learn from", "validation": "to choose the epoch by", "test": "to judge by"}
 
 
-def intake(counts: Mapping[str, int]) -> Section:
-    """Counts of images by status, reason and split."""
-    images = counts["clean"] + counts["rejected"]
-    rows = [["kept", whole(counts["clean"]), share(counts["clean"], images)]]
-    rows += [[words, whole(counts[key]), share(counts[key], images)] for key, words in REASONS.items() if key in counts]
+def came_in(counts: Mapping[str, int]) -> int:
+    """All examples, whatever became of them."""
+    return counts["clean"] + counts["rejected"] + counts.get("duplicate", 0)
+
+
+def intake(counts: Mapping[str, int], many: str) -> Section:
+    """Counts of examples, which are called `many`, by status, reason and split."""
+    came = came_in(counts)
+    rows = [["kept", whole(counts["clean"]), share(counts["clean"], came)]]
+    rows += [[words, whole(counts[key]), share(counts[key], came)] for key, words in REASONS.items() if counts.get(key)]
     splits = ", ".join(f"{counts[split]:,} {words}" for split, words in SPLIT_WORDS.items())
     text = (
-        f"{whole(images)} images came in; of those that were kept {splits}. All copies of an image are in the same one."
+        f"{whole(came)} {many} came in; of those that were kept {splits}. All copies of a content are in the same one."
     )
     return Section(
         "What came in",
-        [Block(text, grid=Grid(("what became of them", "images", "share"), rows, numbers=("images", "share")))],
+        [Block(text, grid=Grid(("what became of them", many, "share"), rows, numbers=(many, "share")))],
         "intake",
     )
 
 
-def classes(metrics: Mapping[str, Any], accuracy: Interval) -> Section:
+def classes(metrics: Mapping[str, Any], accuracy: Interval, many: str) -> Section:
     """Accuracy with its interval, figures of each class, and the confusion matrix, all on the test split."""
     names = list(metrics["per_class"])
     text = (
-        f"Of {whole(metrics['rows'])} images that took no part in training {accuracy.value:.1%} were told right; the "
+        f"Of {whole(metrics['rows'])} {many} that took no part in training {accuracy.value:.1%} were told right; the "
         f"95 % interval of this sample size is {accuracy.low:.1%} to {accuracy.high:.1%}. "
         f"The mean F1 of the classes is {_figure(metrics['f1_macro'])}."
     )
-    columns = ("precision", "recall", "F1", "images by weight")
+    columns = ("precision", "recall", "F1", f"{many} by weight")
     rows = [
         [name, _figure(each["precision"]), _figure(each["recall"]), _figure(each["f1"]), whole(each["weight"])]
         for name, each in metrics["per_class"].items()
@@ -56,7 +67,7 @@ def classes(metrics: Mapping[str, Any], accuracy: Interval) -> Section:
         [
             Block(text, grid=Grid(("class", *columns), rows, numbers=columns)),
             Block(
-                "Each row is a class, each column what was said of its images.",
+                f"Each row is a class, each column what was said of its {many}.",
                 "What is taken for what",
                 figure=confusion_map(names, metrics["confusion"]),
             ),

@@ -1,11 +1,11 @@
-"""Batches of measures → scored batches, through one scorer process per Spark task; runs in Spark's Python workers."""
+"""Batches of rows → scored batches, through one scorer process per Spark task; runs in Spark's Python workers."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,18 @@ import pyarrow as pa
 
 from ringmill.errors import ScoringError
 
-KEYS = ("customer_id", "cutoff")
+# What a scorer answers: of customers, and of texts.
 SCORES = pa.schema([("buy_probability", pa.float64()), ("expected_spend", pa.float64())])
+CLASS_SCORES = pa.schema([("predicted", pa.string()), ("probabilities", pa.list_(pa.float64()))])
 TAIL_BYTES = 2_000
 
 
-def scored(model_folder: str, log_folder: str) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow`: (customer_id, cutoff, measures…) → (customer_id, cutoff, probability, spend).
+def scored(
+    model_folder: str, log_folder: str, *, keys: Sequence[str], answer: pa.Schema
+) -> Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """A function for `mapInArrow`: (keys…, what the model reads…) → (keys…, the columns of `answer`).
 
-    The keys never leave the worker; a batch that comes back with another number of rows is an error.
+    A batch that comes back with another number of rows is an error.
 
     Raises:
         ScoringError: the scorer process ended, or answered with another number of rows.
@@ -36,9 +39,8 @@ def scored(model_folder: str, log_folder: str) -> Callable[[Iterable[pa.RecordBa
                 process = process or _Process(
                     model_folder, Path(log_folder) / f"scorer-{os.getpid()}.log", batch.schema
                 )
-                answer = process.ask(batch)
-                columns = [batch.column(name) for name in KEYS] + answer.columns
-                yield pa.record_batch(columns, names=[*KEYS, *SCORES.names])
+                columns = [batch.column(name) for name in keys] + process.ask(batch).columns
+                yield pa.record_batch(columns, names=[*keys, *answer.names])
         finally:
             if process is not None:
                 process.close()

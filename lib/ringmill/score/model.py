@@ -13,6 +13,7 @@ from ringmill.errors import InputError
 from ringmill.features.apply import apply
 from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.state import State
+from ringmill.score.batches import SCORES
 from ringmill.train.metrics import Values
 from ringmill.train.saved import load_model
 from ringmill.train.start import import_tensorflow, show_hidden
@@ -40,6 +41,15 @@ class Scorer:
         if any(part.kind == LifetimeValue.kind for part in state.parts):
             show_hidden()  # BG/NBD is applied by SciPy's functions
         return cls(model, state, manifest["smearing"])
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of what is answered."""
+        return SCORES
+
+    def answer(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """(rows) of measures → (rows) of `SCORES`."""
+        return pa.record_batch([pa.array(values) for values in self.score(batch)], schema=SCORES)
 
     def score(self, batch: pa.RecordBatch) -> tuple[Values, Values]:
         """(rows) of measures → (rows,) probability to buy, (rows,) expected spend in currency."""

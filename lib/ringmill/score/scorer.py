@@ -1,4 +1,4 @@
-"""The scorer process: Arrow batches of measures on stdin → probability and expected spend on stdout.
+"""The scorer process: Arrow batches of measures or texts on stdin → what the model says of them on stdout.
 
 Spark's Python workers are forked and must not import TensorFlow; each task speaks with one such process over pipes.
 """
@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ringmill.score.batches import SCORES
-
 
 def main(folder: str) -> None:
     """Answer every batch with one of as many rows, in order, until stdin ends."""
@@ -22,12 +20,13 @@ def main(folder: str) -> None:
 
     hide_unneeded()
     from ringmill.score.model import Scorer
+    from ringmill.score.texts import STATE, TextScorer
 
-    scorer = Scorer.load(Path(folder))
-    with pa.ipc.open_stream(sys.stdin.buffer) as batches, pa.ipc.new_stream(answers, SCORES) as writer:
+    kind = TextScorer if (Path(folder) / STATE).is_file() else Scorer
+    scorer = kind.load(Path(folder))
+    with pa.ipc.open_stream(sys.stdin.buffer) as batches, pa.ipc.new_stream(answers, scorer.schema) as writer:
         for batch in batches:
-            probability, spend = scorer.score(batch)
-            writer.write_batch(pa.record_batch([pa.array(probability), pa.array(spend)], schema=SCORES))
+            writer.write_batch(scorer.answer(batch))
             answers.flush()
 
 

@@ -38,6 +38,11 @@ def uniform(keys: Any, layer: int) -> Any:
     return _upper(mixed(keys + tf.constant(np.array(layer, np.uint64) * GOLDEN, tf.uint64))) * 2.0**-53
 
 
+def uniforms(keys: Any, layer: int, count: int) -> Any:
+    """(rows, count) float64 from 0 to below 1: independent draws for each row and layer."""
+    return _upper(streams(keys, layer, count)) * 2.0**-53
+
+
 def kept(keys: Any, layer: int, count: int, *, rate: float) -> Any:
     """(rows, count) bool: false with chance `rate`."""
     return _upper(streams(keys, layer, count)) >= tf.constant(rate * 2.0**53, tf.float64)

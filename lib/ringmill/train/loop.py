@@ -29,7 +29,10 @@ from ringmill.train.ranks import Ring
 from ringmill.train.scaling import Scaling
 from ringmill.train.step import Step, during
 from ringmill.train.tasks.task import Task
+from ringmill.train.vary import varied
+from ringmill.train.vary_words import KnownIds
 
+NONE_KNOWN = KnownIds()
 # Numbers that the widest layer may hold of the rows that are scored together.
 ACTIVATIONS_AT_ONCE = 2**24
 
@@ -89,13 +92,24 @@ class Trainer:
     """The model and the optimizer of one rank."""
 
     def __init__(
-        self, section: Train, feed: Feed, ring: Ring, *, task: Task, seed: int, steps: int, x: Input, marks: Marks
+        self,
+        section: Train,
+        feed: Feed,
+        ring: Ring,
+        *,
+        task: Task,
+        seed: int,
+        steps: int,
+        x: Input,
+        marks: Marks,
+        known: KnownIds = NONE_KNOWN,
     ) -> None:
         self._section, self._feed, self._ring, self._task, self.marks = section, feed, ring, task, marks
+        self._known = known
         self._x, self._seed, self._seen = x, seed, Scaling.of(x, section.weights_dtype)
         heads = task.starts(feed.totals.rows, feed.totals.sums)
         self.model = build_model(section, x, heads, seed=seed)
-        widest = max(int(np.prod(layer.output.shape[1:])) for layer in self.model.layers)
+        widest = max(map(_numbers_of, self.model.layers))
         self._scored_at_once = max(1, ACTIVATIONS_AT_ONCE // widest)
         self.optimizer = build_optimizer(section, ring, steps=steps)
         self.optimizer.build(self.model.trainable_variables)
@@ -264,9 +278,16 @@ class Trainer:
         return tf.cast(tf.stack(sums), tf.float64), gradients
 
     def _varied(self, x: Any, step: Step) -> Any:
-        """Images as training sees them in this epoch."""
-        spec = self._section.augmentation
-        return augmented(x, step.keys, spec, self._x.shape) if spec.is_on else x
+        """Images or texts as training sees them in this epoch."""
+        images, texts = self._section.augmentation, self._section.text_augmentation
+        if images.is_on:
+            return augmented(x, step.keys, images, self._x.shape)
+        return varied(tf.where(step.real[:, None], x, 0), step.keys, texts, self._known) if texts.is_on else x
+
+
+def _numbers_of(layer: Any) -> int:
+    """That a layer holds of a row at once."""
+    return max(int(np.prod(layer.output.shape[1:])), getattr(layer, "numbers_inside", 0))
 
 
 def _divisor(total: Any) -> Any:

@@ -19,7 +19,9 @@ def load_model(path: str | Path) -> Any:
     """A saved model, ready to apply; nothing of the file is run as code."""
     import keras
 
-    import ringmill.train.layers  # noqa: F401 - Keras finds our layers by their registered names
+    # Keras finds our layers by their registered names.
+    import ringmill.train.layers
+    import ringmill.train.text_layers  # noqa: F401
 
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 

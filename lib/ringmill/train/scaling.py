@@ -21,6 +21,8 @@ class Scaling:
 
     @classmethod
     def of(cls, x: Input, dtype: str) -> Scaling:
+        if x.dtype == "int32":
+            return cls("int32", None, None)
         if not x.scale:
             return cls(dtype, None, None)
         places = x.length // len(x.scale)

@@ -78,7 +78,7 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
 def _trainer(job: Job, feed: Feed, ring: Ring, marks: Marks) -> Trainer:
     spec = job.spec
     same: dict[str, Any] = {"task": spec.task, "seed": spec.seed, "steps": job.plan.steps}
-    same |= {"x": spec.input, "marks": marks}
+    same |= {"x": spec.input, "marks": marks, "known": spec.known}
     if spec.train.engine == "mirrored" and isinstance(feed, GlobalFeed):
         return MirroredTrainer(spec.train, feed, **same)
     return Trainer(spec.train, feed, ring, **same)

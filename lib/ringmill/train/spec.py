@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
 from ringmill.train.tasks.find import task_of
 from ringmill.train.tasks.task import Task
+from ringmill.train.vary_words import KnownIds
 
 SPLITS = ("train", "validation", "test")
 # What of the section changes no weight: law 5 for the ranks, law 7 for what is done about faults.
@@ -32,6 +33,7 @@ class TrainSpec:
 
     `x` is where the model's input stands; None: in column x, lists of `features` numbers. `classes` are those of the
     train split, for a task that has such.
+    `known` is what varies texts.
     `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
     `row_index` is where the index of a table's rows lies that is not partitioned by split; by default in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
@@ -49,6 +51,7 @@ class TrainSpec:
     padding_fill: float = 0.0
     x: Input | None = None
     classes: tuple[str, ...] = ()
+    known: KnownIds = field(default_factory=KnownIds)
 
     @property
     def task(self) -> Task:
@@ -63,11 +66,14 @@ class TrainSpec:
         return self if "://" in self.table else replace(self, table=str(Path(self.table).absolute()))
 
     def check_augmentation(self) -> None:
-        """Raises ConfigError where what is no image is to be augmented."""
+        """Raises ConfigError where what is no image, or no text, is to be varied as one."""
         if self.train.augmentation.is_on and (self.input.dtype != "uint8" or len(self.input.shape) != 3):
             expected = "nothing, or an input of (height, width, channels) unsigned bytes"
             received = f"{self.input.dtype} of shape {self.input.shape}"
             raise ConfigError.bad_value("train", "train.augmentation", expected, received)
+        if self.train.text_augmentation.is_on and not self.input.ids:
+            expected, received = "nothing, or an input of ids of tokens", f"{self.input.dtype}"
+            raise ConfigError.bad_value("train", "train.text_augmentation", expected, received)
 
     @property
     def columns(self) -> Columns:
@@ -120,7 +126,8 @@ class Job:
         section = self.spec.train.model_dump(mode="json", exclude=set(aside))
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
         spec = self.spec
-        decisive = [section, spec.seed, spec.input.to_json(), spec.classes, spec.table, spec.version, files]
+        decisive = [section, spec.seed, spec.input.to_json(), spec.classes, asdict(spec.known)]
+        decisive += [spec.table, spec.version, files]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -134,7 +141,8 @@ class Job:
         tree = json.loads(path.read_text(encoding="utf-8"))
         x = tree["spec"]["x"] and Input.from_json(tree["spec"]["x"])
         section, classes = Train.model_validate(tree["spec"]["train"]), tuple(tree["spec"]["classes"])
-        spec = TrainSpec(**{**tree["spec"], "train": section, "x": x, "classes": classes})
+        known = KnownIds.from_json(tree["spec"]["known"])
+        spec = TrainSpec(**{**tree["spec"], "train": section, "x": x, "classes": classes, "known": known})
         return cls(spec, {split: Manifest.from_json(manifest) for split, manifest in tree["manifests"].items()})
 
 

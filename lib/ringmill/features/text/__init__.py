@@ -1,1 +1,1 @@
-"""Texts → tokens (`tokens`); tokens → weights and padded numbers (`parts`); varied texts to train on (`augment`)."""
+"""Texts → tokens (`tokens`); tokens → weights and padded numbers (`parts`); lines of texts → features/<name>."""

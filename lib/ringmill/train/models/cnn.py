@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field
 
 from ringmill.config.rules import Section
 from ringmill.errors import ConfigError
 from ringmill.handoff.columns import Input
+from ringmill.train.heads import heads_over
 from ringmill.train.tasks.task import Head
 
 # Channels for each unit of the narrow layer; taps each way of the kernel that looks around a place.
@@ -71,15 +71,7 @@ def build(x: Input, heads: Mapping[str, Head], settings: Settings, *, dtype: str
         settings.dense, activation="relu", kernel_initializer=kernel(100), dtype=dtype, name="dense"
     )
     seen = Dropout(settings.dropout, number=1, dtype=dtype, name="dropout_1")(dense(seen))
-    outputs = {}
-    for place, (name, head) in enumerate(heads.items()):
-        start = keras.initializers.Constant(np.array(head.bias))
-        small = keras.initializers.GlorotUniform(seed=seed + 200 + place)
-        layer = keras.layers.Dense(
-            len(head.bias), kernel_initializer=small, bias_initializer=start, dtype=weights, name=f"{name}_dense"
-        )
-        outputs[name] = keras.layers.Reshape(head.units, dtype=weights, name=name)(layer(seen))
-    return keras.Model(inputs, outputs, name="cnn")
+    return keras.Model(inputs, heads_over(seen, heads, weights=weights, seed=seed), name="cnn")
 
 
 def _attended(seen: Any, settings: Settings, place: int, *, kernel: Any, dtype: str) -> Any:

@@ -1,0 +1,9 @@
+"""Files with texts → features/<name>: spark-submit jobs/texts.py CONF [--warehouse DIR] [--set key=value]."""
+
+import sys
+
+from ringmill.cli import main
+
+if __name__ == "__main__":
+    sys.argv[1:1] = ["texts"]
+    main()

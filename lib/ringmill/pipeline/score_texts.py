@@ -1,0 +1,142 @@
+"""Stage score of a pipeline of texts: every clean text + the current model → scores/<pipeline>, and refined/<route>."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.config.route import Route
+from ringmill.contracts import refined_table, text_scores_table
+from ringmill.errors import ConfigError, LawError
+from ringmill.pipeline.examples import section_of
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.score import ROWS_PER_SCORER
+from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.score.route import ROUTES, Thresholds, choose
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+KEYS = ("row_id", "text", "label", "split")
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"route": None if config.route is None else dump(config.route)}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    table = f"features/{section_of(run.config).name}"
+    return {table: run.ledger.resolve("texts").outputs[table], "model": run.ledger.resolve("train").detail["model"]}
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    route, model = run.config.route, Path(run.lake.path(inputs["model"]))
+    classes = json.loads((model / "manifest.json").read_text(encoding="utf-8"))["classes"]
+    if route is not None and route.positive not in classes:
+        expected = f"one of the model's classes: {', '.join(classes)}"
+        raise ConfigError.bad_value("route", "route.positive", expected, route.positive)
+    table = f"features/{section_of(run.config).name}"
+    texts = run.lake.read(run.spark, table, inputs[table]).where("status = 'clean'").select(*KEYS)
+    expected_rows = texts.count()
+    step.say(f"scoring {expected_rows:,} texts")
+    scored = _scored(run, texts, model, expected_rows, classes).persist()
+    try:
+        detail: dict[str, Any] = {"classes": classes}
+        if route is not None:
+            step.say(f"choosing thresholds for a precision of {route.precision:.1%}")
+            thresholds = _thresholds(scored, route)
+            detail["thresholds"] = thresholds.to_json()
+            scored = _routed(scored, thresholds)
+        table_of_scores = text_scores_table(run.config.pipeline)
+        version = run.lake.write(scored, table_of_scores, run_id=run.run_id)
+        outputs = {table_of_scores.path: version}
+        written = run.lake.read(run.spark, table_of_scores.path, version)
+        for name in ROUTES if route is not None else ():
+            refined = refined_table(name)
+            outputs[refined.path] = run.lake.write(written.where(f"route = '{name}'"), refined, run_id=run.run_id)
+    finally:
+        scored.unpersist()
+    counts = _counts(run, table_of_scores.path, version, expected_rows)
+    if route is not None:
+        detail["test"] = _on_test(run, table_of_scores.path, version, route)
+    return Result(outputs=outputs, counts=counts, summary=_words(counts, route), detail=detail)
+
+
+def _scored(run: Run, texts: DataFrame, model: Path, rows: int, classes: list[str]) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    from ringmill.score.batches import CLASS_SCORES, scored
+
+    # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.
+    tasks = min(run.spark.sparkContext.defaultParallelism, 1 + rows // ROWS_PER_SCORER)
+    answers = texts.coalesce(tasks).mapInArrow(
+        scored(str(model), str(run.log_folder), keys=KEYS, answer=CLASS_SCORES),
+        "row_id bigint, text string, label string, split string, predicted string, probabilities array<double>",
+    )
+    chance = F.lit(None).cast("double")
+    if run.config.route is not None:
+        chance = F.element_at("probabilities", 1 + classes.index(run.config.route.positive))
+    named = answers.withColumn("model_run", F.lit(model.name)).withColumn("probability", chance)
+    return named.withColumn("route", F.lit(None).cast("string"))
+
+
+def _thresholds(scored: DataFrame, route: Route) -> Thresholds:
+    """By the validation split alone: neither what was learnt from nor what is judged by."""
+    found = scored.where("split = 'validation'").select("probability", "label").toArrow()
+    positive = pc.equal(found["label"], route.positive).to_numpy()
+    return choose(found["probability"].to_numpy(), positive, precision=route.precision)
+
+
+def _routed(scored: DataFrame, thresholds: Thresholds) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    way = F.lit("review")
+    if thresholds.low.at is not None:
+        way = F.when(F.col("probability") <= thresholds.low.at, "accepted").otherwise(way)
+    if thresholds.high.at is not None:
+        way = F.when(F.col("probability") >= thresholds.high.at, "rejected").otherwise(way)
+    return scored.withColumn("route", way)
+
+
+def _counts(run: Run, table: str, version: int, expected: int) -> dict[str, int]:
+    """Texts scored, and by route.
+
+    Raises:
+        LawError: not every text was scored once.
+    """
+    written = run.lake.read_arrow(table, version, ["row_id", "route"])
+    distinct = pc.count_distinct(written["row_id"]).as_py()
+    if not expected == written.num_rows == distinct:
+        received = f"{written.num_rows} rows, {distinct} texts"
+        raise LawError.broken("Scoring", table, f"one row for each of {expected} texts", received)
+    counts = {"texts": expected}
+    if run.config.route is not None:
+        counts |= {name: pc.sum(pc.equal(written["route"], name)).as_py() or 0 for name in ROUTES}
+    return counts
+
+
+def _on_test(run: Run, table: str, version: int, route: Route) -> dict[str, dict[str, int]]:
+    """Of the test split, which chose nothing: by route the rows, and how many of them are of the positive class."""
+    found = run.lake.read_arrow(table, version, ["label", "route"], where=[("split", "=", "test")])
+    positive = pc.equal(found["label"], route.positive)
+    by_route = {name: pc.equal(found["route"], name) for name in ROUTES}
+    return {
+        name: {"rows": pc.sum(there).as_py() or 0, "positive": pc.sum(pc.and_(there, positive)).as_py() or 0}
+        for name, there in by_route.items()
+    }
+
+
+def _words(counts: Mapping[str, int], route: Route | None) -> str:
+    if route is None:
+        return f"{counts['texts']:,} texts"
+    ways = ", ".join(f"{counts[name]:,} {'for ' if name == 'review' else ''}{name}" for name in ROUTES)
+    return f"{counts['texts']:,} texts: {ways}"
+
+
+SCORE_TEXTS = Stage("score", ("ringmill.pipeline.score_texts", "ringmill.score.scorer"), _configuration, _inputs, _body)

@@ -1,0 +1,118 @@
+"""Lines → rows of features/<name>: each text once, the label that counts, laws 1 and 2, and a vocabulary of train."""
+
+import pytest
+
+from ringmill.config.texts import Texts
+from ringmill.errors import InputError
+from ringmill.features.text.assemble import assemble_texts
+from ringmill.features.text.fit import fit_texts
+from ringmill.features.text.state import TextState, encode, encoder
+
+pytestmark = pytest.mark.spark
+
+RAW = "text string, label string, torn string, reviewed boolean, source_file string"
+
+
+def section(**changes):
+    return Texts(name="notes", path="unused", **{"tokens": {"length": 4}, **changes})
+
+
+def lines(*rows):
+    """(text, label) or (text, label, reviewed)."""
+    return [(text, label, None, *(more or [False]), "a.csv") for text, label, *more in rows]
+
+
+def assembled(spark, *rows, **changes):
+    raw = spark.createDataFrame(lines(*rows), RAW)
+    return assemble_texts(raw, section(**changes), seed=5).collect()
+
+
+def by_line(rows):
+    """By what came in; of equal lines the one that counts."""
+    ordered = sorted(rows, key=lambda row: row["status"] == "clean")
+    return {(row["text"] if row["raw"] is None else row["raw"], row["label"], row["reviewed"]): row for row in ordered}
+
+
+def test_law_1_of_equal_texts_one_is_clean_and_the_others_name_it(spark):
+    rows = assembled(spark, ("Win now", "spam"), ("win  now", "spam"), ("hello", "ham"), ("", "ham"), ("hello", None))
+    found = by_line(rows)
+    assert {key: row["status"] for key, row in found.items()} == {
+        ("Win now", "spam", False): "clean",
+        ("win  now", "spam", False): "duplicate",
+        ("hello", "ham", False): "clean",
+        ("", "ham", False): "rejected",
+        ("hello", None, False): "duplicate",
+    }
+    first, copy = found["Win now", "spam", False], found["win  now", "spam", False]
+    assert copy["duplicate_of"] == first["row_id"] and copy["row_id"] is None and copy["split"] is None
+    assert first["duplicate_of"] is None and first["split"] in ("train", "validation", "test")
+    assert found["", "ham", False]["content_hash"] is None
+
+
+def test_the_commonest_label_of_a_text_counts_and_of_equals_the_first(spark):
+    found = assembled(spark, *[("a", "x")] * 2, ("a", "y"), ("b", "y"), ("b", "x"), ("c", None))
+    clean = {row["text"]: row for row in found if row["status"] == "clean"}
+    assert {text: row["label"] for text, row in clean.items()} == {"a": "x", "b": "x", "c": None}
+    assert clean["c"]["split"] is None and len(found) == 6
+
+
+def test_what_people_say_counts_more_than_the_files(spark):
+    found = assembled(
+        spark, *[("a", "x")] * 3, ("A ", "y", True), ("new", "x", True), ("b", "x"), ("b", "x", True), ("d", None, True)
+    )
+    reviewed = {row["raw"] or row["text"]: row for row in found if row["reviewed"]}
+    assert {text: (row["status"], row["relabelled"]) for text, row in reviewed.items()} == {
+        "A ": ("clean", True),
+        "new": ("clean", False),
+        "b": ("clean", False),
+        "d": ("rejected", False),
+    }
+    assert reviewed["d"]["reasons"] == ["no_label"]
+    assert {row["status"] for row in found if row["label"] == "x" and row["text"] == "a"} == {"duplicate"}
+
+
+def test_law_2_the_split_hangs_on_the_content_and_added_lines_move_none(spark):
+    rows = [(f"message {place}", "ham") for place in range(60)]
+    before = {row["text"]: row["split"] for row in assembled(spark, *rows)}
+    after = assembled(spark, *rows, *((text.upper(), "spam", True) for text, _ in rows[:9]), ("more", "ham"))
+    clean = [row for row in after if row["status"] == "clean"]
+    assert {row["text"].lower(): row["split"] for row in clean if row["text"] != "more"} == before
+    assert set(before.values()) == {"train", "validation", "test"}
+
+
+def test_law_9_the_vocabulary_is_of_the_train_split_and_spark_s_ids_are_those_of_one_process(spark):
+    rows = [(f"word{place} again 😊", "ham" if place % 2 else "spam") for place in range(40)]
+    texts = assemble_texts(spark.createDataFrame(lines(*rows, ("", "x"), ("late", None)), RAW), section(), seed=5)
+    texts = texts.persist()
+    state = fit_texts(texts, section(tokens={"length": 4, "size": 3}))
+    train = {row["text"].split()[0] for row in texts.where("split = 'train'").collect()}
+    assert state.part.values[:2] == ("again", "😊") and state.part.values[2] in train
+    assert (state.classes, state.ids, state.length) == (("ham", "spam"), 5, 4)
+    assert TextState.from_json(state.to_json()) == state
+    poisoned = texts.withColumn("text", texts["text"]).replace("again", "gone", ["text"])
+    assert fit_texts(poisoned.where("split = 'train'"), section(tokens={"length": 4, "size": 3})).hash == state.hash
+
+    kept = texts.select("text", "status")
+    found = kept.mapInArrow(encoder(state), "text string, status string, ids array<int>").toArrow()
+    import pyarrow.compute as pc
+
+    clean = found.filter(pc.equal(found["status"], "clean"))
+    assert clean["ids"].to_pylist() == encode(clean["text"].combine_chunks(), state).to_pylist()
+    assert pc.equal(found["status"], "rejected").to_pylist() == found["ids"].is_null().to_pylist()
+    texts.unpersist()
+
+
+def test_nothing_to_learn_from_is_said(spark):
+    texts = assemble_texts(spark.createDataFrame(lines(("", "ham"), ("a", None)), RAW), section(), seed=5)
+    with pytest.raises(InputError, match=r"at least one text with a label[\s\S]*why lines were rejected"):
+        fit_texts(texts, section())
+
+
+def test_a_word_has_the_id_of_its_one_token():
+    from ringmill.config.texts import Cleaning
+    from ringmill.features.state import State
+    from ringmill.features.text.parts import TokenIds
+
+    part = TokenIds("text", "ids", "words", True, "drop", (), (1, 1), ("again", "£5"), 4, "end", "end")
+    state = TextState(Cleaning(), State((("text", "string"),), (part,), (), ("ids",)), ("a", "b"))
+    assert [state.id_of(word) for word in ("Again", "other", "two words", "!")] == [2, 1, 0, 0]
