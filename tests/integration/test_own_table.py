@@ -63,7 +63,7 @@ def test_a_table_is_all_that_such_a_pipeline_reads(tmp_path: Path) -> None:
     assert list(stages_of(config)) == ["train"]
     with pytest.raises(InputError, match="no such version of a Delta table"):
         TRAIN_TABLE.inputs(Run(config))
-    with pytest.raises(ConfigError, match="trained on as is"):
+    with pytest.raises(ConfigError, match="trained on as it is"):
         configured(tmp_path, "none", more="generate: {}\n")
 
 
