@@ -37,7 +37,7 @@ _command("embed", "features/NAME to embeddings/NAME: the code of an autoencoder 
 _command("images", "Image files or idx files to features/NAME: decoded, checked, resized, fitted.")
 _command("texts", "Files with texts and labels to features/NAME: cleaned, each text once, as ids of its tokens.")
 _command("train", "features/NAME to a model: a multi-task network trained by Horovod's ranks.")
-_command("score", "Every customer's probability to buy and expected spend, as of the score cutoff.")
+_command("score", "Every customer's probability to buy and expected spend; or every text's class, and where it goes.")
 _command("report", "The page about the last run's tables.")
 
 

@@ -12,6 +12,7 @@ from ringmill.config import load
 from ringmill.errors import ConfigError, InputError
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.run import run_all
+from ringmill.pipeline.score_texts import SCORE_TEXTS
 from ringmill.pipeline.stage import Run, execute
 from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.train_examples import planned_examples
@@ -100,6 +101,14 @@ def test_words_that_are_not_one_token_have_no_synonyms(spark, ran):
     with pytest.raises(ConfigError, match=r"one token each[\s\S]*good morning"):
         planned_examples(run)
     assert run.ledger.published("train").run_id == entries["train"].run_id
+
+
+def test_a_route_by_a_class_that_is_not_there_is_refused(ran):
+    config, entries = ran
+    run = Run(load(CONF, [*QUICK, "route.positive=junk"], warehouse=config.warehouse))
+    with pytest.raises(ConfigError, match=r"route\.positive[\s\S]*ham, spam[\s\S]*'junk'"):
+        execute(SCORE_TEXTS, run)
+    assert run.session is None and run.ledger.published("score").run_id == entries["score"].run_id
 
 
 def bad_lines(folder, *more):

@@ -39,6 +39,16 @@ def test_without_quotes_they_are_part_of_the_text_and_other_ends_of_lines_too(sp
     ]
 
 
+def test_files_whose_headers_differ_are_not_mixed_up_and_a_byte_order_mark_is_no_text(spark, tmp_path):
+    (tmp_path / "a.csv").write_bytes(b"\xef\xbb\xbflabel,text\nham,one\n")
+    assert rows(spark, tmp_path) == [("one", "ham", None, False, "a.csv")]
+    (tmp_path / "b.csv").write_text("text,label\ntwo,ham\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"b\.csv[\s\S]*columns text, label; in .*a\.csv they are label, text"):
+        rows(spark, tmp_path)
+    (tmp_path / "plain.tsv").write_bytes(b"\xef\xbb\xbfham\tone\n")
+    assert rows(spark, tmp_path / "plain.tsv", **TABBED) == [("one", "ham", None, False, "plain.tsv")]
+
+
 def test_lines_of_json_and_a_file_without_labels(spark, tmp_path):
     (tmp_path / "a.jsonl").write_text('{"body": "one\\ntwo", "class": 1}\n{"body": nothing}\n', encoding="utf-8")
     how = {"format": "jsonl", "text": "body"}

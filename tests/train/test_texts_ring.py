@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
+from handoff.tables import write_table
+from ringmill.handoff.columns import Input
+from ringmill.train.vary_words import KnownIds
+from train.runs import largest_difference, run, spec_of
 from train.test_optimizer import off, on_ranks
+from train.texts import CLASSES, IDS, KNOWN, LENGTH, SECTION, texts
 
 pytestmark = pytest.mark.ring
 
@@ -55,3 +63,20 @@ def test_law_4_ids_of_padding_change_no_bit(trained: dict[int, Any]) -> None:
 
 def test_varied_texts_are_what_is_learnt_from(trained: dict[int, Any]) -> None:
     assert off(trained[1][0]["still"], trained[1][0]["textcnn"]) > 1e-2
+
+
+@pytest.mark.long
+def test_law_5_texts_are_learnt_alike_under_the_mirrored_engine_and_in_several_passes(tmp_path: Path) -> None:
+    row_id, ids, classes = texts()
+    split = np.array([["train", "train", "train", "validation", "test"][place % 5] for place in range(len(ids))])
+    lists = pa.array(ids.tolist(), pa.list_(pa.int32()))
+    rows = {"row_id": row_id, "label": np.array(CLASSES)[classes], "ids": lists, "split": split}
+    write_table(tmp_path / "table", pa.table(rows))
+    known, x = KnownIds.from_json(KNOWN), Input("ids", (LENGTH,), "int32", ids=IDS)
+    section = {**SECTION, "model": MODELS["textcnn"], "epochs": 4, "memory_mb": 64, "x": x, "known": known}
+    ways = {"ring": {}, "mirrored": {"engine": "mirrored", "launcher": "local"}, "passes": {"optimizer": {"passes": 2}}}
+    ring, *others = (
+        run(spec_of(str(tmp_path / "table"), tmp_path / name, ranks=2, **{**section, **way})).folder
+        for name, way in ways.items()
+    )
+    assert max(largest_difference(other, ring) for other in others) <= 1e-9

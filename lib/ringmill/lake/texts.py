@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
@@ -10,7 +12,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from ringmill.config.texts import Texts
 from ringmill.errors import InputError
-from ringmill.lake.files import list_below
+from ringmill.lake.files import list_below, open_path
 from ringmill.lake.raw import TORN, decoded
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def read_texts(spark: SparkSession, section: Texts) -> DataFrame:
     of JSON become U+FFFD. A label has no white space at its ends.
 
     Raises:
-        InputError: nothing is there, or a column that is read is not.
+        InputError: nothing is there, or a column that is read is not; or files have different headers.
     """
     found = _read(spark, section, section.path)
     if section.reviewed is None:
@@ -56,12 +58,34 @@ def _read(spark: SparkSession, section: Texts, path: str) -> DataFrame:
         .option("columnPruning", False)  # a pruned parser does not see that a line is too short
         .option("header", not section.columns)
     )
-    names = section.columns or tuple(reader.csv(paths).columns)
+    names = section.columns or _header([f"{base.rstrip('/')}/{name}" for name, _ in listed], section)
     if missing := {*_wanted(section)} - {*names}:
         raise InputError.missing_columns(path, missing, names)
     lines = reader.schema(_strings(names)).options(**TORN).csv(paths)
     cells = {name: decoded(F.col(f"`{name}`")).alias(name) for name in (*_wanted(section), "_torn")}
     return lines.select(*cells.values(), F.col("_metadata.file_name").alias("_file"))
+
+
+def _header(paths: list[str], section: Texts) -> tuple[str, ...]:
+    """The columns that the files' first lines name. Spark would take those of the first file for all.
+
+    Raises:
+        InputError: a file has no line, or others than the first.
+    """
+    found = {path: _first_line(path, section) for path in paths}
+    first, names = next(iter(found.items()))
+    for path, others in found.items():
+        if not names or others != names:
+            received = f"columns {', '.join(others) or '(none)'}; in {first} they are {', '.join(names) or '(none)'}"
+            raise InputError.unreadable(path, received)
+    return names
+
+
+def _first_line(path: str, section: Texts) -> tuple[str, ...]:
+    system, inner = open_path(path)
+    quoting = csv.QUOTE_MINIMAL if section.quote else csv.QUOTE_NONE
+    with system.open_input_stream(inner) as stream, TextIOWrapper(stream, "utf-8-sig", "replace", newline="") as text:
+        return tuple(next(csv.reader(text, delimiter=section.delimiter, quoting=quoting), ()))
 
 
 def _wanted(section: Texts) -> tuple[str, ...]:
@@ -78,7 +102,8 @@ def _shaped(lines: DataFrame, text: str, label: str | None, *, reviewed: bool) -
     def whole(cell: Column) -> Column:
         return F.when(F.col("_torn").isNull(), cell)
 
-    said = F.trim(F.col(f"`{label}`")) if label else F.lit(None).cast("string")
+    # A byte-order mark stands in front of a file's first cell.
+    said = F.trim(F.translate(F.col(f"`{label}`"), "\ufeff", "")) if label else F.lit(None).cast("string")
     return lines.select(
         whole(F.col(f"`{text}`")).alias("text"),
         whole(F.nullif(said, F.lit(""))).alias("label"),

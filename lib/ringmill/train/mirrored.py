@@ -23,9 +23,10 @@ from ringmill.config.train import Train
 from ringmill.handoff.columns import Input
 from ringmill.train.checkpoint import Arrays
 from ringmill.train.feed import GlobalFeed, Segment, Totals
-from ringmill.train.loop import Trainer
+from ringmill.train.loop import NONE_KNOWN, Trainer
 from ringmill.train.marks import Marks
 from ringmill.train.tasks.task import Task
+from ringmill.train.vary_words import KnownIds
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,25 @@ class MirroredTrainer(Trainer):
     """The model and the optimizer of all replicas, one for each of the feed's ranks; `feed` is that of any of them."""
 
     def __init__(
-        self, section: Train, feed: GlobalFeed, *, task: Task, seed: int, steps: int, x: Input, marks: Marks
+        self,
+        section: Train,
+        feed: GlobalFeed,
+        *,
+        task: Task,
+        seed: int,
+        steps: int,
+        x: Input,
+        marks: Marks,
+        known: KnownIds = NONE_KNOWN,
     ) -> None:
         ranks = feed.plan.ranks
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         self._strategy = tf.distribute.MirroredStrategy([device.name for device in devices[:ranks]])
         feeds = MirroredFeed(tuple(replace(feed, rank=rank) for rank in range(ranks)))
         with self._strategy.scope():
-            super().__init__(section, feeds, Replicas(ranks), task=task, seed=seed, steps=steps, x=x, marks=marks)
+            super().__init__(
+                section, feeds, Replicas(ranks), task=task, seed=seed, steps=steps, x=x, marks=marks, known=known
+            )
 
     def copies(self) -> list[Arrays]:
         held = [self._local(variable.value) for variable in self.model.variables]

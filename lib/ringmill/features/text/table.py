@@ -36,7 +36,7 @@ def texts_table(section: Texts) -> Table:
             Column(
                 "ids",
                 "array<int>",
-                f"{section.tokens.length} tokens by their ids: 0 padding, 1 not in the vocabulary; null unless clean",
+                f"{section.tokens.length} tokens by their ids: 0 padding, 1 not in the vocabulary; null where rejected",
                 nullable=True,
             ),
             Column(
