@@ -45,6 +45,9 @@ def test_files_whose_headers_differ_are_not_mixed_up_and_a_byte_order_mark_is_no
     (tmp_path / "b.csv").write_text("text,label\ntwo,ham\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"b\.csv[\s\S]*columns text, label; in .*a\.csv they are label, text"):
         rows(spark, tmp_path)
+    (tmp_path / "c.tsv").write_bytes(b'label\ttext\r\nham\t"one\r\n')
+    found = rows(spark, tmp_path / "c.tsv", delimiter="\t", quote="")
+    assert found == [('"one', "ham", None, False, "c.tsv")]
     (tmp_path / "plain.tsv").write_bytes(b"\xef\xbb\xbfham\tone\n")
     assert rows(spark, tmp_path / "plain.tsv", **TABBED) == [("one", "ham", None, False, "plain.tsv")]
 

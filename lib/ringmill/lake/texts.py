@@ -83,9 +83,10 @@ def _header(paths: list[str], section: Texts) -> tuple[str, ...]:
 
 def _first_line(path: str, section: Texts) -> tuple[str, ...]:
     system, inner = open_path(path)
-    quoting = csv.QUOTE_MINIMAL if section.quote else csv.QUOTE_NONE
     with system.open_input_stream(inner) as stream, TextIOWrapper(stream, "utf-8-sig", "replace", newline="") as text:
-        return tuple(next(csv.reader(text, delimiter=section.delimiter, quoting=quoting), ()))
+        if not section.quote:
+            return tuple(text.readline().rstrip("\r\n").split(section.delimiter))
+        return tuple(next(csv.reader(text, delimiter=section.delimiter), ()))
 
 
 def _wanted(section: Texts) -> tuple[str, ...]:
