@@ -19,7 +19,7 @@ from ringmill.lake.arrow import schema_of
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Files that a task holds open at once where its rows are too large to be sorted: one per split, and the rejected.
+# Files that a task holds open at once: one per status, or per split and one for the rejected; with more, it sorts.
 CONCURRENT_WRITERS = 4
 Filters = list[tuple[str, str, Any]]
 
@@ -94,7 +94,7 @@ class Lake:
             # A property of the table: it holds from the first write on, for merges too.
             writer = writer.option("delta.dataSkippingStatsColumns", ",".join(table.ranged))
         before = self._version(table)
-        with _row_groups(frame.sparkSession, table), _race_named(table.path):
+        with _laid_out(frame.sparkSession, table), _race_named(table.path):
             writer.save(self.path(table.path))
         return self._written(frame.sparkSession, table, before)
 
@@ -184,18 +184,16 @@ def _shaped(frame: DataFrame, table: Table) -> DataFrame:
 
 
 @contextmanager
-def _row_groups(spark: SparkSession, table: Table) -> Iterator[None]:
-    """Set the rows of a row group for one write: Delta hands no such option on, but Hadoop's settings are read."""
-    if table.rows_per_group is None:
-        yield
-        return
-    chosen = {
-        "parquet.block.row.count.limit": str(table.rows_per_group),
+def _laid_out(spark: SparkSession, table: Table) -> Iterator[None]:
+    """Set for one write how its files are made: Delta hands no such option on, but the session's settings are read."""
+    chosen = {}
+    if table.partition_by:
+        # Without it a task sorts all its rows by partition, and spills them where they are large.
+        chosen["spark.sql.maxConcurrentOutputFileWriters"] = str(CONCURRENT_WRITERS)
+    if table.rows_per_group is not None:
+        chosen["parquet.block.row.count.limit"] = str(table.rows_per_group)
         # The bytes must not end a group before its rows do.
-        "parquet.block.size": str(2**30),
-        # Without it a task sorts its rows by partition, and spills them where they are large.
-        "spark.sql.maxConcurrentOutputFileWriters": str(CONCURRENT_WRITERS),
-    }
+        chosen["parquet.block.size"] = str(2**30)
     before = {key: spark.conf.get(key, None) for key in chosen}
     for key, value in chosen.items():
         spark.conf.set(key, value)
