@@ -113,6 +113,17 @@ class LawError(RingmillError):
             todo="nothing was published, the last version stays; look at the input, or change clean.gates",
         )
 
+    @classmethod
+    def worse_model(cls, model: str, words: str) -> LawError:
+        return cls(
+            "The new model is worse than the current one.",
+            where=model,
+            expected="no difference that lies above 0 with all of its interval (promotion)",
+            received=words,
+            todo="the current model stays, and the new one is kept; look at what it learnt from, or make it current by "
+            "`ringmill promote RUN`",
+        )
+
 
 class TrainingError(RingmillError):
     """Training ended without a model."""
