@@ -172,6 +172,20 @@ def rollback(
     _print(roll_back(ledger_of(warehouse), model))
 
 
+@app.command(
+    help="Run again what a run published, on the versions and files that it read, in a warehouse of its own under "
+    "replays/; status 3 where the results differ."
+)
+def replay(run_id: Annotated[str, typer.Argument(metavar="RUN")], warehouse: Where = "warehouse") -> None:
+    from ringmill.pipeline.history import ledger_of
+    from ringmill.pipeline.replay import checked
+    from ringmill.pipeline.replay import replay as replayed
+
+    found = replayed(ledger_of(warehouse), run_id)
+    _print("\n".join(found.lines()))
+    checked(found)
+
+
 def _print(what: object) -> None:
     from rich.console import Console
 

@@ -279,6 +279,26 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def not_replayable(cls, run_id: str, received: str) -> InputError:
+        return cls(
+            f"Run {run_id} cannot be replayed.",
+            where="ledger/runs",
+            expected="a run that published tables or a model, in a warehouse on a local disk",
+            received=received,
+            todo="replay the run that made them; 'ringmill runs' lists them",
+        )
+
+    @classmethod
+    def gone(cls, where: str, received: str) -> InputError:
+        return cls(
+            "What the run read is not there any more as it was.",
+            where=where,
+            expected="the same version, the same files and the same bytes",
+            received=received,
+            todo="restore it from a backup; without it the run cannot be rebuilt",
+        )
+
+    @classmethod
     def no_current_model(cls, where: str) -> InputError:
         return cls(
             "No model is current.",

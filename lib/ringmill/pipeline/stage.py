@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
 from ringmill.errors import RaceLost, RingmillError, UnforeseenError, named_in
 from ringmill.lake.key import code_hash, stage_key
@@ -197,7 +198,7 @@ def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: st
         outputs=result.outputs,
         counts=result.counts,
         laws=result.laws,
-        detail={**result.detail, "summary": result.summary},
+        detail={**result.detail, "summary": result.summary, "config": dump_whole(run.config)},
         seconds=time.monotonic() - clock,
         peak_bytes=run.memory.peak_bytes,
     )
