@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config import Config
-from ringmill.errors import InputError, LawError
+from ringmill.errors import InputError, LawError, RingmillError
 from ringmill.lake.key import code_hash
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.promotions import Promotions
@@ -58,7 +59,11 @@ def replay(ledger: Ledger, run_id: str, *, session: SparkSession | None = None) 
         raise InputError.not_replayable(found[0].run_id, _why_not(ledger, found, rows))
     root = Path(ledger.lake.root) / "replays" / new_run_id()
     before = entries[: entries.index(rows[0])]
-    _restore(ledger.lake, root, [row for row in before if row.outcome == "published"], rows)
+    try:
+        _restore(ledger.lake, root, [row for row in before if row.outcome == "published"], rows)
+    except RingmillError:
+        shutil.rmtree(root, ignore_errors=True)
+        raise
     config = _config_of(rows[0], root)
     run = Run(config, session=session, run_id=rows[0].run_id)
     again: list[Entry] = []
