@@ -96,6 +96,13 @@ def test_a_model_becomes_current_only_where_it_is_not_worse_and_both_figures_are
     assert (gate["rows"], gate["metric"]) == (40, "log_loss")
 
 
+def test_a_model_that_was_kept_is_listed_as_such(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    settle(shop.run(), shop.trained("b", 0.6))
+    lines = said("runs")[1].splitlines()[1:]
+    assert [" promote kept " in line for line in lines if " promote" in line] == [True, False]
+
+
 def test_a_model_that_cannot_be_compared_waits_for_a_person(shop: Shop, said) -> None:
     settle(shop.run(), shop.trained("a", 0.8))
     settle(shop.run(), shop.trained("b", 0.9, ids=range(100, 140)))

@@ -61,7 +61,8 @@ def runs_table(entries: Sequence[Entry], last: int) -> Table:
     for run_id in ids[:last]:
         run = [entry for entry in entries if entry.run_id == run_id]
         stages = ", ".join(
-            entry.stage + {"failed": " failed", "unchanged": " ="}.get(entry.outcome, "") for entry in run
+            entry.stage + {"failed": " failed", "unchanged": " =", "kept": " kept"}.get(entry.outcome, "")
+            for entry in run
         )
         seconds = f"{sum(entry.seconds for entry in run):.1f}"
         first = run[0]
