@@ -153,6 +153,39 @@ def diff(
     _print(differences(run_of(entries, one), run_of(entries, other)))
 
 
+@app.command(help="Make the model that a run trained current: it scores from now on. The ledger keeps who and when.")
+def promote(run_id: Annotated[str, typer.Argument(metavar="RUN")], warehouse: Where = "warehouse") -> None:
+    from ringmill.pipeline.by_hand import promote as promoted
+    from ringmill.pipeline.history import ledger_of
+
+    _print(promoted(ledger_of(warehouse), run_id))
+
+
+@app.command(help="Make the model current again that was before the current one; repeated, the one before that.")
+def rollback(
+    warehouse: Where = "warehouse",
+    model: Annotated[str | None, typer.Option("--model", help="the models' name, where there is more than one")] = None,
+) -> None:
+    from ringmill.pipeline.by_hand import roll_back
+    from ringmill.pipeline.history import ledger_of
+
+    _print(roll_back(ledger_of(warehouse), model))
+
+
+@app.command(
+    help="Run again what a run published, on the versions and files that it read, in a warehouse of its own under "
+    "replays/; status 3 where the results differ."
+)
+def replay(run_id: Annotated[str, typer.Argument(metavar="RUN")], warehouse: Where = "warehouse") -> None:
+    from ringmill.pipeline.history import ledger_of
+    from ringmill.pipeline.replay import checked
+    from ringmill.pipeline.replay import replay as replayed
+
+    found = replayed(ledger_of(warehouse), run_id)
+    _print("\n".join(found.lines()))
+    checked(found)
+
+
 def _print(what: object) -> None:
     from rich.console import Console
 

@@ -103,7 +103,9 @@ def test_law_3_a_second_run_commits_to_no_table_and_says_unchanged(real_job):
     assert versions(config.warehouse) == before
     assert again["train"].outputs == first["train"].outputs
     ledger = Ledger(Lake(config.warehouse)).entries()
-    assert [entry.outcome for entry in ledger] == ["published"] * 6 + ["unchanged"] * 6
+    # Six stages, and the promotion of the model, which is decided once.
+    assert [entry.outcome for entry in ledger] == ["published"] * 7 + ["unchanged"] * 6
+    assert [entry.stage for entry in ledger].count("promote") == 1
 
 
 def test_law_3_a_setting_of_one_stage_runs_that_stage_and_what_follows_from_it(real_job, spark):

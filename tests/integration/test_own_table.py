@@ -11,7 +11,9 @@ from deltalake import write_deltalake
 from handoff.tables import features_table, write_table
 from ringmill.config import Config, load
 from ringmill.errors import ConfigError, InputError
-from ringmill.lake.ledger import Entry
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.tables import Lake
+from ringmill.pipeline.replay import replay
 from ringmill.pipeline.run import print_plan, stages_of
 from ringmill.pipeline.stage import Run, execute
 from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
@@ -91,8 +93,18 @@ def test_laws_3_4_and_5_a_mixed_table_gives_the_bits_of_a_partitioned_one_and_is
     assert execute(TRAIN_TABLE, Run(striped)).outcome == "unchanged"
     assert (index.stat().st_mtime_ns, list(index.parent.iterdir())) == (made, [index])
 
+    # The run is rebuilt at its version, though the table has grown.
+    write_deltalake(str(tmp_path / "mixed"), ROWS.slice(0, 7), mode="append")
+    ledger = Ledger(Lake(str(tmp_path / "warehouse")))
+    rows = ledger.entries()
+    replayed = replay(ledger, mixed.run_id)
+    assert (replayed.differences, replayed.otherwise) == ((), ())
+    assert replayed.rows[0].outcome == "published"
+    assert weights_of(replayed.warehouse.parent, mixed, replayed.warehouse.name) == weights_of(tmp_path, mixed)
+    assert ledger.entries() == rows
 
-def weights_of(folder: Path, entry: Entry) -> str:
-    manifest = json.loads((folder / "warehouse" / entry.detail["model"] / "manifest.json").read_text("utf-8"))
+
+def weights_of(folder: Path, entry: Entry, warehouse: str = "warehouse") -> str:
+    manifest = json.loads((folder / warehouse / entry.detail["model"] / "manifest.json").read_text("utf-8"))
     found: str = manifest["final_weights_sha256"]
     return found

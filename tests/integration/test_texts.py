@@ -10,7 +10,9 @@ import pytest
 
 from ringmill.config import load
 from ringmill.errors import ConfigError, InputError
+from ringmill.lake.ledger import Ledger
 from ringmill.lake.tables import Lake
+from ringmill.pipeline.replay import checked, replay
 from ringmill.pipeline.run import run_all
 from ringmill.pipeline.score_texts import SCORE_TEXTS
 from ringmill.pipeline.stage import Run, execute
@@ -156,3 +158,14 @@ def test_law_10_bad_lines_are_rejected_with_reasons_and_reviews_are_taken_in(spa
     reviewed.write_text("text,label\nnote 1,spam\nNote 1,ham\n", "utf-8")
     with pytest.raises(InputError, match=r"one label per text[\s\S]*2 labels of"):
         execute(TEXTS, Run(config, session=spark))
+
+
+def test_law_3_a_run_is_rebuilt_from_its_pins_with_the_same_weights_and_routes(spark, ran):
+    config, entries = ran
+    ledger = Ledger(Lake(config.warehouse))
+    before = ledger.entries()
+    replayed = replay(ledger, entries["texts"].run_id, session=spark)
+    assert [row.stage for row in replayed.rows] == ["texts", "train", "score"]
+    assert (replayed.differences, replayed.otherwise) == ((), ())
+    assert ledger.entries() == before
+    checked(replayed)

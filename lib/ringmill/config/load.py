@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
@@ -13,6 +15,7 @@ from pydantic.fields import FieldInfo
 from ringmill.config.models import Config
 from ringmill.errors import ConfigError
 
+_IN_URI = re.compile(r"://[^/@\s\"]*@")
 # Of images: what a folder from the command replaces.
 PATHS = ("path", "label_path", "test_path", "test_label_path")
 
@@ -133,6 +136,14 @@ def _sections_in(annotation: Any) -> list[type[BaseModel]]:
 
 def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:
     return get_args(model.model_fields["kind"].annotation) if "kind" in model.model_fields else ()
+
+
+def dump_whole(config: Config) -> dict[str, Any]:
+    """The configuration as plain JSON values that `Config.model_validate` reads again, without what may be secret:
+    Spark's settings, and a user's name and password in a URI."""
+    tree = config.model_dump(mode="json", by_alias=True, exclude={"spark": {"settings"}})
+    redacted: dict[str, Any] = json.loads(_IN_URI.sub("://", json.dumps(tree)))
+    return redacted
 
 
 def dump(section: BaseModel) -> Mapping[str, Any]:

@@ -17,6 +17,7 @@ from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
 from ringmill.config.images import Images
 from ringmill.config.personal import Personal, PersonalKey
+from ringmill.config.promotion import Promotion
 from ringmill.config.rfm import Rfm
 from ringmill.config.route import Route
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
@@ -204,6 +205,7 @@ class Score(Section):
     """Every customer's probability and expected spend as of a cutoff."""
 
     cutoff: date | None = Field(None, description="exclusive; default: the first midnight after the last event")
+    model_run: str | None = Field(None, description="the run whose model scores; default: the current model's")
 
 
 class Report(Section):
@@ -242,6 +244,7 @@ class Config(Section):
     table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
     texts: Texts | None = Field(None, description="of a pipeline of texts alone")
     train: Train = Train()
+    promotion: Promotion = Promotion()
     score: Score = Score()
     route: Route | None = Field(None, description="of a pipeline of texts: where each text goes once it is scored")
     report: Report = Report()

@@ -11,7 +11,7 @@ LEDGER_RUNS = Table(
         Column("run_id", "string", "the run that the stage belonged to"),
         Column("pipeline", "string", "name of the pipeline"),
         Column("stage", "string", "name of the stage"),
-        Column("outcome", "string", "published, unchanged or failed"),
+        Column("outcome", "string", "published, unchanged or failed; of a model that did not become current: kept"),
         Column("key", "string", "hash of inputs, configuration and code"),
         Column("code", "string", "hash of the modules that the stage imports, and of the lock file"),
         Column("configuration", "string", "resolved sections, JSON"),

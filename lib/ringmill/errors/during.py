@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ringmill.errors.base import RingmillError
 
@@ -111,6 +111,28 @@ class LawError(RingmillError):
             expected="; ".join(wanted),
             received="; ".join(found),
             todo="nothing was published, the last version stays; look at the input, or change clean.gates",
+        )
+
+    @classmethod
+    def replay_differs(cls, where: str, otherwise: Iterable[str], differences: Sequence[str]) -> LawError:
+        return cls(
+            "The replay's results are not those of the run.",
+            where=where,
+            expected="the same counts, laws, metrics and weights",
+            received="; ".join([*otherwise, *differences[:10]]),
+            todo="run the version of ringmill that the run had, on CPUs; where code and machine are the same, report "
+            "this as a defect",
+        )
+
+    @classmethod
+    def worse_model(cls, model: str, words: str) -> LawError:
+        return cls(
+            "The new model is worse than the current one.",
+            where=model,
+            expected="no difference that lies above 0 with all of its interval (promotion)",
+            received=words,
+            todo="the current model stays, and the new one is kept; look at what it learnt from, or make it current by "
+            "`ringmill promote RUN`",
         )
 
 

@@ -61,7 +61,8 @@ def runs_table(entries: Sequence[Entry], last: int) -> Table:
     for run_id in ids[:last]:
         run = [entry for entry in entries if entry.run_id == run_id]
         stages = ", ".join(
-            entry.stage + {"failed": " failed", "unchanged": " ="}.get(entry.outcome, "") for entry in run
+            entry.stage + {"failed": " failed", "unchanged": " =", "kept": " kept"}.get(entry.outcome, "")
+            for entry in run
         )
         seconds = f"{sum(entry.seconds for entry in run):.1f}"
         first = run[0]
@@ -91,11 +92,11 @@ def run_tree(run: Sequence[Entry]) -> Tree:
         memory = f"{entry.peak_bytes / 2**30:.2f} GiB" if entry.peak_bytes else "no memory measured"
         node = tree.add(f"{entry.stage}: {entry.outcome}, {entry.seconds:.1f} s, {memory}")
         for name in ("inputs", "outputs", "counts", "laws", "configuration"):
-            leaves = [f"{key} = {value}" for key, value in _leaves(getattr(entry, name))]
-            if leaves:
+            lines = [f"{key} = {value}" for key, value in leaves(getattr(entry, name))]
+            if lines:
                 branch = node.add(name)
-                for leaf in leaves:
-                    branch.add(leaf)
+                for line in lines:
+                    branch.add(line)
         if entry.outcome == "failed":
             node.add(str(entry.detail["error"]))
         elif summary := entry.detail.get("summary"):
@@ -142,17 +143,19 @@ def _facts(entry: Entry | None) -> dict[str, str]:
     if entry is None:
         return {}
     kept = {name: value for name, value in vars(entry).items() if name not in OF_ANY_RUN}
-    return {key: str(value) for key, value in _leaves(kept)}
+    # The sections that decided the stage's result stand in its configuration.
+    kept["detail"] = {name: value for name, value in entry.detail.items() if name != "config"}
+    return {key: str(value) for key, value in leaves(kept)}
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """The values that are no mappings, by the path of keys to each; a list of mappings is walked by place."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            yield from _leaves(inner, f"{key}.{name}" if key else str(name))
+            yield from leaves(inner, f"{key}.{name}" if key else str(name))
     elif isinstance(value, list) and value and isinstance(value[0], Mapping):
         for place, inner in enumerate(value):
-            yield from _leaves(inner, f"{key}[{inner.get('name', place)}]")
+            yield from leaves(inner, f"{key}[{inner.get('name', place)}]")
     else:
         yield key, value if isinstance(value, str) else json.dumps(value, default=str)
 

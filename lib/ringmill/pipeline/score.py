@@ -13,6 +13,7 @@ from ringmill.contracts import CLEAN_ROWS, SCORES
 from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.stage import Result, Run, Stage
 
 ROWS_PER_SCORER = 200_000
@@ -29,8 +30,9 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    clean, train = run.ledger.resolve("clean"), run.ledger.resolve("train")
-    return {CLEAN_ROWS.path: clean.outputs[CLEAN_ROWS.path], "model": train.detail["model"]}
+    clean = run.ledger.resolve("clean")
+    model = model_to_score_with(run, run.config.features.name)
+    return {CLEAN_ROWS.path: clean.outputs[CLEAN_ROWS.path], "model": model}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:

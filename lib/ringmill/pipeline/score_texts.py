@@ -16,6 +16,7 @@ from ringmill.contracts import refined_table, text_scores_table
 from ringmill.errors import ConfigError, LawError
 from ringmill.pipeline.examples import section_of
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.score import ROWS_PER_SCORER
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.score.route import ROUTES, Thresholds, choose
@@ -31,8 +32,9 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    table = f"features/{section_of(run.config).name}"
-    return {table: run.ledger.resolve("texts").outputs[table], "model": run.ledger.resolve("train").detail["model"]}
+    name = section_of(run.config).name
+    table = f"features/{name}"
+    return {table: run.ledger.resolve("texts").outputs[table], "model": model_to_score_with(run, name)}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:

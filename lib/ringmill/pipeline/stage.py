@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
 from ringmill.errors import RaceLost, RingmillError, UnforeseenError, named_in
 from ringmill.lake.key import code_hash, stage_key
@@ -23,6 +24,11 @@ from ringmill.pipeline.progress import Progress, Step
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+def new_run_id() -> str:
+    """The second in which the run begins, and enough besides to tell it from another's."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 @dataclass
@@ -36,7 +42,7 @@ class Run:
     progress: Progress = field(default_factory=Progress)
     session: SparkSession | None = None
     kept: dict[str, Any] = field(default_factory=dict)
-    run_id: str = field(default_factory=lambda: f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}")
+    run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
         self._opened = self.session is None
@@ -84,8 +90,8 @@ class Result:
 class Stage:
     """A stage as data: what its key is made of, the function that does it, and whether its files are still there.
 
-    A published result whose files someone has removed is made again; tables are left to Delta. `after` is called once
-    the stage is published.
+    A published result whose files someone has removed is made again; tables are left to Delta. `after` is called with
+    the published row, and again whenever the stage is found unchanged: it does what has not been done.
     """
 
     name: str
@@ -117,17 +123,16 @@ def execute(stage: Stage, run: Run) -> Entry:
         started_at=datetime.now(UTC),
     )
     try:
-        with _alone(run, stage.name):
+        with alone(run.lake, stage.name):
             inputs = stage.inputs(run)
             entry = replace(entry, inputs=inputs, key=stage_key(inputs, entry.configuration, entry.code))
             last = run.ledger.published(stage.name)
             if last is not None and last.key == entry.key and stage.is_there(run, last):
-                return _record(run, entry, _unchanged(last), clock, outcome="unchanged")
-            with run.progress.stage(stage.name) as step:
-                result = stage.body(run, inputs, step)
-            published = _record(run, entry, result, clock, outcome="published")
-            stage.after(run, published)
-            return published
+                done = _record(run, entry, _unchanged(last), clock, outcome="unchanged")
+            else:
+                with run.progress.stage(stage.name) as step:
+                    result = stage.body(run, inputs, step)
+                last = done = _record(run, entry, result, clock, outcome="published")
     except Exception as error:
         named = error if isinstance(error, RingmillError) else _unforeseen(run, error)
         _append(
@@ -138,25 +143,28 @@ def execute(stage: Stage, run: Run) -> Entry:
             outcome="failed",
         )
         raise named from error
+    # The stage is published, whatever comes of this; and after a crash in between it is not left undone.
+    stage.after(run, last)
+    return done
 
 
 @contextmanager
-def _alone(run: Run, stage: str) -> Iterator[None]:
+def alone(lake: Lake, stage: str) -> Iterator[None]:
     """Hold the stage's lock of a local warehouse; the kernel frees it when its holder dies, however that happens.
 
     Raises:
         RaceLost: another process runs the same stage on the same warehouse.
     """
-    if "://" in run.lake.root:
+    if "://" in lake.root:
         yield
         return
-    folder = Path(run.lake.root) / "locks"
+    folder = Path(lake.root) / "locks"
     folder.mkdir(exist_ok=True)
     with (folder / stage).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RaceLost.on(f"stage '{stage}' of {run.lake.root}", "its lock is held by a running process") from error
+            raise RaceLost.on(f"stage '{stage}' of {lake.root}", "its lock is held by a running process") from error
         yield
 
 
@@ -190,7 +198,7 @@ def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: st
         outputs=result.outputs,
         counts=result.counts,
         laws=result.laws,
-        detail={**result.detail, "summary": result.summary},
+        detail={**result.detail, "summary": result.summary, "config": dump_whole(run.config)},
         seconds=time.monotonic() - clock,
         peak_bytes=run.memory.peak_bytes,
     )

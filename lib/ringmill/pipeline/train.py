@@ -21,6 +21,7 @@ from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.train.build import modules
 
@@ -242,12 +243,4 @@ def _is_there(run: Run, entry: Entry) -> bool:
     return (Path(run.lake.path(entry.detail["model"])) / "features.json").is_file()
 
 
-def point_at(run: Run, entry: Entry) -> None:
-    """models/<name>/current names the published run; by an atomic rename."""
-    current = Path(run.lake.path(entry.detail["model"])).parent / "current"
-    pending = current.with_suffix(".pending")
-    pending.write_text(f"{entry.outputs['model']}\n", encoding="utf-8")
-    pending.replace(current)
-
-
-TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, point_at)
+TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)

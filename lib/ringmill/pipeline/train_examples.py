@@ -16,8 +16,9 @@ from ringmill.lake.key import digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.examples import FrozenState, kind_of, section_of
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import SPLITS, history_rows, launcher_of, point_at, result_of, say, training_of
+from ringmill.pipeline.train import SPLITS, history_rows, launcher_of, result_of, say, training_of
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -97,4 +98,4 @@ def _is_there(run: Run, entry: Entry) -> bool:
     return (Path(run.lake.path(entry.detail["model"])) / kind_of(run.config).state_file).is_file()
 
 
-TRAIN_EXAMPLES = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, point_at)
+TRAIN_EXAMPLES = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)

@@ -17,8 +17,9 @@ from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import InputError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, point_at, result_of, say
+from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, result_of, say
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -99,4 +100,4 @@ def _is_there(run: Run, entry: Entry) -> bool:
     return (Path(run.lake.path(entry.detail["model"])) / "manifest.json").is_file()
 
 
-TRAIN_TABLE = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, point_at)
+TRAIN_TABLE = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)

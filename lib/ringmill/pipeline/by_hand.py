@@ -1,0 +1,78 @@
+"""`ringmill promote RUN` and `ringmill rollback`: a person moves the pointer of the current model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from ringmill.errors import InputError
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.promotions import STAGE, Promotions
+from ringmill.pipeline.history import run_of
+from ringmill.pipeline.stage import alone, new_run_id
+
+
+def promote(ledger: Ledger, run_id: str) -> str:
+    """Make the model that a run trained current, whatever its gate said; returns what was done, in words.
+
+    Raises:
+        InputError: no single run is meant, it trained no model, or the model's files are gone.
+        RaceLost: another process decides of a model at the same time.
+    """
+    entries = ledger.entries()
+    run = run_of(entries, run_id)[0].run_id
+    trained = _trained(entries, run)
+    if trained is None:
+        raise InputError.unknown_run(run_id, [one.run_id for one in entries if _trained([one], one.run_id)])
+    models = Promotions.of(ledger, trained.detail["model"])
+    with alone(ledger.lake, STAGE):
+        if models.current() == run:
+            return f"{models.path(run)} is current already"
+        return _move(models, trained, "hand")
+
+
+def roll_back(ledger: Ledger, name: str | None) -> str:
+    """Make that model current again that was before the current one; returns what was done, in words.
+
+    `name` says of which models; None where the ledger knows of one name alone.
+
+    Raises:
+        InputError: there is no such name or no earlier model, or its files are gone.
+        RaceLost: another process decides of a model at the same time.
+    """
+    entries = ledger.entries()
+    known = sorted({str(one.detail["name"]) for one in entries if one.stage == STAGE and "name" in one.detail})
+    if name not in known and (name is not None or len(known) != 1):
+        raise InputError.unknown_models(ledger.lake.path("models"), name, known)
+    models = Promotions(ledger, name or known[0])
+    with alone(ledger.lake, STAGE):
+        line = models.line()
+        trained = _trained(entries, line[-2]) if len(line) > 1 else None
+        if trained is None:
+            where, received = ledger.lake.path(models.folder), f"current, in their order: {', '.join(line) or 'none'}"
+            raise InputError.no_earlier_model(where, received)
+        return _move(models, trained, "rollback")
+
+
+def _trained(entries: list[Entry], run_id: str) -> Entry | None:
+    found = [one for one in entries if one.run_id == run_id and one.stage == "train" and one.outcome == "published"]
+    return found[-1] if found else None
+
+
+def _move(models: Promotions, trained: Entry, how: str) -> str:
+    clock, folder = time.monotonic(), models.ledger.lake.path(models.path(trained.run_id))
+    if not (Path(folder) / "manifest.json").is_file():
+        raise InputError.no_earlier_model(folder, "no manifest.json in its folder")
+    before = models.current()
+    words = f"{models.path(trained.run_id)} is current, in the place of {before or 'none'}"
+    models.record(
+        trained.run_id,
+        by=new_run_id(),
+        pipeline=trained.pipeline,
+        how=how,
+        outcome="published",
+        configuration={},
+        detail={"summary": words},
+        clock=clock,
+    )
+    return words

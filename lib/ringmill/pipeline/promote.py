@@ -1,0 +1,116 @@
+"""What becomes of a newly trained model: current where it is not worse than the current one, else kept beside it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ringmill.config.load import dump
+from ringmill.errors import InputError, LawError
+from ringmill.lake.ledger import Entry
+from ringmill.lake.promotions import STAGE, Promotions
+from ringmill.pipeline.stage import Run, alone
+from ringmill.train.compare import Comparison, Predictions, compare
+
+
+def settle(run: Run, trained: Entry) -> None:
+    """Decide once of a published training's model; a crash before that is made good by the next run.
+
+    Raises:
+        LawError: it is worse, and `promotion.when_worse` is 'stop'. Asked again, it is judged again.
+        RaceLost: another process decides of a model at the same time.
+    """
+    models = Promotions.of(run.ledger, trained.detail["model"])
+    with alone(run.lake, STAGE):
+        if models.is_settled(trained.run_id):
+            models.repeat()
+            return
+        _decide(run, trained, models)
+
+
+def _decide(run: Run, trained: Entry, models: Promotions) -> None:
+    section, clock = run.config.promotion, time.monotonic()
+    found, outcome, words = judge(run, trained, models.current())
+    stopped: dict[str, Any] = {}
+    error = None
+    if found is not None and found.is_worse and section.when_worse == "stop":
+        error, outcome = LawError.worse_model(run.lake.path(models.path(trained.run_id)), words), "failed"
+        stopped = {"error": str(error), "exit_status": error.exit_status}
+    row = models.record(
+        trained.run_id,
+        by=run.run_id,
+        pipeline=run.config.pipeline,
+        how="gate",
+        outcome=outcome,
+        configuration={"promotion": dump(section)},
+        detail={"gate": asdict(found) if found else None, "summary": words, **stopped},
+        clock=clock,
+    )
+    run.progress.finished(STAGE, outcome, words, row.seconds)
+    if error is not None:
+        raise error
+
+
+def judge(run: Run, trained: Entry, current: str | None) -> tuple[Comparison | None, str, str]:
+    """The comparison with the current model, if there is one; 'published' or 'kept'; and why, in words."""
+    new = trained.run_id
+    if current is None:
+        return None, "published", f"{new} is the first model of its name, and current"
+    folder = Path(run.lake.path(Promotions.of(run.ledger, trained.detail["model"]).path(current)))
+    if not (folder / "predictions.parquet").is_file():
+        return None, "published", f"{new} is current: the model of {current}, which was, is gone"
+    section = run.config.promotion
+    found = compare(
+        _predictions(Path(run.lake.path(trained.detail["model"]))),
+        _predictions(folder),
+        metric=section.metric,
+        confidence=section.confidence,
+        customers=_customers(run, trained),
+    )
+    if found is None:
+        why = f"cannot be compared with {current}: they held out no rows in common, or learnt different tasks"
+        return None, "kept", f"{new} {why}; `ringmill promote {new}` makes it current"
+    if found.is_worse:
+        return found, "kept", f"{new} is worse, and not current: {found}"
+    return found, "published", f"{new} is current: {found}"
+
+
+def model_to_score_with(run: Run, name: str) -> str:
+    """The model, by its path under the warehouse: of the run that `score.model_run` names, or the current one.
+
+    Raises:
+        InputError: nothing is trained, no training of this warehouse is that run, or no model is current.
+    """
+    run.ledger.resolve("train")
+    models = Promotions(run.ledger, name)
+    wanted = run.config.score.model_run or models.current()
+    if wanted is None:
+        raise InputError.no_current_model(run.lake.path(models.folder))
+    known = [
+        entry.run_id
+        for entry in run.ledger.entries()
+        if entry.outcome == "published" and entry.detail.get("model") == models.path(entry.run_id)
+    ]
+    if wanted not in known:
+        raise InputError.unknown_run(wanted, known)
+    return models.path(wanted)
+
+
+def _predictions(folder: Path) -> Predictions:
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return Predictions(pq.read_table(folder / "predictions.parquet"), tuple(manifest.get("classes", ())))
+
+
+def _customers(run: Run, trained: Entry) -> pa.Table | None:
+    """Which test rows are one customer's: of a table that was made of orders."""
+    if run.config.features_section is None:
+        return None
+    table = f"features/{run.config.features.name}"
+    where = [("split", "=", "test")]
+    return run.lake.read_arrow(table, trained.inputs[table], ["row_id", "customer_id"], where=where)

@@ -1,0 +1,222 @@
+"""What becomes of a model: its gate, the pointer in the ledger, and a person's word; on models written by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from ringmill import cli
+from ringmill.config import load
+from ringmill.errors import InputError, LawError, RaceLost
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.promotions import Promotions
+from ringmill.pipeline.history import ledger_of, run_of, run_tree
+from ringmill.pipeline.promote import model_to_score_with, settle
+from ringmill.pipeline.stage import Result, Run, Stage, alone, execute
+
+BOUGHT = [1.0, 0.0] * 20
+
+
+class Shop:
+    """A warehouse into whose ledger models are trained by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root = folder / "warehouse"
+        self.conf = folder / "own.yaml"
+        self.conf.write_text(f"pipeline: own\nwarehouse: {self.root}\ntable: {{name: mine, path: t, shape: [1]}}\n")
+        self.ledger = Ledger(Run(load(self.conf)).lake)
+
+    def run(self, *settings: str) -> Run:
+        return Run(load(self.conf, settings))
+
+    def trained(self, run_id: str, chance: float, *, ids: range = range(40)) -> Entry:
+        """The published training of a model that gives what happened about this chance."""
+        folder = self.root / "models" / "mine" / run_id
+        folder.mkdir(parents=True)
+        said = [chance + 0.01 * (row % 3 - 1) for row in range(40)]
+        chances = [each if bought else 1 - each for each, bought in zip(said, BOUGHT, strict=True)]
+        columns = {"row_id": list(ids), "buy_probability": chances, "label_buy": BOUGHT}
+        pq.write_table(pa.table(columns), folder / "predictions.parquet")
+        (folder / "manifest.json").write_text(json.dumps({"run_id": run_id}))
+        detail = {"model": f"models/mine/{run_id}", "summary": "trained"}
+        entry = Entry(
+            run_id, "own", "train", "published", "k", "c", {}, {"table": "t"}, {"model": run_id}, {}, {}, detail
+        )
+        self.ledger.append(entry)
+        return entry
+
+    @property
+    def current(self) -> str | None:
+        found = Promotions(self.ledger, "mine").current()
+        file = self.root / "models" / "mine" / "current"
+        assert (file.read_text() if file.exists() else None) == (found and f"{found}\n")
+        return found
+
+    def decisions(self) -> list[tuple[str, str, str | None, str | None]]:
+        rows = Promotions(self.ledger, "mine").rows()
+        return [(row.detail["how"], row.outcome, row.detail["from"], row.detail["to"]) for row in rows]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path)
+
+
+@pytest.fixture
+def said(shop, monkeypatch, capsys):
+    def run(*words: str) -> tuple[int, str]:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["ringmill", *words, "--warehouse", str(shop.root)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code or 0, captured.out + captured.err
+
+    return run
+
+
+def test_a_model_becomes_current_only_where_it_is_not_worse_and_both_figures_are_kept(shop: Shop) -> None:
+    for run_id, chance in (("a", 0.8), ("worse", 0.6), ("b", 0.9)):
+        settle(shop.run(), shop.trained(run_id, chance))
+    assert shop.current == "b"
+    assert shop.decisions() == [
+        ("gate", "published", None, "a"),
+        ("gate", "kept", "a", "a"),
+        ("gate", "published", "a", "b"),
+    ]
+    gate = Promotions(shop.ledger, "mine").rows()[1].detail["gate"]
+    assert gate["candidate"] > gate["current"]
+    assert 0 < gate["low"] < gate["difference"] < gate["high"]
+    assert (gate["rows"], gate["metric"]) == (40, "log_loss")
+
+
+def test_a_model_that_was_kept_is_listed_as_such(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    settle(shop.run(), shop.trained("b", 0.6))
+    lines = said("runs")[1].splitlines()[1:]
+    assert [" promote kept " in line for line in lines if " promote" in line] == [True, False]
+
+
+def test_a_model_that_cannot_be_compared_waits_for_a_person(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    settle(shop.run(), shop.trained("b", 0.9, ids=range(100, 140)))
+    assert shop.current == "a"
+    assert "no rows in common" in Promotions(shop.ledger, "mine").rows()[-1].detail["summary"]
+    assert said("promote", "b") == (0, "models/mine/b is current, in the place of a\n")
+    assert shop.current == "b"
+
+
+def test_what_was_decided_of_a_model_is_not_decided_again_and_what_a_crash_left_open_is(shop: Shop, said) -> None:
+    first, second = shop.trained("a", 0.8), shop.trained("b", 0.9)
+    settle(shop.run(), first)
+    settle(shop.run(), second)
+    said("rollback")
+    (shop.root / "models" / "mine" / "current").write_text("b\n")
+    settle(shop.run(), second)
+    assert shop.current == "a"
+    assert len(shop.decisions()) == 3
+
+
+def test_a_gate_that_stops_ends_with_status_3_each_time_until_a_person_decides(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    worse = shop.trained("b", 0.6)
+    for _ in range(2):
+        run = shop.run("promotion.when_worse=stop")
+        with pytest.raises(LawError, match="worse than the current one") as stopped:
+            settle(run, worse)
+        assert stopped.value.exit_status == 3
+        status, text = said("show", run.run_id, "--exit-status")
+        assert status == 3 and "promote: failed" in text
+    assert shop.current == "a"
+    said("promote", "b")
+    settle(shop.run("promotion.when_worse=stop"), worse)
+    assert shop.current == "b"
+
+
+def test_a_stage_stays_published_when_what_follows_stops_and_that_is_done_when_nothing_has_changed(shop: Shop) -> None:
+    calls = []
+
+    def after(run: Run, entry: Entry) -> None:
+        calls.append(entry.run_id)
+        if len(calls) == 1:
+            raise LawError.worse_model("here", "much worse")
+
+    done = Result({}, {}, "")
+    stage = Stage("x", ("ringmill.mixing",), lambda config: {}, lambda run: {}, lambda *given: done, after=after)
+    first = shop.run()
+    with pytest.raises(LawError, match="worse"):
+        execute(stage, first)
+    assert execute(stage, shop.run()).outcome == "unchanged"
+    assert calls == [first.run_id] * 2
+    assert [row.outcome for row in shop.ledger.entries()] == ["published", "unchanged"]
+
+
+def test_rollback_goes_back_one_model_after_another_and_then_says_that_there_is_none(shop: Shop, said) -> None:
+    for run_id in "abc":
+        settle(shop.run(), shop.trained(run_id, 0.8))
+    assert said("rollback") == (0, "models/mine/b is current, in the place of c\n")
+    assert said("rollback", "--model", "mine")[0] == 0
+    assert shop.current == "a"
+    status, text = said("rollback")
+    assert (status, shop.current) == (2, "a")
+    assert "no such model to make current" in text
+    said("promote", "c")
+    said("rollback")
+    assert shop.current == "a"
+    rows = Promotions(shop.ledger, "mine").rows()
+    assert [row.detail["how"] for row in rows][3:] == ["rollback", "rollback", "hand", "rollback"]
+    assert all(row.user and row.started_at <= datetime.now(UTC) for row in rows)
+
+
+def test_law_10_what_cannot_be_made_current_is_named(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    shop.trained("b", 0.8)
+    (shop.root / "models" / "mine" / "b" / "manifest.json").unlink()
+    for words, says in (
+        (("promote", "x"), "No single run is meant by 'x'"),
+        (("promote", "b"), "no manifest.json in its folder"),
+        (("rollback", "--model", "other"), "No models have the name 'other'"),
+    ):
+        status, text = said(*words)
+        assert (status, shop.current) == (2, "a")
+        assert says in text
+    with alone(shop.ledger.lake, "promote"), pytest.raises(RaceLost):
+        settle(shop.run(), shop.trained("c", 0.8))
+
+
+def test_scores_are_of_the_current_model_or_of_the_run_that_is_named(shop: Shop) -> None:
+    with pytest.raises(InputError, match="published nothing"):
+        model_to_score_with(shop.run(), "mine")
+    first = shop.trained("a", 0.8)
+    with pytest.raises(InputError, match="No model is current"):
+        model_to_score_with(shop.run(), "mine")
+    settle(shop.run(), first)
+    settle(shop.run(), shop.trained("b", 0.6))
+    assert model_to_score_with(shop.run(), "mine") == "models/mine/a"
+    assert model_to_score_with(shop.run("score.model_run=b"), "mine") == "models/mine/b"
+    with pytest.raises(InputError, match="No single run is meant by 'c'"):
+        model_to_score_with(shop.run("score.model_run=c"), "mine")
+
+
+def test_a_model_that_is_gone_is_not_compared_with(shop: Shop) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    (shop.root / "models" / "mine" / "a" / "predictions.parquet").unlink()
+    settle(shop.run(), shop.trained("b", 0.6))
+    assert shop.current == "b"
+
+
+def test_lineage_and_show_know_of_the_pointer(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    status, text = said("lineage", "models/mine/current")
+    assert status == 0
+    assert text.splitlines()[0].startswith("models/mine/current@a ← promote of ")
+    assert "models/mine@a ← train of a" in text
+    assert said("lineage", "models/mine")[1].startswith("models/mine@a ← train of a")
+    promoted = Promotions(shop.ledger, "mine").rows()[0]
+    assert run_tree(run_of(ledger_of(str(shop.root)).entries(), promoted.run_id))

@@ -1,0 +1,103 @@
+"""What keeps a run from being rebuilt is one error that names it; and what is another is told."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from deltalake import write_deltalake
+
+from handoff.tables import features_table
+from ringmill import cli
+from ringmill.config import load
+from ringmill.config.load import dump_whole
+from ringmill.errors import InputError, LawError
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.tables import Lake
+from ringmill.pipeline.replay import Replayed, checked, replay
+
+CONF = "pipeline: own\nwarehouse: {0}/warehouse\ntable: {{name: mine, path: {0}/table, shape: [3]}}\n"
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Entry:
+    """The row of a training on version 0 of a table that has a version 1; nothing else of it is there."""
+    (tmp_path / "own.yaml").write_text(CONF.format(tmp_path))
+    for _ in range(2):
+        write_deltalake(str(tmp_path / "table"), features_table(20, seed=1), mode="append")
+    config = dump_whole(load(tmp_path / "own.yaml"))
+    inputs = {"table": str(tmp_path / "table"), "version": 0, "id": "x"}
+    detail = {"model": "models/mine/one", "config": config}
+    row = Entry("one", "own", "train", "published", "k", "c", {}, inputs, {"model": "one"}, detail=detail)
+    ledger_of(tmp_path).append(row)
+    return row
+
+
+def ledger_of(folder: Path) -> Ledger:
+    return Ledger(Lake(str(folder / "warehouse")))
+
+
+def test_law_10_a_version_that_is_gone_is_named_and_the_warehouse_stays_as_it_was(
+    tmp_path: Path, trained: Entry
+) -> None:
+    (tmp_path / "table" / "_delta_log" / f"{0:020}.json").unlink()
+    with pytest.raises(InputError, match="no such version of a Delta table"):
+        replay(ledger_of(tmp_path), "one")
+    assert [row.run_id for row in ledger_of(tmp_path).entries()] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("now", "says"),
+    [
+        ([], "no such file"),
+        ([{"name": "a.csv", "sha256": "2"}], "other bytes"),
+        ([{"name": "a.csv", "sha256": "1"}, {"name": "b.csv", "sha256": "1"}], r"raw, b\.csv[\s\S]*was not there"),
+    ],
+)
+def test_law_10_a_raw_file_that_is_another_now_is_named(trained: Entry, now: list[dict[str, str]], says: str) -> None:
+    from ringmill.pipeline.replay import _check_files
+
+    row = replace(trained, inputs={"raw": [{"name": "a.csv", "sha256": "1"}], "clean/rows": 3})
+    _check_files(row, {"raw": row.inputs["raw"], "clean/rows": 4})
+    with pytest.raises(InputError, match=says):
+        _check_files(row, {"raw": now})
+
+
+def test_a_table_or_a_model_that_the_run_read_and_that_is_gone_is_named(tmp_path: Path, trained: Entry) -> None:
+    ledger = ledger_of(tmp_path)
+    score = replace(trained, run_id="two", stage="score", inputs={**trained.inputs, "model": "models/mine/one"})
+    score = replace(score, outputs={"scores/x": 0}, detail={"config": trained.detail["config"]})
+    ledger.append(replace(score, started_at=score.started_at.replace(year=2100)))
+    with pytest.raises(InputError, match=r"models/mine/one[\s\S]*no such folder"):
+        replay(ledger, "two")
+    third = replace(score, run_id="three", started_at=score.started_at.replace(year=2101))
+    ledger.append(third)
+    with pytest.raises(InputError, match="scores/x, version 0"):
+        replay(ledger, "three")
+
+
+def test_a_run_that_published_nothing_names_the_one_that_did(tmp_path: Path, trained: Entry) -> None:
+    ledger = ledger_of(tmp_path)
+    later = trained.started_at.replace(year=2100)
+    ledger.append(replace(trained, run_id="two", outcome="unchanged", started_at=later))
+    with pytest.raises(InputError, match="had been made by one"):
+        replay(ledger, "two")
+    ledger.append(replace(trained, run_id="old", detail={}, started_at=later))
+    with pytest.raises(InputError, match="without the whole configuration"):
+        replay(ledger, "old")
+
+
+def test_other_results_end_with_status_3_and_say_whether_the_code_is_another(tmp_path, monkeypatch, capsys) -> None:
+    found = Replayed(tmp_path, (), ("train: the code is another: a then, b now",), ("train: counts.x was 1, and is 2",))
+    with pytest.raises(LawError, match=r"the code is another.*counts\.x was 1, and is 2"):
+        checked(found)
+    checked(replace(found, differences=()))
+    monkeypatch.setattr("ringmill.pipeline.replay.replay", lambda ledger, run: found)
+    Ledger(Lake(str(tmp_path))).append(Entry("one", "own", "train", "published", "k", "c", {}, {}))
+    monkeypatch.setattr(sys, "argv", ["ringmill", "replay", "one", "--warehouse", str(tmp_path)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 3
+    assert "counts.x was 1, and is 2" in capsys.readouterr().out
