@@ -24,7 +24,9 @@ pytestmark = pytest.mark.ring
 NAMES, SHAPE = ("bar", "dot", "ring"), (8, 8, 1)
 SEEN = Input("pixels", SHAPE, "uint8", mean=(100.0,), scale=(64.0,))
 SECTION: dict[str, Any] = {
-    "task": {"kind": "classes", "label": "kind"},
+    "task": {"kind": "classes", "label": "kind", "label_smoothing": 0.05},
+    "l1": 1e-5,
+    "l2": 1e-4,
     "model": {"kind": "cnn", "filters": (4,), "dense": 8, "dropout": 0.2},
     "augmentation": {"crop_pixels": 1, "noise": 3},
     "class_weights": {"dot": 2.0},

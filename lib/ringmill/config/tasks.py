@@ -8,6 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ringmill.config.rules import NAME, Section
 
+LABEL_SMOOTHING = Field(
+    0.0,
+    ge=0,
+    lt=1,
+    allow_inf_nan=False,
+    description="share of a row's label that is spread over all classes in training; validation losses and figures are "
+    "of the labels as they are",
+)
+
 
 class Purchase(Section):
     """Whether a customer buys within the horizon, and how much: columns label_buy and label_spend."""
@@ -21,6 +30,7 @@ class Classes(Section):
 
     kind: Literal["classes"]
     label: str = "label"
+    label_smoothing: float = LABEL_SMOOTHING
 
 
 class Reconstruction(Section):

@@ -48,6 +48,14 @@ class Train(Section):
     schedule: Schedule = Constant()
     optimizer: Optimizer = Optimizer()
     weight_decay: float = Field(1e-1, ge=0)
+    l1: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="times the sum of |w| over kernels and embeddings: a penalty that is "
+        "minimised beside the losses and is in none that is reported",
+    )
+    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="times the sum of w², as l1")
     dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32", description="of the model; a mixed one computes in half precision on float32 weights"
     )

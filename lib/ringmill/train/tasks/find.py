@@ -27,10 +27,10 @@ def task_of(section: Train, classes: Sequence[str] = ()) -> Task:
         by_label = tuple(weights.get(label, 1.0) for label in ("0", "1")) if weights else ()
         return PurchaseTask(section.task.spend_weight, by_label)
     if not classes or not weights:
-        return ClassesTask(section.task.label, tuple(classes))
+        return ClassesTask(section.task.label, tuple(classes), smoothing=section.task.label_smoothing)
     if unknown := sorted(set(weights) - set(classes)):
         raise ConfigError.bad_value("train", "train.class_weights", f"classes among {', '.join(classes)}", unknown)
     by_class = tuple(weights.get(name, 1.0) for name in classes)
     if not any(by_class):
         raise ConfigError.bad_value("train", "train.class_weights", "a class that weighs more than 0", weights)
-    return ClassesTask(section.task.label, tuple(classes), by_class)
+    return ClassesTask(section.task.label, tuple(classes), by_class, section.task.label_smoothing)
