@@ -52,8 +52,8 @@ class Train(Section):
         0.0,
         ge=0,
         allow_inf_nan=False,
-        description="times the sum of |w| over kernels and embeddings: a penalty that is "
-        "minimised beside the losses and is in none that is reported",
+        description="times the sum of |w| over kernels and embeddings, which is minimised beside the losses, and is in "
+        "none that is reported",
     )
     l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="times the sum of w², as l1")
     dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = Field(
@@ -120,6 +120,8 @@ class Train(Section):
             raise ValueError("train.model.kind: autoencoder with train.task.kind: reconstruction, and only with it")
         if self.task.kind == "reconstruction" and self.class_weights:
             raise ValueError("train.class_weights: none with train.task.kind: reconstruction, which has no classes")
+        if self.task.kind == "several" and self.class_weights:
+            raise ValueError("train.class_weights: none with train.task.kind: several, whose heads have weights each")
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ringmill.config.tasks import Classes
+from ringmill.config.tasks import Classes, Several
 from ringmill.errors import RankLost
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.manifest import Mixed, pin_version
@@ -18,7 +18,7 @@ from ringmill.train.indexed import Indexing, found_index, made_index
 from ringmill.train.launch.process import Launch
 from ringmill.train.progress import FILE, OnProgress, append, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
-from ringmill.train.tasks.known import known_classes
+from ringmill.train.tasks.known import known_by_head, known_classes
 
 
 class Launcher(Protocol):
@@ -38,7 +38,8 @@ def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, Han
 
     Raises:
         ConfigError: there is no such model, or it has no such key; or what is no image is to be augmented.
-        InputError: a column that is to be read is not there; or see `known_classes`.
+        InputError: a column that is to be read is not there; or see `known_classes` and
+            `known_by_head`.
         PlanError: the table cannot be read in place, has no rows to train with, or does not fit; or it is not
             partitioned by split and has no index yet.
     """
@@ -50,6 +51,8 @@ def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, Han
         manifests = indexing(manifests, spec.row_index_folder).manifests(manifests)
     if isinstance(spec.train.task, Classes):
         spec = replace(spec, classes=known_classes(manifests, spec.train.task.label))
+    if isinstance(spec.train.task, Several):
+        spec = replace(spec, classes_by_head=known_by_head(manifests, spec.train.task))
     job = Job(spec, manifests)
     return job, job.handed
 
