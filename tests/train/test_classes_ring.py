@@ -121,6 +121,16 @@ def test_law_6_the_figures_are_those_of_the_written_predictions(two: TrainResult
     assert two.manifest["classes"] == list(NAMES)
 
 
+def test_law_5_intervals_of_the_test_figures_do_not_depend_on_ranks(two: TrainResult, solo: TrainResult) -> None:
+    found, metrics = two.manifest["intervals"], two.manifest["metrics"]["test"]
+    assert found == solo.manifest["intervals"]
+    assert (found["unit"], found["units"], found["level"]) == ("rows", metrics["rows"], 0.95)
+    for name in ("accuracy", "f1_macro"):
+        interval = found["figures"][name]
+        assert interval["value"] == pytest.approx(metrics[name], abs=1e-12)
+        assert interval["low"] <= interval["value"] <= interval["high"]
+
+
 def test_law_4_the_first_classes_are_as_likely_as_their_weights_say(two: TrainResult) -> None:
     kinds = ROWS.filter(pa.compute.field("split") == "train")["kind"].to_pylist()
     assert two.manifest["laws"]["4"]["rows_seen_in_each_epoch"] == [len(kinds)]

@@ -150,6 +150,7 @@ def rows_of(rows: int = 160) -> pa.Table:
             "x": pa.array(list(x), pa.list_(pa.float32())),
             "colour": pa.array(colour, mask=draw.random(rows) < 0.3),
             "cm": pa.array(x[:, 1].astype(float) * 2 + 5, mask=draw.random(rows) < 0.3),
+            "owner": [f"o{place // 3}" for place in range(rows)],
             "rare": pa.array(rare, mask=draw.random(rows) < 0.9),
             "split": np.array(["train", "train", "train", "validation", "test"])[draw.integers(5, size=rows)],
         }
@@ -170,7 +171,7 @@ def test_law_4_each_head_needs_labels_to_learn_and_to_be_judged_by(tmp_path: Pat
 
 def trained(home: Path, name: str, *, ranks: int, **changes: Any) -> TrainResult:
     section = {"task": TASK, "epochs": 8, "x": Input("x", (3,)), "l2": 1e-3, "learning_rate": 0.03}
-    return run(spec_of(str(home / "table"), home / name, ranks=ranks, **{**section, **changes}))
+    return run(spec_of(str(home / "table"), home / name, ranks=ranks, group="owner", **{**section, **changes}))
 
 
 @pytest.fixture(scope="module")
@@ -223,6 +224,15 @@ def test_law_6_each_heads_figures_are_those_of_the_written_predictions(two: Trai
     errors = [(row["size_label"] - row["size_predicted"]) ** 2 for row in known]
     assert metrics["size"]["mse"] == pytest.approx(np.mean(errors), rel=1e-9)
     assert metrics["size"]["weight"] == len(known)
+
+
+@pytest.mark.ring
+def test_law_6_intervals_are_of_the_heads_figures_over_groups_of_rows(two: TrainResult) -> None:
+    owners = rows_of().filter(pa.compute.field("split") == "test")["owner"].unique()
+    found, metrics = two.manifest["intervals"], two.manifest["metrics"]["test"]["heads"]
+    assert (found["unit"], found["units"]) == ("owner", len(owners))
+    assert set(found["figures"]) == {"colour.accuracy", "colour.f1_macro", "rare.accuracy", "rare.f1_macro"}
+    assert found["figures"]["colour.accuracy"]["value"] == pytest.approx(metrics["colour"]["accuracy"], abs=1e-12)
 
 
 @pytest.mark.ring

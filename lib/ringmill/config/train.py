@@ -74,6 +74,11 @@ class Train(Section):
         default_factory=dict,
         description="what a row counts by its class (of a purchase: 0 or 1), times its sample weight; default: 1",
     )
+    interval_group: str | None = Field(
+        None,
+        description="column of the table: rows of one value are drawn together for the intervals of the test figures; "
+        "default: customer_id where the pipeline's features have it, else each row by itself",
+    )
     memory_mb: int = Field(
         1024, ge=16, description="decoded rows and what goes with them on one host, all its ranks together, at most"
     )

@@ -15,6 +15,7 @@ from ringmill.handoff.manifest import Mixed, pin_version
 from ringmill.train.build import settings_of
 from ringmill.train.files import remove_drafts, write_whole
 from ringmill.train.indexed import Indexing, found_index, made_index
+from ringmill.train.intervals import intervals
 from ringmill.train.launch.process import Launch
 from ringmill.train.progress import FILE, OnProgress, append, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
@@ -46,7 +47,8 @@ def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, Han
     spec = spec.rooted()
     settings_of(spec.train.model)
     spec.check_augmentation()
-    manifests = pin_version(spec.table, spec.version, SPLITS, columns=spec.columns.names)
+    columns = (*spec.columns.names, *([spec.group] if spec.group else []))
+    manifests = pin_version(spec.table, spec.version, SPLITS, columns=columns)
     if isinstance(manifests, Mixed):
         manifests = indexing(manifests, spec.row_index_folder).manifests(manifests)
     if isinstance(spec.train.task, Classes):
@@ -76,6 +78,8 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
     with following(progress, on_progress):
         _launch(launcher, launch, progress, retries=spec.train.retries)
     manifest, history = (json.loads((folder / name).read_text("utf-8")) for name in ("manifest.json", "history.json"))
+    manifest["intervals"] = intervals(job, folder / "predictions.parquet")
+    write_whole(folder / "manifest.json", json.dumps(manifest, indent=1).encode(), "The manifest of the training")
     return TrainResult(folder, folder / "model.keras", manifest, tuple(history))
 
 

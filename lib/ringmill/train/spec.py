@@ -23,7 +23,7 @@ SPLITS = ("train", "validation", "test")
 # What of the section changes no weight: law 5 for the ranks, law 7 for what is done about faults.
 _LAUNCH = ("ranks", "launcher", "hosts", "ssh_options", "engine", "device", "memory_mb")
 _FAULTS = ("checkpoint_steps", "keep_checkpoints", "stall_seconds", "retries")
-_RECORDED = ("tensorboard", "timeline")
+_RECORDED = ("tensorboard", "timeline", "interval_group")
 ASIDE = frozenset({*_LAUNCH, *_FAULTS, *_RECORDED})
 
 
@@ -34,6 +34,7 @@ class TrainSpec:
     `x` is where the model's input stands; None: in column x, lists of `features` numbers. `classes` are those of the
     train split, for a task that has such, and `classes_by_head` those of each head for a task of several heads.
     `known` is what varies texts.
+    `group` is a column whose values say which rows belong together in the intervals of figures; '': none do.
     `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
     `row_index` is where the index of a table's rows lies that is not partitioned by split; by default in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
@@ -53,6 +54,7 @@ class TrainSpec:
     classes: tuple[str, ...] = ()
     known: KnownIds = field(default_factory=KnownIds)
     classes_by_head: tuple[tuple[str, ...], ...] = ()
+    group: str = ""
 
     @property
     def task(self) -> Task:
