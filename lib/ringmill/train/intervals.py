@@ -34,7 +34,7 @@ from ringmill.train.tasks.purchase_metrics import BUY
 from ringmill.train.tasks.several import SeveralTask
 from ringmill.train.tasks.several_heads import ClassHead
 
-# So many rows take about ten seconds; more of them have intervals too narrow to matter.
+# So many rows take some ten seconds; more of them have intervals too narrow to matter.
 MOST_ROWS = 200_000
 # Weights of the rows → figures by name, None where they are not defined.
 Figures = Callable[[Values], Mapping[str, float | None]]
@@ -116,10 +116,12 @@ def of_classes(classes: Sequence[str], true: pa.ChunkedArray, said: pa.ChunkedAr
 def of_chances(probability: Values, label: Values) -> Figures:
     """`auc`, and at 0.5 `accuracy` and `f1`, of (rows,) chances and labels of 0 or 1."""
     levels, level = np.unique(probability, return_inverse=True)
+    place, first = level + len(levels) * label.astype(np.int64), int(np.searchsorted(levels, 0.5))
 
     def figures(weight: Values) -> dict[str, float | None]:
-        confusion = Confusion.of(probability, label, weight).compute()
-        positive, negative = (_summed(level, weight * side, len(levels)) for side in (label, 1.0 - label))
+        negative, positive = _summed(place, weight, 2 * len(levels)).reshape(2, -1)
+        (tn, fp), (fn, tp) = ((float(side[:first].sum()), float(side[first:].sum())) for side in (negative, positive))
+        confusion = Confusion(tp=tp, fp=fp, fn=fn, tn=tn).compute()
         return {"auc": area(positive, negative), "accuracy": confusion["accuracy"], "f1": confusion["f1"]}
 
     return figures
