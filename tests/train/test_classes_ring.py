@@ -24,7 +24,9 @@ pytestmark = pytest.mark.ring
 NAMES, SHAPE = ("bar", "dot", "ring"), (8, 8, 1)
 SEEN = Input("pixels", SHAPE, "uint8", mean=(100.0,), scale=(64.0,))
 SECTION: dict[str, Any] = {
-    "task": {"kind": "classes", "label": "kind"},
+    "task": {"kind": "classes", "label": "kind", "label_smoothing": 0.05},
+    "l1": 1e-5,
+    "l2": 1e-4,
     "model": {"kind": "cnn", "filters": (4,), "dense": 8, "dropout": 0.2},
     "augmentation": {"crop_pixels": 1, "noise": 3},
     "class_weights": {"dot": 2.0},
@@ -117,6 +119,16 @@ def test_law_6_the_figures_are_those_of_the_written_predictions(two: TrainResult
     loss = judge.log_loss(true, probabilities, labels=NAMES, sample_weight=weight)
     assert metrics["log_loss"] == pytest.approx(loss, abs=1e-9)
     assert two.manifest["classes"] == list(NAMES)
+
+
+def test_law_5_intervals_of_the_test_figures_do_not_depend_on_ranks(two: TrainResult, solo: TrainResult) -> None:
+    found, metrics = two.manifest["intervals"], two.manifest["metrics"]["test"]
+    assert found == solo.manifest["intervals"]
+    assert (found["unit"], found["units"], found["level"]) == ("rows", metrics["rows"], 0.95)
+    for name in ("accuracy", "f1_macro"):
+        interval = found["figures"][name]
+        assert interval["value"] == pytest.approx(metrics[name], abs=1e-12)
+        assert interval["low"] <= interval["value"] <= interval["high"]
 
 
 def test_law_4_the_first_classes_are_as_likely_as_their_weights_say(two: TrainResult) -> None:

@@ -25,12 +25,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": {"kind": "adam"}, "schedule": {"kind": "cosine"}},
     "rmsprop": {"optimizer": {"kind": "rmsprop"}, "schedule": {"kind": "step", "epochs": [3, 6]}},
     "lion": {"optimizer": {"kind": "lion"}, "schedule": {"kind": "exponential", "factor": 0.9}},
+    "penalised": {"l1": 0.004, "l2": 0.02, "optimizer": {"kind": "sgd"}},
+    "penalised in passes": {"l1": 0.004, "l2": 0.02, "optimizer": {"kind": "sgd", "passes": 3}},
+    "not penalised": {"optimizer": {"kind": "sgd"}},
     "fp16 on the wire": {"optimizer": {"compression": "fp16"}},
     "float32": {"dtype": "float32"},
     "mixed_float16": {"dtype": "mixed_float16"},
     "mixed_bfloat16": {"dtype": "mixed_bfloat16"},
 }
-EXACT = ["plain", "passes", "clipped", "unclipped", "adam", "rmsprop", "lion"]
+EXACT = ["plain", "passes", "clipped", "unclipped", "adam", "rmsprop", "lion", "penalised", "penalised in passes"]
 
 
 def on_ranks(function: str, ranks: int, folder: Path, *, module: str = "variants", **arguments: Any) -> list[Any]:
@@ -65,6 +68,13 @@ def test_law_5_each_optimizer_gives_one_rank_s_weights_on_two(name: str, trained
 
 def test_accumulating_over_passes_changes_no_weight(trained: dict[int, Any]) -> None:
     assert off(trained[1][0]["passes"], trained[1][0]["plain"]) <= 1e-9
+
+
+def test_law_5_a_penalty_is_of_the_weights_once_a_step_and_shrinks_them(trained: dict[int, Any]) -> None:
+    penalised, in_passes, free = (trained[1][0][name] for name in ("penalised", "penalised in passes", "not penalised"))
+    assert off(in_passes, penalised) <= 1e-9
+    kernels = [np.square(np.array(one["weights"][0])).sum() for one in (penalised, free)]
+    assert kernels[0] < 0.9 * kernels[1]
 
 
 def test_gradients_are_clipped_after_they_are_summed(trained: dict[int, Any]) -> None:

@@ -8,6 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ringmill.config.rules import NAME, Section
 
+LABEL_SMOOTHING = Field(
+    0.0,
+    ge=0,
+    lt=1,
+    allow_inf_nan=False,
+    description="share of a row's label that is spread over all classes in training; validation losses and figures are "
+    "of the labels as they are",
+)
+
 
 class Purchase(Section):
     """Whether a customer buys within the horizon, and how much: columns label_buy and label_spend."""
@@ -21,6 +30,7 @@ class Classes(Section):
 
     kind: Literal["classes"]
     label: str = "label"
+    label_smoothing: float = LABEL_SMOOTHING
 
 
 class Reconstruction(Section):
@@ -29,7 +39,34 @@ class Reconstruction(Section):
     kind: Literal["reconstruction"]
 
 
-Task = Annotated[Purchase | Classes | Reconstruction, Field(discriminator="kind")]
+class ClassesHead(Section):
+    """One of several classes, those of the train split's labelled rows, sorted."""
+
+    kind: Literal["classes"]
+    label: str
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="of its loss beside the other heads'")
+    label_smoothing: float = LABEL_SMOOTHING
+
+
+class NumberHead(Section):
+    """A number, by its squared error in its own unit."""
+
+    kind: Literal["number"]
+    label: str
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False, description="of its loss beside the other heads'")
+
+
+class Several(Section):
+    """Several heads over one trunk, by name, each of a column; a null there gives no loss and no metric of that head,
+    and each head's loss is a mean over the global batch's rows that have its label."""
+
+    kind: Literal["several"]
+    heads: dict[
+        Annotated[str, Field(pattern=NAME)], Annotated[ClassesHead | NumberHead, Field(discriminator="kind")]
+    ] = Field(min_length=1)
+
+
+Task = Annotated[Purchase | Classes | Reconstruction | Several, Field(discriminator="kind")]
 
 
 class Model(BaseModel):

@@ -48,6 +48,14 @@ class Train(Section):
     schedule: Schedule = Constant()
     optimizer: Optimizer = Optimizer()
     weight_decay: float = Field(1e-1, ge=0)
+    l1: float = Field(
+        0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="times the sum of |w| over kernels and embeddings, which is minimised beside the losses, and is in "
+        "none that is reported",
+    )
+    l2: float = Field(0.0, ge=0, allow_inf_nan=False, description="times the sum of w², as l1")
     dtype: Literal["float32", "float64", "mixed_float16", "mixed_bfloat16"] = Field(
         "float32", description="of the model; a mixed one computes in half precision on float32 weights"
     )
@@ -65,6 +73,11 @@ class Train(Section):
     class_weights: dict[str, float] = Field(
         default_factory=dict,
         description="what a row counts by its class (of a purchase: 0 or 1), times its sample weight; default: 1",
+    )
+    interval_group: str | None = Field(
+        None,
+        description="column of the table: rows of one value are drawn together for the intervals of the test figures; "
+        "default: customer_id where the pipeline's features have it, else each row by itself",
     )
     memory_mb: int = Field(
         1024, ge=16, description="decoded rows and what goes with them on one host, all its ranks together, at most"
@@ -112,6 +125,8 @@ class Train(Section):
             raise ValueError("train.model.kind: autoencoder with train.task.kind: reconstruction, and only with it")
         if self.task.kind == "reconstruction" and self.class_weights:
             raise ValueError("train.class_weights: none with train.task.kind: reconstruction, which has no classes")
+        if self.task.kind == "several" and self.class_weights:
+            raise ValueError("train.class_weights: none with train.task.kind: several, whose heads have weights each")
         return self
 
     @model_validator(mode="after")

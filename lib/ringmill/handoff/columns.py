@@ -61,6 +61,7 @@ class Label:
 
     `kind` is 'number', 'log1p' (log(1 + number)), or 'class': the place of the value, read as text, among `classes`.
     `weights` says what a row counts by its class, or by its number rounded to 0 or 1; (): 1.
+    `missing` is what becomes of a null: an error, or NaN, which a label with `weights` may not hold.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Label:
     kind: Literal["number", "log1p", "class"] = "number"
     classes: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
+    missing: Literal["refused", "nan"] = "refused"
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,14 @@ def decode(where: str, batch: pa.RecordBatch, columns: Columns, into: Rows) -> N
 
 
 def _label(where: str, label: Label, column: pa.Array) -> NDArray[Any]:
+    if label.missing == "refused":
+        return _all_known(where, label, column)
+    values, known = np.full(len(column), np.nan), column.is_valid()
+    values[known.to_numpy(zero_copy_only=False)] = _all_known(where, label, column.filter(known))
+    return values
+
+
+def _all_known(where: str, label: Label, column: pa.Array) -> NDArray[Any]:
     if label.kind == "class":
         return _classes(where, label, column)
     values = _numbers(where, label.column, column)

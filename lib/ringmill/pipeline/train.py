@@ -89,7 +89,8 @@ def _unread_words(names: Sequence[str]) -> list[str]:
 
 def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
     features = len(run.ledger.resolve("features").detail["names"])
-    return training_of(run, inputs, run.config.features.name, code=MODULES, features=features)
+    group = run.config.train.interval_group or "customer_id"
+    return training_of(run, inputs, run.config.features.name, code=MODULES, features=features, group=group)
 
 
 def training_of(

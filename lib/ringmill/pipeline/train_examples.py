@@ -75,7 +75,8 @@ def _checked(run: Run, inputs: Mapping[str, Any]) -> tuple[TrainSpec, FrozenStat
 def _spec(run: Run, inputs: Mapping[str, Any], state: FrozenState) -> TrainSpec:
     kind = kind_of(run.config)
     x, known = kind.x(state), kind.known(state, run.config.train.text_augmentation)
-    return training_of(run, inputs, section_of(run.config).name, code=MODULES, features=x.length, x=x, known=known)
+    more = {"x": x, "known": known, "group": run.config.train.interval_group or ""}
+    return training_of(run, inputs, section_of(run.config).name, code=MODULES, features=x.length, **more)
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:

@@ -76,6 +76,7 @@ def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
         checkpoints=checkpoints_of(run, inputs, section.name, code=MODULES),
         row_index=run.lake.path(f"models/{section.name}/row_index"),
         x=x,
+        group=run.config.train.interval_group or "",
     )
 
 

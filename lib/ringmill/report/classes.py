@@ -49,13 +49,14 @@ def intake(counts: Mapping[str, int], many: str) -> Section:
     )
 
 
-def classes(metrics: Mapping[str, Any], accuracy: Interval, many: str) -> Section:
-    """Accuracy with its interval, figures of each class, and the confusion matrix, all on the test split."""
+def classes(metrics: Mapping[str, Any], accuracy: Interval, f1: Interval | None, many: str) -> Section:
+    """Accuracy and the mean F1 with their intervals, figures of each class, and the confusion matrix, all on the test
+    split; without an interval of F1, which a very large split has none of, its value alone."""
     names = list(metrics["per_class"])
     text = (
         f"Of {whole(metrics['rows'])} {many} that took no part in training {accuracy.value:.1%} were told right; the "
         f"95 % interval of this sample size is {accuracy.low:.1%} to {accuracy.high:.1%}. "
-        f"The mean F1 of the classes is {_figure(metrics['f1_macro'])}."
+        f"The mean F1 of the classes is {_figure(metrics['f1_macro']) if f1 is None else f1}."
     )
     columns = ("precision", "recall", "F1", f"{many} by weight")
     rows = [

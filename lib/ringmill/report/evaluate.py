@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ringmill.resampling import resamples, within
+
 Floats = NDArray[np.float64]
-RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
@@ -30,14 +32,18 @@ class Interval:
 def bootstrap(statistic: Callable[[NDArray[np.intp]], float], rows: int, *, seed: int) -> Interval:
     """A statistic of row numbers → its value and interval over seeded resamples of rows.
 
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap (1993), percentile interval. Resamples on which the
-    statistic is not defined (one class only) are left out.
+    Resamples on which the statistic is not defined (one class only) are left out; see `resampling`.
     """
-    generator = np.random.Generator(np.random.Philox(seed))
-    values = [statistic(generator.integers(0, rows, rows)) for _ in range(RESAMPLES)]
-    defined = [value for value in values if not math.isnan(value)] or [math.nan]
-    low, high = np.percentile(defined, [2.5, 97.5])
-    return Interval(statistic(np.arange(rows)), float(low), float(high))
+    low, high = within([statistic(drawn) for drawn in resamples(rows, seed=seed)])
+    return Interval(statistic(np.arange(rows)), low, high)
+
+
+def interval_of(intervals: Mapping[str, Any], name: str) -> Interval | None:
+    """Of what a training's manifest says under `intervals`, a figure's; None where it is not defined or has none."""
+    found = intervals.get("figures", {}).get(name)
+    if found is None or None in (found["value"], found["low"]):
+        return None
+    return Interval(found["value"], found["low"], found["high"])
 
 
 @dataclass(frozen=True)

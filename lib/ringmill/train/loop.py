@@ -2,7 +2,8 @@
 
 Each step minimises what the task says: sums of losses over the rows of the *global* batch, each by its divisor. A rank
 computes its own rows' share of these sums; the divisors are the global ones, known to every rank from the plan;
-so the sum of the ranks' gradients is the gradient. Weight decay is decoupled: it acts once per step, in the optimizer.
+so the sum of the ranks' gradients is the gradient. Weight decay is decoupled, and an L1 or L2 penalty is of the
+weights: both act once per step, in the optimizer, and are in no loss that is reported.
 """
 
 from __future__ import annotations

@@ -20,13 +20,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from ringmill.config.train import Train
-from ringmill.handoff.columns import Input
 from ringmill.train.checkpoint import Arrays
 from ringmill.train.feed import GlobalFeed, Segment, Totals
-from ringmill.train.loop import NONE_KNOWN, Trainer
-from ringmill.train.marks import Marks
-from ringmill.train.tasks.task import Task
-from ringmill.train.vary_words import KnownIds
+from ringmill.train.loop import Trainer
 
 
 @dataclass(frozen=True)
@@ -80,28 +76,16 @@ class MirroredFeed:
 
 
 class MirroredTrainer(Trainer):
-    """The model and the optimizer of all replicas, one for each of the feed's ranks; `feed` is that of any of them."""
+    """The model and the optimizer of all replicas, one for each of the feed's ranks; `feed` is that of any of them,
+    `named` what a `Trainer` takes by name."""
 
-    def __init__(
-        self,
-        section: Train,
-        feed: GlobalFeed,
-        *,
-        task: Task,
-        seed: int,
-        steps: int,
-        x: Input,
-        marks: Marks,
-        known: KnownIds = NONE_KNOWN,
-    ) -> None:
+    def __init__(self, section: Train, feed: GlobalFeed, **named: Any) -> None:
         ranks = feed.plan.ranks
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
         self._strategy = tf.distribute.MirroredStrategy([device.name for device in devices[:ranks]])
         feeds = MirroredFeed(tuple(replace(feed, rank=rank) for rank in range(ranks)))
         with self._strategy.scope():
-            super().__init__(
-                section, feeds, Replicas(ranks), task=task, seed=seed, steps=steps, x=x, marks=marks, known=known
-            )
+            super().__init__(section, feeds, Replicas(ranks), **named)
 
     def copies(self) -> list[Arrays]:
         held = [self._local(variable.value) for variable in self.model.variables]
@@ -123,7 +107,7 @@ class MirroredTrainer(Trainer):
         losses, gradients = self._strategy.run(of_one)
         # All replicas have the same sum. Applied inside of them, Keras would add the sums up once more.
         first = [None if one is None else self._local(one)[0] for one in gradients]
-        self.optimizer.inner.apply(first, self.model.trainable_variables)
+        self.optimizer.apply_summed(first, self.model.trainable_variables)
         return tf.add_n(self._local(losses))
 
     def _on_replicas(self, function: Callable[[], list[Any]]) -> list[Any]:

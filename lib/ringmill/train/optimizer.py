@@ -1,8 +1,9 @@
 """Keras optimizers on the ring: gradients are summed over the ranks before the optimizer that Keras ships sees them.
 
 Horovod's own wrappers fail on Keras 3. Here the order is fixed: a rank's gradients are compressed, summed over the
-ranks in one fused operation, and decompressed; then Keras unscales, clips and applies them. Whatever Keras decides by
-looking at gradients (whether they are finite, how long they are) it therefore decides alike on every rank.
+ranks in one fused operation, and decompressed; those of penalties are added; then Keras unscales, clips and applies
+them. Whatever Keras decides by looking at gradients (whether they are finite, how long they are) it therefore decides
+alike on every rank.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ import tensorflow as tf
 
 from ringmill.config.train import Train
 from ringmill.config.training import Cosine, Exponential, Optimizer, Stepwise
+from ringmill.train.penalty import Penalty
 from ringmill.train.ranks import Ring
 
 PROBES = 16
+NO_PENALTY = Penalty()
 
 
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
@@ -43,9 +46,9 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
     a model with `jit_compile=False`: Horovod's operations have no XLA kernel here.
     """
 
-    def __init__(self, inner: Any, ring: Ring, *, compression: str = "none") -> None:
+    def __init__(self, inner: Any, ring: Ring, *, compression: str = "none", penalty: Penalty = NO_PENALTY) -> None:
         super().__init__(learning_rate=0.0, name="ring")
-        self.inner, self._ring = inner, ring
+        self.inner, self._ring, self._penalty = inner, ring, penalty
         self._wire = tf.float16 if compression == "fp16" else None
 
     def build(self, variables: Sequence[Any]) -> None:
@@ -93,7 +96,12 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         return self.inner.scale_loss(loss)
 
     def apply(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> None:
-        self.inner.apply(self.reduce(grads), trainable_variables)
+        self.apply_summed(self.reduce(grads), trainable_variables)
+
+    def apply_summed(self, gradients: Sequence[Any], variables: Sequence[Any] | None = None) -> None:
+        """Apply the sums of all ranks' gradients, and what the penalty adds to them."""
+        weights = self._trainable_variables if variables is None else variables
+        self.inner.apply(self._penalty.added(gradients, weights, self.scale_loss), variables)
 
     def reduce(self, gradients: Sequence[Any]) -> list[Any]:
         """This rank's gradients → their sums over the ranks; None where a variable has none."""
@@ -126,7 +134,7 @@ def build_optimizer(section: Train, ring: Ring, *, steps: int) -> RingOptimizer:
     if section.dtype == "mixed_float16":
         # Gradients below float16's smallest number would be lost; the scale that prevents it adapts itself.
         inner = keras.optimizers.LossScaleOptimizer(inner)
-    return RingOptimizer(inner, ring, compression=section.optimizer.compression)
+    return RingOptimizer(inner, ring, compression=section.optimizer.compression, penalty=Penalty.of(section))
 
 
 def rate_of(section: Train, *, steps: int) -> WarmUp:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ringmill.config.train import Train
@@ -26,7 +28,8 @@ FROZEN = "frozen.json"
 
 
 class Predictions:
-    """One row per row of the split, written by rank 0 block by block as all ranks score them."""
+    """One row per row of the split, what the task says of it and its weight, written by rank 0 block by block as all
+    ranks score them."""
 
     def __init__(self, path: Path, ring: Ring, *, task: Task, facts: Mapping[str, Any]) -> None:
         self._path, self._ring, self._task, self._facts = path, ring, task, facts
@@ -35,18 +38,21 @@ class Predictions:
     def __enter__(self) -> Predictions:
         if self._ring.rank == 0:
             draft = self._stack.enter_context(whole(self._path, "The predictions"))
-            self._writer = self._stack.enter_context(pq.ParquetWriter(draft, self._task.schema))
+            schema = self._task.schema.append(pa.field("weight", pa.float64()))
+            self._writer = self._stack.enter_context(pq.ParquetWriter(draft, schema))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._stack.__exit__(kind, error, at)
 
     def take(self, rows: Rows, outputs: Any) -> None:
-        mine = self._task.predicted(outputs, rows, self._facts)
+        said = self._task.predicted(outputs, rows, self._facts)
+        mine = np.concatenate([said, rows.weight[:, None]], axis=1)
         # Rank 0 alone writes, and the others hold a part of the block.
         row_id, numbers = self._ring.gather(rows.row_id, name="predicted_id"), self._ring.gather(mine, name="predicted")
         if self._writer:
-            self._writer.write_table(self._task.table(row_id, numbers))
+            table = self._task.table(row_id, numbers[:, :-1])
+            self._writer.write_table(table.append_column("weight", pa.array(numbers[:, -1])))
 
 
 def write_results(

@@ -8,17 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from ringmill.config.tasks import Classes
+from ringmill.config.tasks import Classes, Several
 from ringmill.errors import RankLost
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.manifest import Mixed, pin_version
 from ringmill.train.build import settings_of
 from ringmill.train.files import remove_drafts, write_whole
 from ringmill.train.indexed import Indexing, found_index, made_index
+from ringmill.train.intervals import intervals
 from ringmill.train.launch.process import Launch
 from ringmill.train.progress import FILE, OnProgress, append, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
-from ringmill.train.tasks.known import known_classes
+from ringmill.train.tasks.known import known_by_head, known_classes
 
 
 class Launcher(Protocol):
@@ -38,18 +39,22 @@ def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, Han
 
     Raises:
         ConfigError: there is no such model, or it has no such key; or what is no image is to be augmented.
-        InputError: a column that is to be read is not there; or see `known_classes`.
+        InputError: a column that is to be read is not there; or see `known_classes` and
+            `known_by_head`.
         PlanError: the table cannot be read in place, has no rows to train with, or does not fit; or it is not
             partitioned by split and has no index yet.
     """
     spec = spec.rooted()
     settings_of(spec.train.model)
     spec.check_augmentation()
-    manifests = pin_version(spec.table, spec.version, SPLITS, columns=spec.columns.names)
+    columns = (*spec.columns.names, *([spec.group] if spec.group else []))
+    manifests = pin_version(spec.table, spec.version, SPLITS, columns=columns)
     if isinstance(manifests, Mixed):
         manifests = indexing(manifests, spec.row_index_folder).manifests(manifests)
     if isinstance(spec.train.task, Classes):
         spec = replace(spec, classes=known_classes(manifests, spec.train.task.label))
+    if isinstance(spec.train.task, Several):
+        spec = replace(spec, classes_by_head=known_by_head(manifests, spec.train.task))
     job = Job(spec, manifests)
     return job, job.handed
 
@@ -73,6 +78,8 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
     with following(progress, on_progress):
         _launch(launcher, launch, progress, retries=spec.train.retries)
     manifest, history = (json.loads((folder / name).read_text("utf-8")) for name in ("manifest.json", "history.json"))
+    manifest["intervals"] = intervals(job, folder / "predictions.parquet")
+    write_whole(folder / "manifest.json", json.dumps(manifest, indent=1).encode(), "The manifest of the training")
     return TrainResult(folder, folder / "model.keras", manifest, tuple(history))
 
 

@@ -23,7 +23,7 @@ SPLITS = ("train", "validation", "test")
 # What of the section changes no weight: law 5 for the ranks, law 7 for what is done about faults.
 _LAUNCH = ("ranks", "launcher", "hosts", "ssh_options", "engine", "device", "memory_mb")
 _FAULTS = ("checkpoint_steps", "keep_checkpoints", "stall_seconds", "retries")
-_RECORDED = ("tensorboard", "timeline")
+_RECORDED = ("tensorboard", "timeline", "interval_group")
 ASIDE = frozenset({*_LAUNCH, *_FAULTS, *_RECORDED})
 
 
@@ -32,8 +32,9 @@ class TrainSpec:
     """One training: a pinned table version, the section `train`, a seed, and the folder that the run writes into.
 
     `x` is where the model's input stands; None: in column x, lists of `features` numbers. `classes` are those of the
-    train split, for a task that has such.
+    train split, for a task that has such, and `classes_by_head` those of each head for a task of several heads.
     `known` is what varies texts.
+    `group` is a column whose values say which rows belong together in the intervals of figures; '': none do.
     `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
     `row_index` is where the index of a table's rows lies that is not partitioned by split; by default in `folder`.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
@@ -52,10 +53,12 @@ class TrainSpec:
     x: Input | None = None
     classes: tuple[str, ...] = ()
     known: KnownIds = field(default_factory=KnownIds)
+    classes_by_head: tuple[tuple[str, ...], ...] = ()
+    group: str = ""
 
     @property
     def task(self) -> Task:
-        return task_of(self.train, self.classes)
+        return task_of(self.train, self.classes, self.classes_by_head)
 
     @property
     def input(self) -> Input:
@@ -127,7 +130,7 @@ class Job:
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
         spec = self.spec
         decisive = [section, spec.seed, spec.input.to_json(), spec.classes, asdict(spec.known)]
-        decisive += [spec.table, spec.version, files]
+        decisive += [spec.classes_by_head, spec.table, spec.version, files]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -141,8 +144,10 @@ class Job:
         tree = json.loads(path.read_text(encoding="utf-8"))
         x = tree["spec"]["x"] and Input.from_json(tree["spec"]["x"])
         section, classes = Train.model_validate(tree["spec"]["train"]), tuple(tree["spec"]["classes"])
+        by_head = tuple(tuple(names) for names in tree["spec"]["classes_by_head"])
         known = KnownIds.from_json(tree["spec"]["known"])
-        spec = TrainSpec(**{**tree["spec"], "train": section, "x": x, "classes": classes, "known": known})
+        read = {"train": section, "x": x, "classes": classes, "known": known, "classes_by_head": by_head}
+        spec = TrainSpec(**{**tree["spec"], **read})
         return cls(spec, {split: Manifest.from_json(manifest) for split, manifest in tree["manifests"].items()})
 
 

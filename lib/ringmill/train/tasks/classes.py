@@ -1,6 +1,7 @@
 """One of several classes: softmax over the logits, by the weighted mean of −log P(class).
 
-Each step minimises, over the rows of the *global* batch, Σ w · CE(class, logits) ÷ Σ w.
+Each step minimises, over the rows of the *global* batch, Σ w · CE(class, logits) ÷ Σ w. With a label smoothing of s a
+label is its class by 1 − s and each of n classes by s ÷ n; what is measured are the labels as they are.
 """
 
 from __future__ import annotations
@@ -29,6 +30,21 @@ PREDICTIONS = pa.schema(
 )
 
 
+def crossed(logits: Any, places: Any, *, smoothing: float) -> Any:
+    """In a graph: (rows, classes) and (rows,), each row's place among the classes → (rows,): the cross-entropies."""
+    import tensorflow as tf
+
+    classes = int(logits.shape[1])
+    true = tf.one_hot(
+        tf.cast(places, tf.int32),
+        classes,
+        on_value=1.0 - smoothing + smoothing / classes,
+        off_value=smoothing / classes,
+        dtype=logits.dtype,
+    )
+    return -tf.reduce_sum(true * tf.nn.log_softmax(logits), axis=1)
+
+
 @dataclass(frozen=True)
 class ClassesTask:
     """`classes` are the values of `column` in the train split; a class is its place among them. `weights` is what a
@@ -37,6 +53,7 @@ class ClassesTask:
     column: str
     classes: tuple[str, ...]
     weights: tuple[float, ...] = ()
+    smoothing: float = 0.0
     targets: tuple[str, ...] = (CLASS,)
     heads: tuple[str, ...] = (LOGITS,)
     schema: pa.Schema = PREDICTIONS
@@ -62,10 +79,7 @@ class ClassesTask:
     def losses(self, heads: Mapping[str, Any], labels: Mapping[str, Any], weight: Any) -> list[Any]:
         import tensorflow as tf
 
-        logits = heads[LOGITS]
-        true = tf.one_hot(tf.cast(labels[CLASS], tf.int32), len(self.classes), dtype=logits.dtype)
-        crossed = -tf.reduce_sum(true * tf.nn.log_softmax(logits), axis=1)
-        return [tf.reduce_sum(weight * crossed)]
+        return [tf.reduce_sum(weight * crossed(heads[LOGITS], labels[CLASS], smoothing=self.smoothing))]
 
     def loss(self, sums: Sequence[Any], divisors: Sequence[Any]) -> Any:
         return sums[0] / divisors[0]

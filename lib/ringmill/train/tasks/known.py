@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ringmill.config.tasks import ClassesHead, Several
 from ringmill.errors import InputError
 from ringmill.handoff.columns import class_names
 from ringmill.handoff.manifest import Manifest
@@ -18,7 +20,33 @@ from ringmill.handoff.read import batches
 MOST = 1_000
 
 
-def known_classes(manifests: Mapping[str, Manifest], column: str) -> tuple[str, ...]:
+def known_by_head(manifests: Mapping[str, Manifest], task: Several) -> tuple[tuple[str, ...], ...]:
+    """The classes of each head in turn, () of a number; rows without a label are passed over.
+
+    Raises:
+        InputError: no row of the train or of the validation split has a head's label, or see `known_classes`.
+        PlanError: a file is gone.
+    """
+    found = []
+    for name, head in task.heads.items():
+        for split in ("train", "validation"):
+            _check_labelled(manifests[split], head.label, name)
+        wanted = isinstance(head, ClassesHead)
+        found.append(known_classes(manifests, head.label, missing="nan") if wanted else ())
+    return tuple(found)
+
+
+def _check_labelled(manifest: Manifest, column: str, head: str) -> None:
+    if manifest.rows and all(values.null_count == len(values) for values in _values(manifest, column)):
+        where = f"{manifest.table}, version {manifest.version}, {column}"
+        received = f"{manifest.rows:,} nulls among {manifest.rows:,} {manifest.split} rows"
+        todo = f"give rows of each split labels in '{column}', or leave out train.task.heads.{head}"
+        raise InputError.unfit(where, f"{manifest.split} rows with a label for the head '{head}'", received, todo)
+
+
+def known_classes(
+    manifests: Mapping[str, Manifest], column: str, *, missing: Literal["refused", "nan"] = "refused"
+) -> tuple[str, ...]:
     """One look at `column` in every split → the train split's classes: whole numbers by size, text by its characters.
 
     Raises:
@@ -28,7 +56,7 @@ def known_classes(manifests: Mapping[str, Manifest], column: str) -> tuple[str, 
         PlanError: a file is gone.
     """
     train, where = manifests["train"], f"{manifests['train'].table}, version {manifests['train'].version}"
-    found = {split: _counted(manifest, column, where) for split, manifest in manifests.items()}
+    found = {split: _counted(manifest, column, where, missing) for split, manifest in manifests.items()}
     (of_train, whole), *others = (found["train"], *(found[split] for split in found if split != "train"))
     classes = tuple(sorted(of_train, key=(lambda name: int(name)) if whole else str))
     if train.rows and not 2 <= len(classes) <= MOST:
@@ -42,16 +70,20 @@ def known_classes(manifests: Mapping[str, Manifest], column: str) -> tuple[str, 
     return classes
 
 
-def _counted(manifest: Manifest, column: str, where: str) -> tuple[Counter[str], bool]:
+def _counted(manifest: Manifest, column: str, where: str, missing: str) -> tuple[Counter[str], bool]:
     """How many rows each class has, and whether classes are whole numbers."""
     counts, whole = Counter[str](), False
-    everything = (RowRange(place, 0, file.rows) for place, file in enumerate(manifest.files) if file.rows)
-    for _, batch in batches(manifest, everything, [column]):
-        values = batch.column(0)
-        if values.null_count:
+    for values in _values(manifest, column):
+        if values.null_count and missing == "refused":
             received = f"{values.null_count:,} nulls among {manifest.rows:,} {manifest.split} rows"
             raise InputError.differs(where, column, "a class in every row", received)
         whole = pa.types.is_integer(values.type)
-        counted = pc.value_counts(class_names(where, column, values))
+        counted = pc.value_counts(class_names(where, column, values.drop_null()))
         counts.update({pair["values"]: pair["counts"] for pair in counted.to_pylist()})
     return counts, whole
+
+
+def _values(manifest: Manifest, column: str) -> Iterator[pa.Array]:
+    everything = (RowRange(place, 0, file.rows) for place, file in enumerate(manifest.files) if file.rows)
+    for _, batch in batches(manifest, everything, [column]):
+        yield batch.column(0)
