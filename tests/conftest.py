@@ -23,7 +23,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """local[2], UTC, UI off, two shuffle partitions, warehouse and logs under pytest's tmp."""
+    """local[2], UTC, UI off, two shuffle partitions, the default memory, warehouse and logs under pytest's tmp."""
     from ringmill.lake.session import open_session
 
     folder = tmp_path_factory.mktemp("spark")
@@ -34,7 +34,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         "spark.ui.retainedJobs": "1000",
         "spark.ui.retainedStages": "2000",
     }
-    section = SparkSection(shuffle_partitions=2, driver_memory="1g", settings=settings)
+    section = SparkSection(shuffle_partitions=2, settings=settings)
     session = open_session(section, name="tests", log=folder / "spark.log")
     yield session
     session.stop()

@@ -249,6 +249,7 @@ def test_law_2_pieces_taken_back_are_those_known_at_the_cutoff(spark: SparkSessi
     assert found == [("1", 1, 3, 6, 600_000), ("1", 3, 4, 4, 400_000)]
 
 
+@pytest.mark.long
 @pytest.mark.spark
 def test_the_great_cancellations_of_online_retail_are_linked_whatever_the_partitions(
     spark: SparkSession, online_retail: Path

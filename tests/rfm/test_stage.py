@@ -149,6 +149,7 @@ def test_law_3_the_same_snapshots_again_commit_to_no_table(spark, warehouse):
     assert first.outputs == again.outputs
 
 
+@pytest.mark.long
 def test_thresholds_are_kept_from_the_first_run_until_refitted_or_fixed(spark, warehouse):
     first = run_rfm(spark, warehouse, "rfm.cutoff=2024-02-01")
     later = run_rfm(spark, warehouse, "rfm.cutoff=2024-03-01")
