@@ -55,7 +55,7 @@ def _read_parquet(spark: SparkSession, source: Source, files: list[RawFile]) -> 
 
 def _read_json(spark: SparkSession, source: Source, files: list[RawFile]) -> DataFrame:
     columns = files[0].columns
-    lines = spark.read.schema(_strings(columns)).options(**TORN).json(_paths(files))
+    lines = spark.read.schema(strings(columns)).options(**TORN).json(_paths(files))
     return _shaped(lines, {name: F.col(_quoted(name)) for name in columns}, source, torn=F.col("_torn"))
 
 
@@ -63,7 +63,7 @@ def _read_csv(spark: SparkSession, source: Source, files: list[RawFile]) -> Data
     """The files whose header has exactly the first one's columns in its order."""
     cells = {name: F.col(_quoted(name)) for name in files[0].columns}
     lines = (
-        spark.read.schema(_strings(files[0].columns))
+        spark.read.schema(strings(files[0].columns))
         .options(**TORN)
         .option("header", True)
         .option("sep", source.delimiter)
@@ -163,7 +163,8 @@ def _file_name(source: Source) -> Column:
     return F.substr(path, F.lit(len(scheme) + len(source.base.rstrip("/")) + 2))
 
 
-def _strings(names: tuple[str, ...]) -> StructType:
+def strings(names: tuple[str, ...]) -> StructType:
+    """The columns as text, and `_torn` behind them."""
     return StructType([StructField(name, StringType()) for name in (*names, "_torn")])
 
 
@@ -173,4 +174,9 @@ def _quoted(name: str) -> str:
 
 def _paths(files: list[RawFile]) -> list[str]:
     """The files' paths, written so that Spark sees no glob in them."""
-    return [re.sub(r"([\[\]{}*?\\])", r"\\\1", file.path) for file in files]
+    return [plain_path(file.path) for file in files]
+
+
+def plain_path(path: str) -> str:
+    """The path, written so that Spark sees no glob in it."""
+    return re.sub(r"([\[\]{}*?\\])", r"\\\1", path)

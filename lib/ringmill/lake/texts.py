@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import csv
-import re
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
 
 from ringmill.config.texts import Texts
 from ringmill.errors import InputError
 from ringmill.lake.files import list_below, open_path
-from ringmill.lake.raw import TORN, decoded
+from ringmill.lake.raw import TORN, decoded, plain_path, strings
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -46,9 +44,10 @@ def _read(spark: SparkSession, section: Texts, path: str) -> DataFrame:
     base, listed = list_below(path)
     if not listed:
         raise InputError.no_file(path)
-    paths = [re.sub(r"([\[\]{}*?\\])", r"\\\1", f"{base.rstrip('/')}/{name}") for name, _ in listed]
+    files = [f"{base.rstrip('/')}/{name}" for name, _ in listed]
+    paths = [plain_path(file) for file in files]
     if section.format == "jsonl":
-        return spark.read.schema(_strings(_wanted(section))).options(**TORN).json(paths)
+        return spark.read.schema(strings(_wanted(section))).options(**TORN).json(paths)
     reader = (
         spark.read.option("sep", section.delimiter)
         .option("quote", section.quote)
@@ -58,10 +57,10 @@ def _read(spark: SparkSession, section: Texts, path: str) -> DataFrame:
         .option("columnPruning", False)  # a pruned parser does not see that a line is too short
         .option("header", not section.columns)
     )
-    names = section.columns or _header([f"{base.rstrip('/')}/{name}" for name, _ in listed], section)
+    names = section.columns or _header(files, section)
     if missing := {*_wanted(section)} - {*names}:
         raise InputError.missing_columns(path, missing, names)
-    lines = reader.schema(_strings(names)).options(**TORN).csv(paths)
+    lines = reader.schema(strings(names)).options(**TORN).csv(paths)
     cells = {name: decoded(F.col(f"`{name}`")).alias(name) for name in (*_wanted(section), "_torn")}
     return lines.select(*cells.values(), F.col("_metadata.file_name").alias("_file"))
 
@@ -91,10 +90,6 @@ def _first_line(path: str, section: Texts) -> tuple[str, ...]:
 
 def _wanted(section: Texts) -> tuple[str, ...]:
     return (section.text, section.label) if section.label else (section.text,)
-
-
-def _strings(names: tuple[str, ...]) -> StructType:
-    return StructType([StructField(name, StringType()) for name in (*names, "_torn")])
 
 
 def _shaped(lines: DataFrame, text: str, label: str | None, *, reviewed: bool) -> DataFrame:

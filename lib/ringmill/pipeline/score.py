@@ -70,9 +70,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     if not expected:
         raise no_customers(run, cutoff, key="score.cutoff")
     step.say(f"scoring {expected:,} customers")
-    # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.
-    tasks = min(run.spark.sparkContext.defaultParallelism, 1 + expected // ROWS_PER_SCORER)
-    answers = customers.coalesce(tasks).mapInArrow(
+    answers = customers.coalesce(scorers_for(run, expected)).mapInArrow(
         scored(str(model), str(run.log_folder), keys=("customer_id", "cutoff"), answer=ANSWER),
         "customer_id string, cutoff date, buy_probability double, expected_spend double",
     )
@@ -90,6 +88,12 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         summary=f"{expected:,} customers as of {cutoff}, {probability.sum():,.0f} expected to buy",
         detail={"cutoff": str(cutoff)},
     )
+
+
+def scorers_for(run: Run, rows: int) -> int:
+    """How many tasks score so many rows: a scorer process costs seconds to start, so as few as they need, at most one
+    per core."""
+    return min(run.spark.sparkContext.defaultParallelism, 1 + rows // ROWS_PER_SCORER)
 
 
 def check_inputs(model: Path, found: Sequence[tuple[str, str]]) -> None:

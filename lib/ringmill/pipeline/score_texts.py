@@ -17,7 +17,7 @@ from ringmill.errors import ConfigError, LawError
 from ringmill.pipeline.examples import section_of
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
-from ringmill.pipeline.score import ROWS_PER_SCORER
+from ringmill.pipeline.score import scorers_for
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.score.route import ROUTES, Thresholds, choose
 
@@ -75,9 +75,7 @@ def _scored(run: Run, texts: DataFrame, model: Path, rows: int, classes: list[st
 
     from ringmill.score.batches import CLASS_SCORES, scored
 
-    # A scorer process costs seconds to start: as few tasks as the rows need, at most one per core.
-    tasks = min(run.spark.sparkContext.defaultParallelism, 1 + rows // ROWS_PER_SCORER)
-    answers = texts.coalesce(tasks).mapInArrow(
+    answers = texts.coalesce(scorers_for(run, rows)).mapInArrow(
         scored(str(model), str(run.log_folder), keys=KEYS, answer=CLASS_SCORES),
         "row_id bigint, text string, label string, split string, predicted string, probabilities array<double>",
     )
