@@ -44,6 +44,15 @@ def test_each_step_does_what_it_says_and_a_null_stays_null(spark: SparkSession) 
 
 
 @pytest.mark.spark
+def test_every_step_is_taken_though_the_next_seems_to_undo_it(spark: SparkSession) -> None:
+    texts = spark.createDataFrame([("ﬁne Straße",)], "description string")
+    both = Rule.model_validate({"name": "both", "column": "description", "text": ["upper", "lower"]})
+    shouted = texts.select(F.upper("description").alias("description"))
+    found = [texts.select(normalised(both)).first(), shouted.select(normalised(rule("lower"))).first()]
+    assert found == [("fine strasse",)] * 2
+
+
+@pytest.mark.spark
 def test_a_text_rule_flags_what_is_not_yet_so_and_as_a_fix_makes_it_so(spark: SparkSession) -> None:
     rules: list[dict[str, Any]] = [
         {"name": "spaced", "action": "fix", "column": "description", "text": ["html", "whitespace", "lower"]},

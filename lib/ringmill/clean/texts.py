@@ -33,11 +33,17 @@ def _steps(stop_words: tuple[str, ...]) -> Mapping[str, Callable[[Column], Colum
         "nfc": lambda text: _composed(text, compatible=False),
         "nfkc": lambda text: _composed(text, compatible=True),
         "html": lambda text: F.when(text.contains("&"), _called(_UNESCAPE, text)).otherwise(text),
-        "lower": F.lower,
-        "upper": F.upper,
+        "lower": lambda text: F.lower(_as_it_is(text)),
+        "upper": lambda text: F.upper(_as_it_is(text)),
         "punctuation": lambda text: F.trim(F.regexp_replace(F.regexp_replace(text, r"\p{P}+", " "), SPACE, " ")),
         "stop_words": lambda text: without_words(text, stop_words),
     }
+
+
+def _as_it_is(text: Column) -> Column:
+    # Spark's optimizer takes lower(upper(text)) for lower(text), which differs for 'ﬁ' and 'ß': it sees no such pair
+    # through a concatenation of one.
+    return F.concat(text)
 
 
 def without_words(text: Column, words: tuple[str, ...]) -> Column:
