@@ -12,7 +12,7 @@ from ringmill import cli
 from ringmill.errors import InputError
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
-from ringmill.pipeline.history import MOST_FILES, ledger_of, run_of
+from ringmill.pipeline.history import MOST_FILES, exit_status, ledger_of, run_of
 
 CLEAN = Entry(
     run_id="20240101T000000-aaaaaa",
@@ -116,6 +116,11 @@ def test_a_run_is_shown_by_the_beginning_of_its_id_and_ends_with_its_status_wher
     assert "where:    step 3" in text
     assert said("show", "20240102")[0] == 0
     assert said("show", "20240101", "--exit-status")[0] == 0
+
+
+def test_a_failed_run_of_before_the_ledger_kept_the_status_is_one_that_failed_unforeseen():
+    row = {**FAILED.to_row(), "detail": json.dumps({"error": "Rank 1 was lost.", "summary": ""})}
+    assert exit_status([SECOND, Entry.from_row(row)]) == 1
 
 
 def test_a_run_as_json_is_what_the_ledger_keeps(said):

@@ -48,8 +48,9 @@ def run_of(entries: Sequence[Entry], run_id: str) -> list[Entry]:
 
 
 def exit_status(run: Sequence[Entry]) -> int:
-    """What the run's command ended with: 0, or the status of the stage that failed."""
-    return next((int(entry.detail["exit_status"]) for entry in run if entry.outcome == "failed"), 0)
+    """What the run's command ended with: 0, or the status of the stage that failed (1, unforeseen, where its row is
+    from before the ledger kept the status)."""
+    return next((int(entry.detail.get("exit_status", 1)) for entry in run if entry.outcome == "failed"), 0)
 
 
 def runs_table(entries: Sequence[Entry], last: int) -> Table:
