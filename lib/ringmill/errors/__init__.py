@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from ringmill.errors.base import RingmillError
-from ringmill.errors.before import ConfigError, InputError
+from ringmill.errors.before import InputError
+from ringmill.errors.configuration import ConfigError
 from ringmill.errors.during import (
     LawError,
     PlanError,
