@@ -186,6 +186,24 @@ def replay(run_id: Annotated[str, typer.Argument(metavar="RUN")], warehouse: Whe
     checked(found)
 
 
+@app.command(
+    help="Remove what nothing needs: files, models, checkpoints and logs that no pointer, no training that can be gone "
+    "on with and none of the last runs pins. Tables stay at their versions."
+)
+def vacuum(
+    warehouse: Where = "warehouse",
+    keep_runs: Annotated[int, typer.Option(min=1, help="of so many runs all versions and logs stay")] = 30,
+    hours: Annotated[int, typer.Option(min=0, help="what was written to since then stays")] = 168,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only say what would go")] = False,
+) -> None:
+    from ringmill.pipeline.history import ledger_of
+    from ringmill.pipeline.vacuum import find
+    from ringmill.pipeline.vacuum import vacuum as vacuumed
+
+    found = (find if dry_run else vacuumed)(ledger_of(warehouse), keep_runs=keep_runs, hours=hours)
+    _print("\n".join(found.lines()))
+
+
 def _print(what: object) -> None:
     from rich.console import Console
 

@@ -1,0 +1,75 @@
+"""What a warehouse still needs: the versions and folders that a pointer, a living checkpoint or a late run pins."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ringmill.lake.ledger import Ledger
+from ringmill.lake.promotions import STAGE, Promotions
+
+# The current model, and the one that a rollback goes to.
+MODELS_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Pins:
+    """`versions` by table under the warehouse; `folders` under it, of models and checkpoints; `runs` by id."""
+
+    versions: Mapping[str, frozenset[int]]
+    folders: frozenset[str]
+    runs: frozenset[str]
+
+
+def pins_of(ledger: Ledger, *, keep_runs: int) -> Pins:
+    """What these read and wrote: the last row of each stage that published, the run of the current model and of the
+    one before it (of each name), the last `keep_runs` runs; and what trainings read that can be gone on with.
+    """
+    entries = ledger.entries()
+    # A run that came to nothing before it read anything pins nothing, and takes no other's place.
+    runs_with_data = dict.fromkeys(entry.run_id for entry in reversed(entries) if entry.inputs or entry.outputs)
+    late = set(list(runs_with_data)[:keep_runs])
+    last = {entry.stage: entry for entry in entries if entry.outcome == "published"}
+    names = {str(entry.detail["name"]) for entry in entries if entry.stage == STAGE and "name" in entry.detail}
+    pointed = {run for name in names for run in Promotions(ledger, name).line()[-MODELS_KEPT:]}
+    versions: dict[str, set[int]] = defaultdict(set)
+    folders, runs = set[str](), set[str]()
+    for entry in entries:
+        if entry.run_id in late | pointed or entry is last.get(entry.stage):
+            runs.add(entry.run_id)
+            folders |= {str(tree["model"]) for tree in (entry.inputs, entry.detail) if "model" in tree}
+            for name, version in (*versions_in(entry.inputs), *versions_in(entry.outputs)):
+                versions[name].add(version)
+    written = {name: version for entry in last.values() for name, version in versions_in(entry.outputs)}
+    for table, version, paths in _unfinished(ledger.lake.root):
+        # Checkpoints of a version that is no longer the published one are never found again.
+        if written.get(table) == version:
+            versions[table].add(version)
+            folders |= paths
+    return Pins({name: frozenset(found) for name, found in versions.items()}, frozenset(folders), frozenset(runs))
+
+
+def versions_in(tree: Mapping[str, object]) -> Iterator[tuple[str, int]]:
+    """The tables among a row's inputs or outputs, each with its version."""
+    yield from ((name, value) for name, value in tree.items() if isinstance(value, int))
+
+
+def tables_of(ledger: Ledger) -> list[str]:
+    """The Delta tables that some run published, by their names."""
+    return sorted({name for entry in ledger.entries() for name, _ in versions_in(entry.outputs)})
+
+
+def _unfinished(root: str) -> Iterator[tuple[str, int, set[str]]]:
+    """Of each training of a local warehouse that left checkpoints: its table, the version, and its folders."""
+    if "://" in root:
+        return
+    for spec in sorted(Path(root).glob("models/*/*/spec.json")):
+        tree = json.loads(spec.read_text(encoding="utf-8"))["spec"]
+        checkpoints = Path(tree["checkpoints"] or spec.parent / "checkpoints")
+        paths = [path for path in (spec.parent, checkpoints, Path(tree["table"])) if path.is_relative_to(root)]
+        if len(paths) == 3 and any(checkpoints.glob("*")):
+            run, kept, table = (str(path.relative_to(root)) for path in paths)
+            yield table, int(tree["version"]), {run, kept}

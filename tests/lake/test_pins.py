@@ -1,0 +1,196 @@
+"""`ringmill vacuum`: no version goes that a pointer, a living checkpoint or a late run pins; all else does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ringmill.errors import RaceLost
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.pins import pins_of
+from ringmill.lake.promotions import Promotions
+from ringmill.lake.tables import Lake
+from ringmill.pipeline.stage import alone
+from ringmill.pipeline.vacuum import LEDGER_COMMITS, find, vacuum
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ROWS = "clean/rows"
+FEATURES = "features/customers"
+
+
+class Warehouse:
+    """A local warehouse whose runs are made up; each writes real Delta tables."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.ledger = Ledger(Lake(str(root)))
+        self.rows = 0
+
+    def write(self, table: str, value: int, *, mode: str = "overwrite") -> int:
+        path = self.ledger.lake.path(table)
+        write_deltalake(path, pa.table({"value": [value] * 3}), mode=mode)  # type: ignore[arg-type]
+        return DeltaTable(path).version()
+
+    def publish(self, run: str, stage: str, outcome: str = "published", **more: Any) -> Entry:
+        self.rows += 1
+        entry = Entry(run, "shop", stage, outcome, "key", "code", {}, more.pop("inputs", {}))
+        entry = replace(entry, started_at=START + timedelta(minutes=self.rows), **more)
+        self.ledger.append(entry)
+        return entry
+
+    def trained(self, run: str, version: int, *, checkpoint: bool = False, ends: bool = True) -> Path:
+        folder = self.root / "models" / "customers" / run
+        folder.mkdir(parents=True)
+        kept = self.root / "models" / "customers" / "checkpoints" / run
+        spec = {"table": str(self.root / FEATURES), "version": version, "checkpoints": str(kept)}
+        (folder / "spec.json").write_text(json.dumps({"spec": spec}))
+        if checkpoint:
+            kept.mkdir(parents=True)
+            (kept / "000001.checkpoint").write_bytes(b"weights")
+        if ends:
+            model = f"models/customers/{run}"
+            more = {"inputs": {FEATURES: version}, "outputs": {"model": run}, "detail": {"model": model}}
+            self.publish(run, "train", **more)
+        return folder
+
+    def read(self, table: str, version: int) -> list[int]:
+        found = DeltaTable(self.ledger.lake.path(table), version=version).to_pyarrow_table()
+        return sorted(found["value"].to_pylist())
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "shop")
+
+
+def is_readable(warehouse: Warehouse, table: str, version: int) -> bool:
+    try:
+        warehouse.read(table, version)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def test_versions_of_the_last_runs_and_of_the_last_published_row_stay_and_the_others_go(warehouse: Warehouse) -> None:
+    for number in range(5):
+        warehouse.publish(f"run-{number}", "clean", outputs={ROWS: warehouse.write(ROWS, number)})
+    warehouse.publish("run-5", "score", outcome="failed", inputs={ROWS: 1})
+    said = find(warehouse.ledger, keep_runs=2, hours=0)
+    assert [is_readable(warehouse, ROWS, version) for version in range(5)] == [True] * 5
+    done = vacuum(warehouse.ledger, keep_runs=2, hours=0)
+    assert done == said
+    # Version 4 is the last run's but one and the published one, and what the failed run read is looked for by a person.
+    assert [is_readable(warehouse, ROWS, version) for version in range(5)] == [False, True, False, False, True]
+    assert DeltaTable(warehouse.ledger.lake.path(ROWS)).version() == 4
+    assert list(done.lines())[0].startswith("clean/rows: 3 files, ")
+    row = warehouse.ledger.entries()[-1]
+    assert (row.stage, row.outcome, row.counts["files"]) == ("vacuum", "published", {ROWS: 3})
+    assert list(vacuum(warehouse.ledger, keep_runs=2, hours=0).lines()) == ["0 files of tables and 0 folders, 0.0 MB"]
+
+
+def test_what_the_current_model_and_the_one_before_it_were_made_of_stays(warehouse: Warehouse) -> None:
+    folders = []
+    for number in range(4):
+        run = f"run-{number}"
+        version = warehouse.write(FEATURES, number)
+        warehouse.publish(run, "features", outputs={FEATURES: version})
+        folders.append(warehouse.trained(run, version))
+        how = {"by": run, "pipeline": "shop", "how": "gate", "outcome": "published"}
+        Promotions(warehouse.ledger, "customers").record(run, **how, configuration={}, detail={}, clock=0.0)
+    late = warehouse.write(FEATURES, 9)
+    warehouse.publish("late", "features", outputs={FEATURES: late})
+    pins = pins_of(warehouse.ledger, keep_runs=1)
+    assert pins.versions[FEATURES] == {2, 3, late}
+    vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert [folder.is_dir() for folder in folders] == [False, False, True, True]
+    assert [is_readable(warehouse, FEATURES, version) for version in range(5)] == [False, False, True, True, True]
+
+
+def test_a_killed_training_keeps_its_version_as_long_as_it_can_be_gone_on_with(warehouse: Warehouse) -> None:
+    first = warehouse.write(FEATURES, 0)
+    warehouse.publish("run-0", "features", outputs={FEATURES: first})
+    killed = warehouse.trained("killed", first, checkpoint=True, ends=False)
+    kept = warehouse.root / "models" / "customers" / "checkpoints" / "killed"
+    warehouse.publish("run-1", "report")
+    vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert killed.is_dir()
+    assert kept.is_dir()
+    second = warehouse.write(FEATURES, 1)
+    warehouse.publish("run-2", "features", outputs={FEATURES: second})
+    assert find(warehouse.ledger, keep_runs=1, hours=1).folders == {}, "it was written to within the hour"
+    vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert not killed.exists()
+    assert not kept.exists()
+    assert not is_readable(warehouse, FEATURES, first)
+
+
+def test_logs_of_runs_that_are_not_kept_go(warehouse: Warehouse) -> None:
+    for number in range(3):
+        (warehouse.root / "logs" / f"run-{number}").mkdir(parents=True)
+        warehouse.publish(f"run-{number}", "report")
+    vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert [path.name for path in (warehouse.root / "logs").iterdir()] == ["run-2"]
+
+
+def test_files_that_no_commit_names_go_once_they_are_old_enough(warehouse: Warehouse) -> None:
+    warehouse.publish("run-0", "clean", outputs={ROWS: warehouse.write(ROWS, 0)})
+    torn = Path(warehouse.ledger.lake.path(ROWS)) / "part-99999-of-a-killed-writer.snappy.parquet"
+    torn.write_bytes(b"half a file")
+    assert find(warehouse.ledger, keep_runs=1, hours=1).files == {}
+    assert find(warehouse.ledger, keep_runs=1, hours=0).files == {ROWS: {torn.name: 11}}
+    vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert not torn.exists()
+    assert warehouse.read(ROWS, 0) == [0, 0, 0]
+
+
+def test_nothing_goes_while_a_stage_runs(warehouse: Warehouse) -> None:
+    for number in range(2):
+        warehouse.publish("run", "clean", outputs={ROWS: warehouse.write(ROWS, number)})
+    with alone(warehouse.ledger.lake, "clean"), pytest.raises(RaceLost, match="stage 'clean'"):
+        vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert is_readable(warehouse, ROWS, 0)
+
+
+def test_the_ledgers_commits_are_gathered_and_say_the_same(warehouse: Warehouse) -> None:
+    for number in range(LEDGER_COMMITS):
+        warehouse.publish(f"run-{number:03}", "report", counts={"rows": number})
+    before = warehouse.ledger.entries()
+    vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert warehouse.ledger.entries()[:-1] == before
+    assert len(DeltaTable(warehouse.ledger.lake.path("ledger/runs")).file_uris()) == 1
+
+
+WRITES = st.lists(
+    st.tuples(st.sampled_from(["overwrite", "append"]), st.sampled_from(["published", "failed", "unchanged"])),
+    min_size=1,
+    max_size=7,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(writes=WRITES, keep_runs=st.integers(1, 4))
+def test_law_3_every_pinned_version_reads_as_before(
+    tmp_path_factory: pytest.TempPathFactory, writes: Sequence[tuple[str, str]], keep_runs: int
+) -> None:
+    warehouse = Warehouse(tmp_path_factory.mktemp("pins"))
+    content: dict[int, list[int]] = {}
+    for number, (mode, outcome) in enumerate(writes):
+        version = warehouse.write(ROWS, number, mode=mode)
+        content[version] = warehouse.read(ROWS, version)
+        outputs: Mapping[str, int] = {} if outcome == "failed" else {ROWS: version}
+        warehouse.publish(f"run-{number}", "clean", outcome, outputs=outputs)
+    pinned = pins_of(warehouse.ledger, keep_runs=keep_runs).versions.get(ROWS, frozenset())
+    vacuum(warehouse.ledger, keep_runs=keep_runs, hours=0)
+    for version in pinned | {max(content)}:
+        assert warehouse.read(ROWS, version) == content[version]
+    assert DeltaTable(warehouse.ledger.lake.path(ROWS)).version() == max(content)
