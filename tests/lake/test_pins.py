@@ -92,7 +92,7 @@ def test_versions_of_the_last_runs_and_of_the_last_published_row_stay_and_the_ot
     # Version 4 is the last run's but one and the published one, and what the failed run read is looked for by a person.
     assert [is_readable(warehouse, ROWS, version) for version in range(5)] == [False, True, False, False, True]
     assert DeltaTable(warehouse.ledger.lake.path(ROWS)).version() == 4
-    assert list(done.lines())[0].startswith("clean/rows: 3 files, ")
+    assert next(done.lines()).startswith("clean/rows: 3 files, ")
     row = warehouse.ledger.entries()[-1]
     assert (row.stage, row.outcome, row.counts["files"]) == ("vacuum", "published", {ROWS: 3})
     assert list(vacuum(warehouse.ledger, keep_runs=2, hours=0).lines()) == ["0 files of tables and 0 folders, 0.0 MB"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from ringmill.contracts import Column, Table
 from ringmill.lake.tables import Lake
@@ -49,6 +51,48 @@ def test_the_log_keeps_ranges_of_the_named_columns_alone_through_writes_and_merg
 
 
 @pytest.mark.spark
+def test_a_table_that_grows_is_gathered_into_fewer_files_and_the_version_is_the_one_that_holds_them(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path))
+    table = Table("one", "a row", (Column("a", "int", "a number"), Column("batch", "int", "of which")), gathered=True)
+    apart = replace(table, path="other", gathered=False)
+    spark.conf.set("spark.databricks.delta.autoCompact.minNumFiles", "4")
+    try:
+        versions: dict[str, int | None] = {"one": None, "other": None}
+        for batch in range(4):
+            rows = spark.createDataFrame([(number, batch) for number in range(5)], "a int, batch int").coalesce(1)
+            for one in (table, apart):
+                onto = versions[one.path]
+                version = lake.replace(rows, one, where=f"batch = {batch}", onto=onto, run_id=str(batch))
+                versions[one.path] = version
+                assert DeltaTable(lake.path(one.path)).version() == version
+    finally:
+        spark.conf.unset("spark.databricks.delta.autoCompact.minNumFiles")
+    files = {path: len(DeltaTable(lake.path(path)).file_uris()) for path in versions}
+    assert files == {"one": 1, "other": 4}
+    found = [
+        lake.read_arrow(path, version or 0).sort_by([("batch", "ascending"), ("a", "ascending")])
+        for path, version in versions.items()
+    ]
+    assert found[0].equals(found[1])
+    assert found[0].num_rows == 20
+
+
+@pytest.mark.spark
+def test_what_changed_from_version_to_version_can_be_asked_of_a_table_with_a_change_feed(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake = Lake(str(tmp_path))
+    table = Table("one", "a row", (Column("a", "int", "a number"),), change_feed=True)
+    for numbers in ((1, 2), (2, 3)):
+        version = lake.write(spark.createDataFrame([(one,) for one in numbers], "a int"), table, run_id="1")
+    feed = spark.read.format("delta").option("readChangeFeed", True).option("startingVersion", version)
+    found = {(row["_change_type"], row["a"]) for row in feed.load(lake.path("one")).collect()}
+    assert found == {("delete", 1), ("delete", 2), ("insert", 2), ("insert", 3)}
+
+
+@pytest.mark.spark
 def test_who_describes_a_table_in_sql_reads_what_each_column_means_and_its_unit(
     spark: SparkSession, tmp_path: Path
 ) -> None:
@@ -69,3 +113,21 @@ def test_rows_with_new_columns_are_appended_and_older_rows_have_nulls_there(tmp_
         lake.append_arrow("ledger/history", pa.Table.from_pylist([row]))
     found = lake.read_arrow("ledger/history", 2).sort_by("epoch").to_pylist()
     assert found == [{"epoch": epoch, "val_accuracy": share} for epoch, share in ((1, None), (2, 0.5), (3, None))]
+
+
+def test_a_version_can_still_be_read_when_its_log_is_older_than_deltas_thirty_days(tmp_path: Path) -> None:
+    lake, table = Lake(str(tmp_path)), Table("one", "a row", (Column("a", "string", "a text"),))
+    bare = str(tmp_path / "bare")
+    for number in range(3):
+        row = {"a": "x", "number": number}
+        lake.replace_arrow(table, [{"a": "x"}], key="a", run_id=str(number))
+        write_deltalake(bare, pa.Table.from_pylist([row]), mode="overwrite")
+    for path in (lake.path("one"), bare):
+        found = DeltaTable(path)
+        found.create_checkpoint()
+        long_ago = time.time() - 40 * 24 * 3600
+        for log in Path(path, "_delta_log").glob("*"):
+            os.utime(log, (long_ago, long_ago))
+        DeltaTable(path).cleanup_metadata()
+    assert not Path(bare, "_delta_log", f"{0:020}.json").exists(), "Delta's default no longer takes it away"
+    assert lake.read_arrow("one", 0).to_pylist() == [{"a": "x"}]

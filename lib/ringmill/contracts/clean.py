@@ -15,6 +15,7 @@ CLEAN_ROWS = Table(
     partition_by=("status",),
     # What readers restrict: a batch, a window of events, what was known by then.
     ranged=("source_batch", "ordered_at", "known_at"),
+    gathered=True,
     columns=(
         Column("line_id", "string", "the source's own id of the line, where it has one", nullable=True),
         Column("order_id", "string", "invoice or order; a cancellation has an id of its own", nullable=True),
@@ -87,6 +88,7 @@ def clean_rows_table(extras: Mapping[str, str]) -> Table:
 
 CLEAN_CANCELLATIONS = Table(
     path="clean/cancellations",
+    gathered=True,
     grain="one row per link from a cancellation line to an order line, and one per cancellation line for pieces "
     "that no earlier order of the customer and product accounts for",
     columns=(

@@ -6,6 +6,7 @@ from ringmill.contracts.table import Column, Table
 
 SCORES = Table(
     path="scores/customers",
+    change_feed=True,
     grain="one row per customer with at least one sales line before the score cutoff",
     columns=(
         Column("customer_id", "string", "who may buy"),

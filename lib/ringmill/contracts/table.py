@@ -27,7 +27,8 @@ class Table:
 
     `rows_per_group` are those of a Parquet row group, where Spark's 128 MB do not suit who reads. `ranged` names the
     columns whose least and greatest values the log keeps by file, so that readers pass over files; by default Delta's
-    first 32, which costs a writer of many texts a quarter of its time.
+    first 32, which costs a writer of many texts a quarter of its time. `gathered` tables grow batch by batch: Delta
+    puts small files of many commits together. `change_feed` lets a reader ask which rows a version changed.
     """
 
     path: str
@@ -36,7 +37,22 @@ class Table:
     partition_by: tuple[str, ...] = ()
     rows_per_group: int | None = None
     ranged: tuple[str, ...] | None = None
+    gathered: bool = False
+    change_feed: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Delta's properties of the table, which hold from its first write on."""
+        # 30 days by default: then a version that a model or a run pins could no longer be read, though its files stay.
+        chosen = {"delta.logRetentionDuration": "interval 3650 days"}
+        if self.ranged is not None:
+            chosen["delta.dataSkippingStatsColumns"] = ",".join(self.ranged)
+        if self.gathered:
+            chosen["delta.autoOptimize.autoCompact"] = "true"
+        if self.change_feed:
+            chosen["delta.enableChangeDataFeed"] = "true"
+        return chosen

@@ -19,7 +19,7 @@ _RUN = Column("model_run", "string", "run id of the model that scored")
 def text_scores_table(pipeline: str) -> Table:
     """scores/<pipeline> of a pipeline of texts."""
     route = Column("route", "string", "accepted, rejected or review; null without a section route", nullable=True)
-    return Table(f"scores/{pipeline}", "one row per clean text", (*_SCORED, route, _RUN))
+    return Table(f"scores/{pipeline}", "one row per clean text", (*_SCORED, route, _RUN), change_feed=True)
 
 
 def refined_table(route: str) -> Table:

@@ -90,6 +90,8 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
     chosen = settings(section, log=log)
     if submitted and COMPILED not in submitted.get("spark.driver.extraJavaOptions", ""):
         chosen = INTERPRETED_ABOVE | chosen
+    if "delta-spark" in submitted.get("spark.jars", ""):
+        chosen.pop("spark.jars.packages", None)
     for key, value in chosen.items():
         if key not in submitted:
             builder = builder.config(key, value)

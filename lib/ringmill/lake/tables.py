@@ -86,13 +86,10 @@ class Lake:
         return names == table.names and tuple(found.metadata().partition_columns) == table.partition_by
 
     def _save(self, frame: DataFrame, table: Table, options: Mapping[str, str], run_id: str) -> int:
-        writer = _shaped(frame, table).write.format("delta").mode("overwrite").options(**options)
+        writer = _shaped(frame, table).write.format("delta").mode("overwrite").options(**options, **table.properties)
         writer = writer.option("userMetadata", run_id)
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
-        if table.ranged is not None:
-            # A property of the table: it holds from the first write on, for merges too.
-            writer = writer.option("delta.dataSkippingStatsColumns", ",".join(table.ranged))
         before = self._version(table)
         with _laid_out(frame.sparkSession, table), _race_named(table.path):
             writer.save(self.path(table.path))
@@ -155,7 +152,13 @@ class Lake:
         try:
             found = DeltaTable(self.path(table.path))
         except TableNotFoundError:
-            write_deltalake(self.path(table.path), arrow, mode="error", commit_properties=properties)
+            write_deltalake(
+                self.path(table.path),
+                arrow,
+                mode="error",
+                configuration=table.properties,
+                commit_properties=properties,
+            )
             return DeltaTable(self.path(table.path)).version()
         predicate = " OR ".join(f"{key} = '{value}'" for value in values)
         try:
