@@ -19,7 +19,7 @@ from ringmill.train.peers import check_reachable
 from ringmill.train.run import plan
 from train.runs import spec_of
 
-VERSIONS = {"python": "3.11.2", "keras": "3.15.1"}
+VERSIONS = {"python": "3.11.2", "keras": "3.15.1", "ringmill": "0123456789ab"}
 FACTS = Facts(
     "a", "10.0.0.7", 1, VERSIONS, memory=1000, spec="s", folder_problem="", table_problem="", launcher="10.0.0.1"
 )
@@ -27,7 +27,7 @@ FACTS = Facts(
 
 def check(*facts: Facts, bytes_per_rank: int = 400, bytes_per_host: int = 0) -> None:
     shares = {"bytes_per_rank": bytes_per_rank, "bytes_per_host": bytes_per_host}
-    check_facts(facts, folder="/run", spec="s", **shares)
+    check_facts(facts, folder="/run", spec="s", code="0123456789ab", **shares)
 
 
 def test_equal_hosts_with_room_may_start() -> None:
@@ -58,6 +58,12 @@ def test_what_is_in_the_way_is_named(second: dict[str, Any], sentence: str) -> N
         check(FACTS, replace(FACTS, **{"host": "b", **second}))
     assert caught.value.what.count("\n") == 0
     assert caught.value.what.startswith("Training cannot start: ")
+
+
+def test_ranks_that_run_other_sources_than_the_driver_do_not_start() -> None:
+    stale = replace(FACTS, versions=VERSIONS | {"ringmill": "ba9876543210"})
+    with pytest.raises(TrainingError, match="Ringmill's sources ba9876543210, and the driver 0123456789ab"):
+        check(stale, stale)
 
 
 def test_ranks_of_one_host_meet_on_the_loopback_whatever_its_name_resolves_to() -> None:

@@ -10,6 +10,7 @@ import socket
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def _open_table(spec: bytes) -> None:
 
 def find_versions() -> dict[str, str]:
     """Of Python, of what a rank imports, and of Ringmill itself: the start of a hash over its sources."""
-    found = {"python": platform.python_version(), "ringmill": source_hash()[:12]}
+    found = {"python": platform.python_version(), "ringmill": code_id()}
     for name in PACKAGES:
         try:
             found[name] = version(name)
@@ -89,12 +90,13 @@ def find_versions() -> dict[str, str]:
     return found
 
 
-def source_hash() -> str:
-    """SHA-256 over the installed sources of this package."""
+@cache
+def code_id() -> str:
+    """The start of a SHA-256 over the sources of this package from which the process runs."""
     hasher = hashlib.sha256()
     for path in sorted(HOME.rglob("*.py")):
         hasher.update(path.relative_to(HOME).as_posix().encode() + b"\0" + path.read_bytes())
-    return hasher.hexdigest()
+    return hasher.hexdigest()[:12]
 
 
 def free_memory() -> int:
@@ -109,14 +111,17 @@ def free_memory() -> int:
         return free
 
 
-def check_facts(facts: Sequence[Facts], *, folder: str, spec: str, bytes_per_rank: int, bytes_per_host: int) -> None:
-    """Check that all ranks may start; `facts[i]` is rank i's, `spec` the hash of the spec that lies in the run folder.
+def check_facts(
+    facts: Sequence[Facts], *, folder: str, spec: str, code: str, bytes_per_rank: int, bytes_per_host: int
+) -> None:
+    """Check that all ranks may start; `facts[i]` is rank i's, `spec` the hash of the spec that lies in the run folder,
+    `code` the launcher's own `code_id`, which the ledger keeps for what the ranks make.
 
     Raises:
         TrainingError: in one sentence, the first thing that is in the way.
     """
     _check_paths(facts, folder, spec)
-    _check_versions(facts)
+    _check_versions(facts, code)
     _check_addresses(facts)
     for host, ranks in Counter(fact.host for fact in facts).items():
         free = min(fact.memory for fact in facts if fact.host == host)
@@ -145,8 +150,14 @@ def _check_paths(facts: Sequence[Facts], folder: str, spec: str) -> None:
             )
 
 
-def _check_versions(facts: Sequence[Facts]) -> None:
+def _check_versions(facts: Sequence[Facts], code: str) -> None:
     first = facts[0]
+    if (found := first.versions["ringmill"]) != code:
+        raise TrainingError.not_ready(
+            f"rank 0 on host {first.host} runs Ringmill's sources {found}, and the driver {code}",
+            expected="one Ringmill on the driver and on all hosts",
+            todo="on a cluster run scripts/package again and submit what it made; else install the same on all hosts",
+        )
     for fact in facts[1:]:
         for name in sorted({*first.versions, *fact.versions}):
             here, there = (one.versions.get(name, "none") for one in (first, fact))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ringmill.errors import RankLost, TrainingError
-from ringmill.train.facts import Facts, check_facts
+from ringmill.train.facts import Facts, check_facts, code_id
 from ringmill.train.launch.watch import PulseWatch, Stall
 from ringmill.train.peers import Peer
 from ringmill.train.rank import ORPHANED, PEER_ENDED
@@ -35,7 +35,7 @@ class Launch:
 
     `spec_hash` is the SHA-256 of the file `spec`, `bytes_per_host` the memory that the ranks of
     a host share, `bytes_per_rank` what each needs beside it, `stall_seconds` the
-    time after which a rank that gets no further has stalled.
+    time after which a rank that gets no further has stalled, `code` the sources that the ranks are to run.
     """
 
     spec: Path
@@ -44,6 +44,7 @@ class Launch:
     bytes_per_rank: int
     stall_seconds: float
     bytes_per_host: int = 0
+    code: str = field(default_factory=code_id)
 
     @property
     def folder(self) -> Path:
@@ -55,7 +56,7 @@ class Launch:
     def check(self, facts: Sequence[Facts]) -> None:
         """Raises TrainingError where what the ranks found on their hosts is in the way of a start."""
         shares = {"bytes_per_rank": self.bytes_per_rank, "bytes_per_host": self.bytes_per_host}
-        check_facts(facts, folder=str(self.folder), spec=self.spec_hash, **shares)
+        check_facts(facts, folder=str(self.folder), spec=self.spec_hash, code=self.code, **shares)
 
     @property
     def settings(self) -> dict[str, str]:
