@@ -1,5 +1,9 @@
+import re
+from pathlib import Path
+
 import pytest
 
+from ringmill import errors
 from ringmill.errors import InputError, ScoringError, UnforeseenError, named_in
 
 TRACE = """An error occurred while calling o26.save.
@@ -32,3 +36,14 @@ def test_other_traces_name_nothing(trace):
 def test_an_unforeseen_error_says_its_first_line_and_where_the_trace_is():
     error = UnforeseenError.of(ValueError("\n  first\nsecond"), "error.log")
     assert (error.exit_status, error.where, error.received) == (1, "error.log", "ValueError: first")
+
+
+def test_the_headings_of_the_troubleshooting_page_are_errors_as_they_are_printed():
+    page = (Path(__file__).parents[1] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^### (.*)$", page, re.MULTILINE)
+    sources = "".join(path.read_text() for path in Path(errors.__file__).parent.glob("*.py"))
+    written = [
+        re.sub(r"\{[^}]*\}", "…", text) for text in re.findall(r'^            f?"(.*)",$', sources, re.MULTILINE)
+    ]
+    assert len(headings) > 15
+    assert [heading for heading in headings if heading not in written] == []
