@@ -1,0 +1,229 @@
+"""What Ringmill's DAGs are made of: a stage by spark-submit, its run in the ledger, the gates' branches and the alert.
+
+Runs in Airflow's environment, which has neither Ringmill nor pyspark: a stage is submitted, and the ledger is asked by
+`ringmill show` in Ringmill's own. Where that is, and what the parameters are by default, stands in the environment:
+
+RINGMILL_BIN        the folder of spark-submit and ringmill; default: .venv/bin of this checkout
+RINGMILL_CONF, RINGMILL_RAW, RINGMILL_WAREHOUSE, RINGMILL_SPARK_PROPERTIES    defaults of the parameters
+RINGMILL_ZONE       the time zone in which days begin and end, that of the pipeline's YAML; default: Europe/London
+RINGMILL_FIRST_DAY  catch up from this day on; default: no catching up
+RINGMILL_LAST_DAY   the last day to do; default: none
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psutil
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import Asset, BaseHook, Param, TriggerRule, task
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(os.environ.get("RINGMILL_BIN", ROOT / ".venv" / "bin"))
+ZONE = os.environ.get("RINGMILL_ZONE", "Europe/London")
+CONNECTION, POOL = "ringmill_spark", "ringmill_training"
+FEATURES = Asset(name="ringmill_features", uri="ringmill://features")
+SCORES = Asset(name="ringmill_scores", uri="ringmill://scores")
+# Bad input, a closed gate and a lost race are the same the next time; a lost rank or a lost machine is not.
+NEVER_RETRIED = (2, 3, 5)
+SECONDS_TO_END = 60
+
+RETRIED = {
+    "retries": 3,
+    "retry_delay": timedelta(minutes=2),
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=30),
+}
+PARAMS = {
+    "conf": Param(
+        os.environ.get("RINGMILL_CONF", str(ROOT / "conf" / "online_retail.yaml")),
+        type="string",
+        description="the pipeline's YAML",
+    ),
+    "raw": Param(
+        os.environ.get("RINGMILL_RAW"),
+        type=["null", "string"],
+        description="the folder or glob with a file a day, a date in each name; empty: raw.path of the YAML",
+    ),
+    "warehouse": Param(
+        os.environ.get("RINGMILL_WAREHOUSE", str(ROOT / "warehouse" / "online_retail")),
+        type="string",
+        description="where the tables are",
+    ),
+    "day": Param(
+        None,
+        type=["null", "string"],
+        format="date",
+        description="the last day to take; empty: that of the run's data interval, or of the assets that started it",
+    ),
+    "horizon_days": Param(
+        90,
+        type=["null", "integer"],
+        minimum=1,
+        description="learn from what was known so many days before the day's end, and from what was bought since; "
+        "empty: features.train_cutoffs of the YAML",
+    ),
+    "settings": Param([], type="array", description="section.key=value, laid over the YAML as by --set"),
+    "spark_properties": Param(
+        os.environ.get("RINGMILL_SPARK_PROPERTIES"),
+        type=["null", "string"],
+        description="a file of Spark's settings for spark-submit, for example of conf/spark/; empty: none",
+    ),
+}
+
+
+def day(name: str) -> datetime | None:
+    """The first instant of the day that an environment variable names; None where it is not set."""
+    found = os.environ.get(name)
+    return datetime.combine(date.fromisoformat(found), datetime.min.time(), ZoneInfo(ZONE)) if found else None
+
+
+class Stage(SparkSubmitOperator):
+    """One stage of the pipeline, by `spark-submit jobs/<stage>.py`; its task has the stage's name.
+
+    The run's name in the ledger is pushed as XCom `run_id` before it begins. A status that would be the same the next
+    time fails the task at once; any other is retried.
+    """
+
+    def __init__(self, *, stage: str, **settings: Any) -> None:
+        super().__init__(
+            **{
+                "task_id": stage,
+                "name": f"ringmill_{stage}",
+                "application": str(ROOT / "jobs" / f"{stage}.py"),
+                "conn_id": CONNECTION,
+                "spark_binary": str(BIN / "spark-submit"),
+                "env_vars": {"PYSPARK_PYTHON": str(BIN / "python"), "PYSPARK_DRIVER_PYTHON": str(BIN / "python")},
+                "properties_file": "{{ params.spark_properties or '' }}",
+                **settings,
+            }
+        )
+        self.stage = stage
+
+    def execute(self, context: Any) -> None:
+        try:
+            BaseHook.get_connection(CONNECTION)
+        except AirflowNotFoundException as error:
+            # The hook would submit to YARN instead, and say nothing.
+            raise AirflowFailException(f"The connection {CONNECTION} is missing: see scripts/airflow check") from error
+        until = day_of(context)
+        run_id = run_id_of(context)
+        context["ti"].xcom_push("run_id", run_id)
+        self.application_args = [*arguments(context["params"], until, of=self.stage), "--run-id", run_id]
+        try:
+            super().execute(context)
+        except (AirflowException, RuntimeError) as error:
+            status = self._status(context["params"]["warehouse"], run_id)
+            if status in NEVER_RETRIED:
+                raise AirflowFailException(f"{self.stage} ended with status {status}: not tried again") from error
+            raise
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = {"day": str(until), "run_id": run_id}
+
+    def _status(self, warehouse: str, run_id: str) -> int | None:
+        """What the ledger says, which knows it in every deploy mode; else what spark-submit ended with."""
+        run = ledger_run(warehouse, run_id)
+        if run is not None and run["exit_status"]:
+            return int(run["exit_status"])
+        process = getattr(self._hook, "_submit_sp", None)
+        return process.returncode if process is not None else None
+
+    def on_kill(self) -> None:
+        """End the driver first, in order: it ends its ranks and gives its lock back. Then whatever is left."""
+        process = getattr(self._hook, "_submit_sp", None)
+        if process is not None and process.poll() is None:
+            with suppress(psutil.NoSuchProcess):
+                for driver in psutil.Process(process.pid).children():
+                    driver.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(SECONDS_TO_END)
+        super().on_kill()
+
+
+def run_id_of(context: Mapping[str, Any]) -> str:
+    """A name that no other try has: Airflow gives every try of a task an id of its own."""
+    instance = context["ti"]
+    return f"{instance.dag_id}-{instance.task_id}-{str(instance.id).replace('-', '')[-12:]}"
+
+
+def day_of(context: Mapping[str, Any]) -> date:
+    """The last day that a run takes: the parameter, that of the assets that started it, or its data interval's."""
+    if chosen := context["params"].get("day"):
+        return date.fromisoformat(chosen)
+    events = [event for each in (context.get("triggering_asset_events") or {}).values() for event in each]
+    if days := [event.extra["day"] for event in events if "day" in (event.extra or {})]:
+        return date.fromisoformat(max(days))
+    if (end := context.get("data_interval_end")) is None:
+        raise AirflowFailException("A run without a data interval needs the parameter 'day'")
+    return end.astimezone(ZoneInfo(ZONE)).date() - timedelta(days=1)
+
+
+def arguments(params: Mapping[str, Any], until: date, *, of: str) -> list[str]:
+    """The stage's command line: files up to the day, and everything as of the midnight that ends it."""
+    cutoff = until + timedelta(days=1)
+    settings = ["raw.batches=files", f"raw.up_to={until}"]
+    # Cleaning depends on no cutoff; with another one each day it would begin anew each day.
+    if of != "clean":
+        settings += [f"rfm.cutoff={cutoff}", f"score.cutoff={cutoff}"]
+        if (horizon := params["horizon_days"]) is not None:
+            before = cutoff - timedelta(days=horizon)
+            settings += [f"features.horizon_days={horizon}", f"features.train_cutoffs=[{before}]"]
+    settings += params["settings"]
+    raw = ["--raw", params["raw"]] if params["raw"] else []
+    sets = [part for setting in settings for part in ("--set", setting)]
+    return [params["conf"], "--warehouse", params["warehouse"], *raw, *sets]
+
+
+def ledger_run(warehouse: str, run_id: str | None) -> dict[str, Any] | None:
+    """What the ledger keeps of a run; None where it knows of none, so that it ended before it began."""
+    command = [BIN / "ringmill", "show", str(run_id), "--warehouse", warehouse, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def model_is_there(warehouse: str, name: str) -> bool:
+    """Whether a model of that name was ever trained."""
+    command = [BIN / "ringmill", "lineage", f"models/{name}", "--warehouse", warehouse]
+    return subprocess.run(command, capture_output=True).returncode == 0
+
+
+@task.branch(trigger_rule=TriggerRule.ALL_DONE)
+def gate(stage: str, further: list[str], params: Any = None, ti: Any = None) -> list[str]:
+    """The tasks `further` where the stage's gate let it through, as the ledger has it; else the alert."""
+    run = ledger_run(params["warehouse"], ti.xcom_pull(task_ids=stage, key="run_id"))
+    return further if run is not None and passed(run) else ["alert"]
+
+
+def passed(run: Mapping[str, Any]) -> bool:
+    """Whether a run did all it was to do, and a model that it trained became current."""
+    return run["exit_status"] == 0 and run["stages"].get("promote", {}).get("outcome") != "kept"
+
+
+@task(retries=0)
+def alert(stage: str, params: Any = None, ti: Any = None) -> None:
+    """Say what the gate found and fail, so that the run is red: what notifies people is hung on this task's failure."""
+    run_id = ti.xcom_pull(task_ids=stage, key="run_id")
+    raise AirflowFailException(told(stage, ledger_run(params["warehouse"], run_id)))
+
+
+def told(stage: str, run: Mapping[str, Any] | None) -> str:
+    """What a person needs to know of a run that did not pass its gate."""
+    if run is None:
+        return f"{stage} ended before the ledger had a row of it: its own log says why"
+    kept = [str(each["detail"].get("error") or each["detail"].get("summary")) for each in run["stages"].values()]
+    return "\n".join([f"{stage} of run {run['run_id']} ended with status {run['exit_status']}", *kept])
+
+
+@task.short_circuit(retries=0)
+def model(name: str = "customers", params: Any = None) -> bool:
+    """Whether there is a model to score with: on the first day there is none before the training has ended."""
+    return model_is_there(params["warehouse"], name)
