@@ -90,8 +90,9 @@ def day(name: str) -> datetime | None:
 class Stage(SparkSubmitOperator):
     """One stage of the pipeline, by `spark-submit jobs/<stage>.py`; its task has the stage's name.
 
-    The run's name in the ledger is pushed as XCom `run_id` before it begins. A status that would be the same the next
-    time fails the task at once; any other is retried.
+    Where the run is found in the ledger is pushed as XCom `run` before it begins. A status that would be the same the
+    next time fails the task at once; any other is retried. Whoever is started by the stage's asset goes on with the
+    same day and parameters, which stand in the event.
     """
 
     def __init__(self, *, stage: str, **settings: Any) -> None:
@@ -115,19 +116,19 @@ class Stage(SparkSubmitOperator):
         except AirflowNotFoundException as error:
             # The hook would submit to YARN instead, and say nothing.
             raise AirflowFailException(f"The connection {CONNECTION} is missing: see scripts/airflow check") from error
-        until = day_of(context)
+        params, until = params_of(context), day_of(context)
         run_id = run_id_of(context)
-        context["ti"].xcom_push("run_id", run_id)
-        self.application_args = [*arguments(context["params"], until, of=self.stage), "--run-id", run_id]
+        context["ti"].xcom_push("run", {"run_id": run_id, "warehouse": params["warehouse"]})
+        self.application_args = [*arguments(params, until, of=self.stage), "--run-id", run_id]
         try:
             super().execute(context)
         except (AirflowException, RuntimeError) as error:
-            status = self._status(context["params"]["warehouse"], run_id)
+            status = self._status(params["warehouse"], run_id)
             if status in NEVER_RETRIED:
                 raise AirflowFailException(f"{self.stage} ended with status {status}: not tried again") from error
             raise
         for asset in self.outlets:
-            context["outlet_events"][asset].extra = {"day": str(until), "run_id": run_id}
+            context["outlet_events"][asset].extra = {"day": str(until), "run_id": run_id, "params": params}
 
     def _status(self, warehouse: str, run_id: str) -> int | None:
         """What the ledger says, which knows it in every deploy mode; else what spark-submit ended with."""
@@ -155,13 +156,25 @@ def run_id_of(context: Mapping[str, Any]) -> str:
     return f"{instance.dag_id}-{instance.task_id}-{str(instance.id).replace('-', '')[-12:]}"
 
 
+def started_by(context: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the newest of the assets that started a run says of its day; None where none did."""
+    events = [event for each in (context.get("triggering_asset_events") or {}).values() for event in each]
+    told = [event.extra for event in events if "day" in (event.extra or {})]
+    return max(told, key=lambda extra: extra["day"], default=None)
+
+
+def params_of(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of the run that made the assets, where assets started this one; else its own."""
+    event = started_by(context)
+    return dict(event["params"] if event and "params" in event else context["params"])
+
+
 def day_of(context: Mapping[str, Any]) -> date:
     """The last day that a run takes: the parameter, that of the assets that started it, or its data interval's."""
     if chosen := context["params"].get("day"):
         return date.fromisoformat(chosen)
-    events = [event for each in (context.get("triggering_asset_events") or {}).values() for event in each]
-    if days := [event.extra["day"] for event in events if "day" in (event.extra or {})]:
-        return date.fromisoformat(max(days))
+    if event := started_by(context):
+        return date.fromisoformat(event["day"])
     if (end := context.get("data_interval_end")) is None:
         raise AirflowFailException("A run without a data interval needs the parameter 'day'")
     return end.astimezone(ZoneInfo(ZONE)).date() - timedelta(days=1)
@@ -183,9 +196,9 @@ def arguments(params: Mapping[str, Any], until: date, *, of: str) -> list[str]:
     return [params["conf"], "--warehouse", params["warehouse"], *raw, *sets]
 
 
-def ledger_run(warehouse: str, run_id: str | None) -> dict[str, Any] | None:
+def ledger_run(warehouse: str, run_id: str) -> dict[str, Any] | None:
     """What the ledger keeps of a run; None where it knows of none, so that it ended before it began."""
-    command = [BIN / "ringmill", "show", str(run_id), "--warehouse", warehouse, "--json"]
+    command = [BIN / "ringmill", "show", run_id, "--warehouse", warehouse, "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
 
@@ -197,9 +210,9 @@ def model_is_there(warehouse: str, name: str) -> bool:
 
 
 @task.branch(trigger_rule=TriggerRule.ALL_DONE)
-def gate(stage: str, further: list[str], params: Any = None, ti: Any = None) -> list[str]:
+def gate(stage: str, further: list[str], ti: Any = None) -> list[str]:
     """The tasks `further` where the stage's gate let it through, as the ledger has it; else the alert."""
-    run = ledger_run(params["warehouse"], ti.xcom_pull(task_ids=stage, key="run_id"))
+    run = run_of(stage, ti)
     return further if run is not None and passed(run) else ["alert"]
 
 
@@ -209,10 +222,15 @@ def passed(run: Mapping[str, Any]) -> bool:
 
 
 @task(retries=0)
-def alert(stage: str, params: Any = None, ti: Any = None) -> None:
+def alert(stage: str, ti: Any = None) -> None:
     """Say what the gate found and fail, so that the run is red: what notifies people is hung on this task's failure."""
-    run_id = ti.xcom_pull(task_ids=stage, key="run_id")
-    raise AirflowFailException(told(stage, ledger_run(params["warehouse"], run_id)))
+    raise AirflowFailException(told(stage, run_of(stage, ti)))
+
+
+def run_of(stage: str, ti: Any) -> dict[str, Any] | None:
+    """What the ledger keeps of the last try of a stage of this DAG run."""
+    found = ti.xcom_pull(task_ids=stage, key="run")
+    return ledger_run(**found) if found else None
 
 
 def told(stage: str, run: Mapping[str, Any] | None) -> str:

@@ -96,12 +96,15 @@ def days() -> Any:
     """The day of a run, by where it is said."""
     import ringmill_tasks as tasks
 
-    events = {"features": [SimpleNamespace(extra={"day": "2011-12-05"}), SimpleNamespace(extra={"day": "2011-12-06"})]}
+    extras = [{"day": "2011-12-05"}, {"day": "2011-12-06", "params": params(warehouse="theirs")}]
+    events = {"features": [SimpleNamespace(extra=extra) for extra in extras]}
     end = datetime(2011, 7, 1, 23, tzinfo=UTC)  # midnight of British summer time
     found = [
         tasks.day_of({"params": params(day="2011-12-01"), "triggering_asset_events": events}),
         tasks.day_of({"params": params(), "triggering_asset_events": events}),
         tasks.day_of({"params": params(), "data_interval_end": end}),
+        tasks.params_of({"params": params(), "triggering_asset_events": events})["warehouse"],
+        tasks.params_of({"params": params(), "data_interval_end": end})["warehouse"],
     ]
     try:
         tasks.day_of({"params": params()})

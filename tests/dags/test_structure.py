@@ -90,8 +90,10 @@ def test_statuses_2_3_and_5_are_never_retried_and_4_and_what_was_killed_are(airf
     }
     answers = airflow.ask("statuses", json.dumps(list(expected)))
     assert {case: answer["ended"] for case, answer in zip(expected, answers, strict=True)} == expected
-    assert {answer["run_id"] for answer in answers} == {"daily-clean-560a3fa43482"}
-    assert answers[0]["event"] == {"day": "2011-12-02", "run_id": "daily-clean-560a3fa43482"}
+    assert {answer["run"]["run_id"] for answer in answers} == {"daily-clean-560a3fa43482"}
+    event = answers[0]["event"]
+    assert (event["day"], event["run_id"]) == ("2011-12-02", "daily-clean-560a3fa43482")
+    assert event["params"]["conf"] == "shop.yaml"
     assert all(answer["event"] == {} for answer in answers[1:])
 
 
@@ -102,7 +104,11 @@ def test_a_missing_connection_fails_at_once_instead_of_submitting_to_yarn(airflo
 
 
 def test_the_day_is_the_parameters_the_newest_assets_or_the_intervals_in_the_shops_zone(airflow: AirflowHome) -> None:
-    assert airflow.ask("days") == ["2011-12-01", "2011-12-06", "2011-07-01", "AirflowFailException"]
+    assert airflow.ask("days") == [
+        *("2011-12-01", "2011-12-06", "2011-07-01"),
+        *("theirs", "w"),
+        "AirflowFailException",
+    ]
 
 
 def test_a_day_is_batch_and_cutoff_and_cleaning_knows_of_no_cutoff(airflow: AirflowHome) -> None:
