@@ -16,8 +16,9 @@ The data interval is batch and cutoff: files whose names hold its day or an earl
 measured and scored as of the midnight that ends it. `scores/customers` holds the day that was scored last: after an
 older day was done again, do the newest again.
 
-**Backfill**: `airflow backfill create --dag-id ringmill_daily --from-date … --to-date …`, with
-`--reprocess-behavior completed` for days that are done. **One day by hand**: trigger it with the parameter `day`.
+**Backfill**: `airflow backfill create --dag-id ringmill_daily --max-active-runs 1 --from-date … --to-date …`, with
+`--reprocess-behavior completed` for days that are done. A backfill has its own bound of runs at once, which is 10: two
+days would clean at once, and one of them lose the race. **One day by hand**: trigger it with the parameter `day`.
 
 **Downstream**: what begins with `ringmill_features` or `ringmill_scores` starts when they are new; the event's `extra`
 names the day and the run:

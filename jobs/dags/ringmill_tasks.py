@@ -35,6 +35,7 @@ FEATURES = Asset(name="ringmill_features", uri="ringmill://features")
 SCORES = Asset(name="ringmill_scores", uri="ringmill://scores")
 # Bad input, a closed gate and a lost race are the same the next time; a lost rank or a lost machine is not.
 NEVER_RETRIED = (2, 3, 5)
+UNKNOWN = 2  # what ringmill says to a run or a model that it knows nothing of
 SECONDS_TO_END = 60
 
 RETRIED = {
@@ -104,7 +105,6 @@ class Stage(SparkSubmitOperator):
                 "conn_id": CONNECTION,
                 "spark_binary": str(BIN / "spark-submit"),
                 "env_vars": {"PYSPARK_PYTHON": str(BIN / "python"), "PYSPARK_DRIVER_PYTHON": str(BIN / "python")},
-                "properties_file": "{{ params.spark_properties or '' }}",
                 **settings,
             }
         )
@@ -119,6 +119,7 @@ class Stage(SparkSubmitOperator):
         params, until = params_of(context), day_of(context)
         run_id = run_id_of(context)
         context["ti"].xcom_push("run", {"run_id": run_id, "warehouse": params["warehouse"]})
+        self.properties_file = params["spark_properties"]
         self.application_args = [*arguments(params, until, of=self.stage), "--run-id", run_id]
         try:
             super().execute(context)
@@ -197,16 +198,28 @@ def arguments(params: Mapping[str, Any], until: date, *, of: str) -> list[str]:
 
 
 def ledger_run(warehouse: str, run_id: str) -> dict[str, Any] | None:
-    """What the ledger keeps of a run; None where it knows of none, so that it ended before it began."""
+    """What the ledger keeps of a run; None where it knows of none, so that it ended before it began.
+
+    Raises:
+        AirflowException: the ledger cannot be asked now, which says nothing of the run.
+    """
     command = [BIN / "ringmill", "show", run_id, "--warehouse", warehouse, "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+    # The answer counts, however the process ends after it: threads of its libraries may abort it then.
+    if done.stdout.endswith("\n"):
+        return json.loads(done.stdout.splitlines()[-1])
+    if done.returncode != UNKNOWN:
+        raise AirflowException(f"'ringmill show' ended with status {done.returncode}: {done.stderr[-2000:]}")
+    return None
 
 
 def model_is_there(warehouse: str, name: str) -> bool:
     """Whether a model of that name was ever trained."""
     command = [BIN / "ringmill", "lineage", f"models/{name}", "--warehouse", warehouse]
-    return subprocess.run(command, capture_output=True).returncode == 0
+    done = subprocess.run(command, capture_output=True, text=True)
+    if not done.stdout and done.returncode != UNKNOWN:
+        raise AirflowException(f"'ringmill lineage' ended with status {done.returncode}: {done.stderr[-2000:]}")
+    return bool(done.stdout)
 
 
 @task.branch(trigger_rule=TriggerRule.ALL_DONE)
@@ -241,7 +254,7 @@ def told(stage: str, run: Mapping[str, Any] | None) -> str:
     return "\n".join([f"{stage} of run {run['run_id']} ended with status {run['exit_status']}", *kept])
 
 
-@task.short_circuit(retries=0)
+@task.short_circuit
 def model(name: str = "customers", params: Any = None) -> bool:
     """Whether there is a model to score with: on the first day there is none before the training has ended."""
     return model_is_there(params["warehouse"], name)

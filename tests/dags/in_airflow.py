@@ -62,7 +62,7 @@ def statuses() -> Any:
     answers = []
     for submitted, kept in json.loads(sys.argv[2]):
         os.environ |= {"SUBMIT_STATUS": str(submitted), "LEDGER": "" if kept is None else json.dumps(run(kept))}
-        stage = tasks.Stage(stage="clean", outlets=[tasks.FEATURES], properties_file=None)
+        stage = tasks.Stage(stage="clean", outlets=[tasks.FEATURES])
         instance = Instance(dag_id="daily", task_id="clean", id=TRY, pushed={})
         event = SimpleNamespace(extra={})
         context = {
@@ -89,6 +89,7 @@ def run(status: int, *, promote: str | None = None) -> dict[str, Any]:
 
 def params(**given: Any) -> dict[str, Any]:
     whole = {"conf": "shop.yaml", "raw": None, "warehouse": "w", "day": None, "horizon_days": 90, "settings": []}
+    whole |= {"spark_properties": None}
     return whole | given
 
 
@@ -119,6 +120,19 @@ def commands() -> Any:
 
     given = params(raw="orders/", horizon_days=30, settings=["seed=1"])
     return [tasks.arguments(given, date(2011, 12, 31), of=stage) for stage in ("clean", "score")]
+
+
+def asked() -> Any:
+    """What the ledger is found to keep of a run, and whether it knows of a model."""
+    import ringmill_tasks as tasks
+
+    answers: list[Any] = []
+    for question in (tasks.ledger_run, tasks.model_is_there):
+        try:
+            answers.append(question("w", "r"))
+        except Exception as error:
+            answers.append(type(error).__name__)
+    return answers
 
 
 def gates() -> Any:

@@ -20,7 +20,8 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
     folder = tmp_path_factory.mktemp("airflow")
     tools = {
         "spark-submit": 'exit "$SUBMIT_STATUS"',
-        "ringmill": '[ -n "$LEDGER" ] || exit 2; printf "%s\\n" "$LEDGER"',
+        # An answer counts, though the process be aborted after it.
+        "ringmill": '[ "$LEDGER" != broken ] || exit 134; [ "$LEDGER" ] || exit 2; printf "%s\\n" "$LEDGER"; exit 134',
     }
     for name, does in tools.items():
         (folder / name).write_text(f"#!/bin/sh\n{does}\n")
@@ -95,6 +96,15 @@ def test_statuses_2_3_and_5_are_never_retried_and_4_and_what_was_killed_are(airf
     assert (event["day"], event["run_id"]) == ("2011-12-02", "daily-clean-560a3fa43482")
     assert event["params"]["conf"] == "shop.yaml"
     assert all(answer["event"] == {} for answer in answers[1:])
+
+
+def test_a_ledger_that_cannot_be_asked_says_nothing_of_a_run(airflow: AirflowHome) -> None:
+    known = AirflowHome(airflow.folder, airflow.more | {"LEDGER": '{"exit_status": 3}'})
+    assert known.ask("asked") == [{"exit_status": 3}, True]
+    unknown = AirflowHome(airflow.folder, airflow.more | {"LEDGER": ""})
+    assert unknown.ask("asked") == [None, False]
+    broken = AirflowHome(airflow.folder, airflow.more | {"LEDGER": "broken"})
+    assert broken.ask("asked") == ["AirflowException", "AirflowException"]
 
 
 def test_a_missing_connection_fails_at_once_instead_of_submitting_to_yarn(airflow: AirflowHome) -> None:
