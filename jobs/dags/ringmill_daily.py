@@ -47,8 +47,8 @@ machine.
     features = Stage(
         stage="features",
         outlets=[FEATURES],
-        doc_md="Measures of every customer `horizon_days` before the day's end, labelled with what was bought since. "
-        "When they are published, `ringmill_train` starts.",
+        doc_md="Measures of every customer on the first of the last `months` that lie `horizon_days` back, labelled "
+        "with what was bought in the `horizon_days` since. When they are done, `ringmill_train` starts.",
     )
     score = Stage(
         stage="score",

@@ -70,8 +70,15 @@ PARAMS = {
         90,
         type=["null", "integer"],
         minimum=1,
-        description="learn from what was known so many days before the day's end, and from what was bought since; "
-        "empty: features.train_cutoffs of the YAML",
+        description="learn what is bought in so many days; empty: features.train_cutoffs of the YAML stay as they are",
+    ),
+    "months": Param(
+        2,
+        type="integer",
+        minimum=1,
+        description="learn from customers as they were on the first of so many months, the last that lie horizon_days "
+        "back. A new model is compared with the current one on customers that both held out: with 2 months or more "
+        "they always have a month in common, with 1 they have none when it changes",
     ),
     "settings": Param([], type="array", description="section.key=value, laid over the YAML as by --set"),
     "spark_properties": Param(
@@ -189,12 +196,18 @@ def arguments(params: Mapping[str, Any], until: date, *, of: str) -> list[str]:
     if of != "clean":
         settings += [f"rfm.cutoff={cutoff}", f"score.cutoff={cutoff}"]
         if (horizon := params["horizon_days"]) is not None:
-            before = cutoff - timedelta(days=horizon)
-            settings += [f"features.horizon_days={horizon}", f"features.train_cutoffs=[{before}]"]
+            firsts = month_starts(cutoff - timedelta(days=horizon), params["months"])
+            settings += [f"features.horizon_days={horizon}", f"features.train_cutoffs=[{', '.join(map(str, firsts))}]"]
     settings += params["settings"]
     raw = ["--raw", params["raw"]] if params["raw"] else []
     sets = [part for setting in settings for part in ("--set", setting)]
     return [params["conf"], "--warehouse", params["warehouse"], *raw, *sets]
+
+
+def month_starts(last: date, count: int) -> list[date]:
+    """The first days of the last `count` months that have begun on `last`, the earliest first."""
+    number = last.year * 12 + last.month - 1
+    return [date(each // 12, each % 12 + 1, 1) for each in range(number - count + 1, number + 1)]
 
 
 def ledger_run(warehouse: str, run_id: str) -> dict[str, Any] | None:

@@ -89,7 +89,7 @@ def run(status: int, *, promote: str | None = None) -> dict[str, Any]:
 
 def params(**given: Any) -> dict[str, Any]:
     whole = {"conf": "shop.yaml", "raw": None, "warehouse": "w", "day": None, "horizon_days": 90, "settings": []}
-    whole |= {"spark_properties": None}
+    whole |= {"months": 2, "spark_properties": None}
     return whole | given
 
 
@@ -118,8 +118,8 @@ def commands() -> Any:
     """The command lines of cleaning and of scoring on one day."""
     import ringmill_tasks as tasks
 
-    given = params(raw="orders/", horizon_days=30, settings=["seed=1"])
-    return [tasks.arguments(given, date(2011, 12, 31), of=stage) for stage in ("clean", "score")]
+    given = params(raw="orders/", horizon_days=30, months=3, settings=["seed=1"])
+    return [tasks.arguments(given, date(2012, 1, 31), of=stage) for stage in ("clean", "score")]
 
 
 def asked() -> Any:

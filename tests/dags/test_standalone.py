@@ -127,7 +127,14 @@ def test_a_backfill_of_two_days_starts_the_trainings_of_their_features(standalon
     airflow, ledger = standalone.airflow, Ledger(Lake(str(tmp_path / "lake")))
     for dag in ("ringmill_daily", "ringmill_train"):
         assert airflow("dags", "unpause", "--yes", dag).returncode == 0
-    days = ["--from-date", "2011-12-02", "--to-date", "2011-12-03", "--dag-run-conf", '{"horizon_days": 2}']
+    days = [
+        "--from-date",
+        "2011-12-02",
+        "--to-date",
+        "2011-12-03",
+        "--dag-run-conf",
+        '{"horizon_days": 2, "months": 1}',
+    ]
     # A backfill has a bound of its own: without it both days would clean at once, and one of them lose the race.
     done = airflow("backfill", "create", "--dag-id", "ringmill_daily", "--max-active-runs", "1", *days)
     assert done.returncode == 0, done.stdout + done.stderr

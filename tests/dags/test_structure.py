@@ -68,7 +68,9 @@ def test_tasks_are_documented_bounded_and_retried_with_growing_pauses(found: Any
     }
     for dag in found.values():
         assert dag["documented"] and dag["max_active_runs"] == 1
-        assert {"conf", "raw", "warehouse", "day", "horizon_days", "settings", "spark_properties"} <= {*dag["params"]}
+        assert {"conf", "raw", "warehouse", "day", "horizon_days", "months", "settings", "spark_properties"} <= {
+            *dag["params"]
+        }
 
 
 def test_catching_up_begins_where_a_first_day_is_named(airflow: AirflowHome, found: Any) -> None:
@@ -123,11 +125,12 @@ def test_the_day_is_the_parameters_the_newest_assets_or_the_intervals_in_the_sho
 
 def test_a_day_is_batch_and_cutoff_and_cleaning_knows_of_no_cutoff(airflow: AirflowHome) -> None:
     clean, score = airflow.ask("commands")
-    raw = ["--set", "raw.batches=files", "--set", "raw.up_to=2011-12-31"]
+    raw = ["--set", "raw.batches=files", "--set", "raw.up_to=2012-01-31"]
     begin = ["shop.yaml", "--warehouse", "w", "--raw", "orders/"]
     assert clean == [*begin, *raw, "--set", "seed=1"]
-    cutoffs = ["rfm.cutoff=2012-01-01", "score.cutoff=2012-01-01"]
-    learnt = ["features.horizon_days=30", "features.train_cutoffs=[2011-12-02]"]
+    cutoffs = ["rfm.cutoff=2012-02-01", "score.cutoff=2012-02-01"]
+    # 30 days before is 2 January: the first of its month and of the two before.
+    learnt = ["features.horizon_days=30", "features.train_cutoffs=[2011-11-01, 2011-12-01, 2012-01-01]"]
     assert score == [*begin, *raw, *(part for each in (*cutoffs, *learnt, "seed=1") for part in ("--set", each))]
 
 
