@@ -27,7 +27,7 @@ def machine(tmp_path):
     for name in ("setup.py", "lib/ringmill/requirements.txt"):
         shutil.copy(ROOT / name, checkout / name)
 
-    def run(*, without=(), **settings):
+    def run(*arguments, without=(), **settings):
         path = tmp_path / "bin"
         path.mkdir()
         for tool in set(TOOLS) - set(without):
@@ -37,7 +37,8 @@ def machine(tmp_path):
                 (path / tool).chmod(0o755)
         env = {"PATH": str(path), "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache"), **settings}
         bash = shutil.which("bash")
-        return subprocess.run([bash, str(checkout / "scripts/bootstrap")], env=env, capture_output=True, text=True)
+        command = [bash, str(checkout / "scripts/bootstrap"), *arguments]
+        return subprocess.run(command, env=env, capture_output=True, text=True)
 
     return run
 
@@ -73,6 +74,14 @@ def test_without_a_network_the_failed_download_and_what_to_check_are_named(machi
     assert done.returncode == 2, done.stderr
     assert "A download failed" in done.stderr
     assert "HTTPS_PROXY" in done.stderr
+
+
+def test_airflow_needs_neither_java_nor_a_compiler(machine):
+    nowhere = "http://127.0.0.1:9"
+    settings = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), nowhere)
+    done = machine("--airflow", without=("java", "g++"), PIP_RETRIES="0", PIP_NO_CACHE_DIR="1", **settings)
+    assert done.returncode == 2, done.stderr
+    assert "A download failed" in done.stderr
 
 
 def test_a_set_up_checkout_is_ready_at_once():

@@ -21,13 +21,20 @@ Raw = Annotated[str | None, typer.Option("--raw", help="raw input: a file, a fol
 Warehouse = Annotated[str | None, typer.Option("--warehouse", help="where the tables are; overrides the YAML")]
 Set = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, laid over the YAML; repeatable")]
 
+RunId = Annotated[
+    str | None,
+    typer.Option("--run-id", help="what the ledger calls the run, so that who starts it finds it there; a new name"),
+]
+
 
 def _command(name: str, help_: str) -> None:
     @app.command(name, help=help_)
-    def run_one(conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = None) -> None:
+    def run_one(
+        conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = None, run_id: RunId = None
+    ) -> None:
         from ringmill.pipeline.run import configured, run_stages
 
-        run_stages(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()), [name])
+        run_stages(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()), [name], run_id=run_id)
 
 
 _command("clean", "Raw orders to clean/rows: typed, with one status each; rejected rows keep their reasons.")

@@ -76,6 +76,11 @@ class Raw(Section):
     batches: Literal["whole", "files"] = Field(
         "whole", description="'files': each file is a batch, and only files that were not taken before are cleaned"
     )
+    up_to: date | None = Field(
+        None,
+        description="the last day whose files are taken: a file waits whose name holds a later date (yyyy-MM-dd or "
+        "yyyyMMdd), unless it was taken before; the data are whole up to this day's midnight",
+    )
     changed_files: Literal["fail", "ignore"] = Field(
         "fail", description="a file that was taken and has other bytes now; 'ignore' reports it and keeps its old rows"
     )
@@ -88,6 +93,8 @@ class Raw(Section):
     def _needs(self) -> Raw:
         if self.batches == "files" and (self.batch is not None or self.format == "delta"):
             raise ValueError("raw.batches: files with files, and without raw.batch: each file is named after itself")
+        if self.up_to is not None and self.format == "delta":
+            raise ValueError("raw.up_to with files, whose names hold their day; a Delta table has a version")
         needed = {"order_id", "product_id", "quantity", "unit_price", "customer_id", "ordered_at"}
         if absent := sorted(needed - set(self.columns)):
             raise ValueError(f"raw.columns with an entry for {', '.join(absent)}")

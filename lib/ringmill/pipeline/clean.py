@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def _configuration(config: Config) -> Mapping[str, Any]:
     # Where the input lies is no part of the key: what it holds is, by its hashes. So is what was passed over.
-    unkeyed = ("path", "changed_files", "bad_files")
+    unkeyed = ("path", "up_to", "changed_files", "bad_files")
     raw = {name: value for name, value in dump(config.raw).items() if name not in unkeyed}
     clean = {**dump(config.clean), "fit_before": str(_fit_before(config))}
     # Another key gives other hashes: it is another configuration, told by what does not give the key away.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from ringmill.errors import InputError
 from ringmill.pipeline.stage import Run
@@ -22,6 +22,12 @@ def default_cutoff(run: Run) -> date:
         return next_midnight(last, run.config.zone)
     except OverflowError as error:
         raise InputError.end_of_calendar(last) from error
+
+
+def data_end(run: Run) -> datetime:
+    """The instant up to which the data are whole: the midnight after the last event or, if later, after raw.up_to."""
+    ends, last = default_cutoff(run), run.config.raw.up_to
+    return midnight(ends if last is None else max(ends, last + timedelta(days=1)), run.config.zone)
 
 
 def rfm_cutoffs(run: Run) -> tuple[date, list[date]]:
@@ -46,7 +52,7 @@ def check_cutoff(run: Run, cutoff: date, *, key: str, horizon_end: datetime | No
     """Raises InputError for a cutoff with no event before it, or past the data's end, or with a horizon past it."""
     zone = run.config.zone
     first, last = event_range(run)
-    data_ends = midnight(default_cutoff(run), zone)
+    data_ends = data_end(run)
     late = midnight(cutoff, zone) > data_ends or (horizon_end is not None and horizon_end > data_ends)
     if midnight(cutoff, zone) <= first or late:
         hint = f", and events up to {horizon_end:%Y-%m-%d} after it" if horizon_end else ""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from typing import Any
 
 from ringmill.config.models import Config
 from ringmill.errors import InputError
+from ringmill.errors.days import all_later, undated
 from ringmill.lake.drift import check_drift, drift_of, known_columns
 from ringmill.lake.files import Entry, Source, find_source, fingerprint
 from ringmill.lake.ledger import Entry as LedgerEntry
+
+DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,13 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
 
     Raises:
         InputError: as `find_source`; files that were taken have changed, or are gone and needed; columns have changed,
-            and the policy says to stop.
+            and the policy says to stop; with raw.up_to, the input is no files, or one's name holds no day.
     """
     raw = config.raw
     taken = _taken(last) if raw.batches == "files" else {}
     source = find_source(raw)
+    if raw.up_to is not None:
+        source = _arrived(source, raw.up_to, taken)
     modified = last.detail.get("modified", {}) if last else {}
     # A file of the same size and time of modification is the same file; hashing all of a year takes minutes.
     same = {
@@ -110,6 +118,28 @@ def _taken(last: LedgerEntry | None) -> dict[str, Entry]:
         return {}
     refused = {each["name"] for each in last.detail.get("quarantined", ())}
     return {each["name"]: Entry(**each) for each in last.inputs["raw"] if each["name"] not in refused}
+
+
+def _arrived(source: Source, last: date, taken: Collection[str]) -> Source:
+    """The source less the files of days after `last`; what was taken was there already, whatever is asked for now."""
+    if source.version is not None:
+        raise undated(source.path, f"version {source.version} of a Delta table")
+    days = {file.name: _day_of(source.path, file.name) for file in source.files if file.name not in taken}
+    there = source.only({file.name for file in source.files if days.get(file.name, last) <= last})
+    if not there.files and not taken:
+        raise all_later(source.path, last, min(days, key=lambda name: days[name]))
+    return there
+
+
+def _day_of(path: str, name: str) -> date:
+    """The last date in a file's name, its folders included."""
+    found = []
+    for year, month, day in DATE.findall(name):
+        with suppress(ValueError):
+            found.append(date(int(year), int(month), int(day)))
+    if not found:
+        raise undated(path, name)
+    return found[-1]
 
 
 def _hashed(source: Source, same: Mapping[str, Entry], *, quarantine: bool) -> tuple[Source, tuple[Entry, ...]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ from ringmill.pipeline.report_examples import REPORT_EXAMPLES
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.score_texts import SCORE_TEXTS
-from ringmill.pipeline.stage import Run, Stage, execute
+from ringmill.pipeline.stage import Run, Stage, execute, new_run_id
 from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.train import TRAIN, planned
 from ringmill.pipeline.train_examples import TRAIN_EXAMPLES, planned_examples
@@ -32,6 +33,7 @@ from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+RUN_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 STAGES: dict[str, Stage] = {
     stage.name: stage for stage in (GENERATE, CLEAN, RFM, FEATURES, EMBED, IMAGES, TRAIN, SCORE, REPORT)
 }
@@ -61,10 +63,17 @@ def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: 
     return load(conf, settings, warehouse=warehouse, raw=raw)
 
 
-def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | None = None) -> list[Entry]:
-    """Run the named stages in order; the session, if one was started, is stopped at the end, however it comes."""
+def run_stages(
+    config: Config, names: Sequence[str], *, run_id: str | None = None, session: SparkSession | None = None
+) -> list[Entry]:
+    """Run the named stages in order; the session, if one was started, is stopped at the end, however it comes.
+
+    `run_id` is the name that whoever starts the run gives it, to find it in the ledger; None: it makes its own.
+    """
     started = time.monotonic()
-    run = Run(config, session=session)
+    run = Run(config, session=session, run_id=new_run_id() if run_id is None else run_id)
+    if run_id is not None:
+        _check_run_id(run)
     entries: list[Entry] = []
     try:
         for name in names:
@@ -78,6 +87,14 @@ def run_stages(config: Config, names: Sequence[str], *, session: SparkSession | 
     report = next((entry.detail["path"] for entry in entries if entry.stage == "report"), None)
     run.progress.close(seconds=time.monotonic() - started, peak_bytes=peak, report=report)
     return entries
+
+
+def _check_run_id(run: Run) -> None:
+    """Folders of logs and models are named so, and two runs of one name could not be told apart."""
+    is_new = all(entry.run_id != run.run_id for entry in run.ledger.entries())
+    if not (is_new and re.fullmatch(RUN_ID, run.run_id)):
+        expected = "up to 100 letters, digits and . _ -, beginning with one of the first two; unlike every run so far"
+        raise ConfigError.bad_value(f"the ledger of {run.lake.root}", "--run-id", expected, run.run_id)
 
 
 def _print_last_line(run: Run, entries: Sequence[Entry], error: RingmillError | None) -> None:
