@@ -82,9 +82,9 @@ PARAMS = {
     ),
     "settings": Param([], type="array", description="section.key=value, laid over the YAML as by --set"),
     "spark_properties": Param(
-        os.environ.get("RINGMILL_SPARK_PROPERTIES"),
+        os.environ.get("RINGMILL_SPARK_PROPERTIES", str(ROOT / "conf" / "spark" / "local.conf")),
         type=["null", "string"],
-        description="a file of Spark's settings for spark-submit, for example of conf/spark/; empty: none",
+        description="a file of Spark's settings for spark-submit, of conf/spark/; empty: spark-submit's own",
     ),
 }
 
