@@ -10,6 +10,7 @@ from ringmill.config.recommend import Recommend
 from ringmill.errors import InputError
 from ringmill.features.products import ProductState
 from ringmill.features.purchases import (
+    filter_sales,
     fit_products,
     later_rows,
     summarise_customers,
@@ -73,21 +74,21 @@ LINES = [
 
 
 @pytest.fixture(scope="module")
-def rows(spark):
-    return spark.createDataFrame([tuple(each.values()) for each in LINES], SCHEMA).persist()
+def sales(spark):
+    return spark.createDataFrame([tuple(each.values()) for each in LINES], SCHEMA).transform(filter_sales).persist()
 
 
 @pytest.fixture(scope="module")
-def before(rows):
-    return with_product(summarise_purchases(rows, CUTOFF), STATE).persist()
+def before(sales):
+    return with_product(summarise_purchases(sales, CUTOFF), STATE).persist()
 
 
 def found(frame, *columns):
     return sorted(tuple(row) for row in frame.select(*columns).collect())
 
 
-def test_law_2_a_purchase_is_a_sale_of_a_product_that_had_happened_and_was_known(rows):
-    assert found(summarise_purchases(rows, CUTOFF), "customer_id", "product_id", "orders") == [
+def test_law_2_a_purchase_is_a_sale_of_a_product_that_had_happened_and_was_known(sales):
+    assert found(summarise_purchases(sales, CUTOFF), "customer_id", "product_id", "orders") == [
         ("ann", "cup", 2),
         ("ann", "jug", 1),
         ("ann", "pan", 1),
@@ -97,12 +98,12 @@ def test_law_2_a_purchase_is_a_sale_of_a_product_that_had_happened_and_was_known
     ]
 
 
-def test_products_have_ids_by_how_many_customers_bought_them(rows):
+def test_products_have_ids_by_how_many_customers_bought_them(sales):
     section = Recommend(validation_cutoff=date(2024, 2, 1), test_cutoff=date(2024, 3, 2), least_customers=2)
-    state = fit_products(summarise_purchases(rows, CUTOFF), section)
+    state = fit_products(summarise_purchases(sales, CUTOFF), section)
     assert (state.products, state.customers) == (("cup", "pan"), (3, 2))
     with pytest.raises(InputError, match=r"at least 2 products that 3 customers or more bought[\s\S]*1"):
-        fit_products(summarise_purchases(rows, CUTOFF), section.model_copy(update={"least_customers": 3}))
+        fit_products(summarise_purchases(sales, CUTOFF), section.model_copy(update={"least_customers": 3}))
 
 
 def test_a_train_row_sees_its_customer_s_other_products_the_latest_first(before):
@@ -116,26 +117,26 @@ def test_a_train_row_sees_its_customer_s_other_products_the_latest_first(before)
     ]
 
 
-def test_a_later_row_is_new_to_a_customer_of_before_and_sees_what_was_before(rows, before):
-    bought = with_product(summarise_window(rows, Window(CUTOFF, END)), STATE)
+def test_a_later_row_is_new_to_a_customer_of_before_and_sees_what_was_before(sales, before):
+    bought = with_product(summarise_window(sales, Window(CUTOFF, END)), STATE)
     later = later_rows(bought, before, STATE, cutoff=CUTOFF, split="test")
     assert found(later, "customer_id", "product", "x", "split") == [("bob", 2, [2, 3, 1], "test")]
     assert found(later.select((later.seen_before == CUTOFF).alias("cutoff")), "cutoff") == [(True,)]
 
 
-def test_an_id_of_a_row_is_that_of_its_customer_and_product(rows, before):
+def test_an_id_of_a_row_is_that_of_its_customer_and_product(sales, before):
     trained = train_rows(before, STATE, cutoff=CUTOFF)
     assert trained.select("row_id").distinct().count() == 6
     again = train_rows(before.repartition(5), STATE, cutoff=CUTOFF)
     assert found(trained, "row_id", "x") == found(again, "row_id", "x")
 
 
-def test_favourites_are_in_most_orders_then_latest(rows, before):
+def test_favourites_are_in_most_orders_then_latest(sales, before):
     assert found(summarise_customers(before), "customer_id", "past", "favourites") == [
         ("ann", [3, 1, 2], [1, 3, 2]),
         ("bob", [3, 1], [3, 1]),
         ("cat", [1], [1]),
     ]
-    bought = with_product(summarise_window(rows, Window(CUTOFF, END)), STATE)
+    bought = with_product(summarise_window(sales, Window(CUTOFF, END)), STATE)
     # Dan had bought nothing before, ann and cat buy nothing within, and a vase has no id.
     assert found(summarise_tests(bought, before), "customer_id", "past", "bought") == [("bob", [3, 1], [1, 2])]

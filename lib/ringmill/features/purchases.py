@@ -5,33 +5,41 @@ A line counts as of an instant if it happened, was known and was not superseded 
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.columns import is_customer_line, is_sale, is_seen, was_customer_line
+from ringmill.columns import is_sale, is_seen, was_customer_line
 from ringmill.config.recommend import Recommend
 from ringmill.errors import InputError
 from ringmill.features.products import FIRST, ProductState
 from ringmill.windows import Window
 
 KEYS = ("customer_id", "product_id")
+TIMES = ("ordered_at", "known_at", "superseded_at")
 
 
-def summarise_purchases(rows: DataFrame, before: datetime) -> DataFrame:
-    """Lines of clean/rows → one row per customer and product that a sale was seen of before the instant.
+def filter_sales(rows: DataFrame) -> DataFrame:
+    """Lines of clean/rows → those that sell a product to a known customer, or did so until a later version was known,
+    with what the functions below read."""
+    sales = rows.where(was_customer_line() & is_sale() & F.col("is_product"))
+    return sales.select(*KEYS, "order_id", *TIMES, "status")
+
+
+def summarise_purchases(sales: DataFrame, before: datetime) -> DataFrame:
+    """Sales → one row per customer and product that a sale was seen of before the instant.
 
     Columns out: customer_id, product_id, first_at and last_at (of the product's sales), orders (how many had it).
     """
-    seen = is_seen(F.lit(before)) & was_customer_line() & is_sale() & F.col("is_product")
-    return _summarise(rows.where(seen))
+    return _summarise(sales.where(is_seen(F.lit(before))))
 
 
-def summarise_window(rows: DataFrame, span: Window) -> DataFrame:
-    """Lines of clean/rows, in their last version → as `summarise_purchases`, of sales within the window."""
+def summarise_window(sales: DataFrame, span: Window) -> DataFrame:
+    """Sales, in their last version → as `summarise_purchases`, of sales within the window."""
     within = (F.col("ordered_at") >= F.lit(span.start)) & (F.col("ordered_at") < F.lit(span.end))
-    return _summarise(rows.where(is_customer_line() & is_sale() & F.col("is_product") & within))
+    return _summarise(sales.where((F.col("status") == "clean") & within))
 
 
 def _summarise(lines: DataFrame) -> DataFrame:
@@ -63,9 +71,9 @@ def fit_products(purchases: DataFrame, section: Recommend) -> ProductState:
 
 def with_product(purchases: DataFrame, state: ProductState) -> DataFrame:
     """Add `product`, the product's id; rows of products without one are left out."""
-    names = purchases.sparkSession.range(1).select(
-        F.posexplode(F.array(*map(F.lit, state.products))).alias("place", "product_id")
-    )
+    # One literal: code for an array of thousands of them takes longer than the join.
+    products = F.from_json(F.lit(json.dumps(state.products)), "array<string>")
+    names = purchases.sparkSession.range(1).select(F.posexplode(products).alias("place", "product_id"))
     ids = names.select("product_id", (F.col("place") + FIRST).cast("int").alias("product"))
     return purchases.join(F.broadcast(ids), "product_id")
 

@@ -45,22 +45,24 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    from ringmill.features.purchases import fit_products, summarise_purchases
+    from ringmill.features.purchases import filter_sales, fit_products, summarise_purchases
 
     section, windows = run.config.recommend, windows_of(run.config)
     for split, window in windows.items():
         key = f"recommend.{split}_cutoff"
         check_cutoff(run, getattr(section, f"{split}_cutoff"), key=key, horizon_end=window.end)
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    sales = filter_sales(rows).persist()
     step.say(f"purchases before {section.validation_cutoff}, and the products among them")
-    train = summarise_purchases(rows, windows["validation"].start).persist()
+    train = summarise_purchases(sales, windows["validation"].start).persist()
     try:
         state = fit_products(train, section)
         table = purchases_table(section.name)
         step.say(f"who bought which of {len(state.products):,} products first when")
-        version = run.lake.write(_examples(rows, train, state, windows), table, run_id=run.run_id)
+        version = run.lake.write(_examples(sales, train, state, windows), table, run_id=run.run_id)
     finally:
         train.unpersist()
+        sales.unpersist()
     written = run.lake.read(run.spark, table.path, version)
     counts, law_2 = _proved(written, windows, where=table.path)
     return Result(
@@ -77,7 +79,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-def _examples(rows: DataFrame, train: DataFrame, state: ProductState, windows: Mapping[str, Window]) -> DataFrame:
+def _examples(sales: DataFrame, train: DataFrame, state: ProductState, windows: Mapping[str, Window]) -> DataFrame:
     from ringmill.features.purchases import (
         later_rows,
         summarise_purchases,
@@ -88,8 +90,8 @@ def _examples(rows: DataFrame, train: DataFrame, state: ProductState, windows: M
 
     found = train_rows(with_product(train, state), state, cutoff=windows["validation"].start)
     for split, window in windows.items():
-        bought = with_product(summarise_window(rows, window), state)
-        before = with_product(summarise_purchases(rows, window.start), state)
+        bought = with_product(summarise_window(sales, window), state)
+        before = with_product(summarise_purchases(sales, window.start), state)
         found = found.unionByName(later_rows(bought, before, state, cutoff=window.start, split=split))
     return found
 

@@ -42,6 +42,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from pyspark.sql import functions as F
 
     from ringmill.features.products import ProductState
+    from ringmill.features.purchases import filter_sales
     from ringmill.score.recommend import LISTED, MODEL, NEW, recommender
     from ringmill.score.towers import Towers
     from ringmill.train.results import FROZEN
@@ -51,10 +52,10 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     model = Path(run.lake.path(inputs["model"]))
     state = ProductState.from_json(json.loads((model / STATE_FILE).read_text(encoding="utf-8")))
     towers = Towers.load(model / FROZEN)
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    sales = filter_sales(run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])).persist()
     step.say("judging the test split's lists")
-    judged = judged_lists(rows, towers, state, windows_of(run.config)["test"], top=top)
-    customers = _customers(run, rows, state, cutoff).persist()
+    judged = judged_lists(sales, towers, state, windows_of(run.config)["test"], top=top)
+    customers = _customers(run, sales, state, cutoff).persist()
     try:
         expected = customers.count()
         if not expected:
@@ -65,6 +66,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         version = run.lake.write(named, RECOMMENDATIONS, run_id=run.run_id)
     finally:
         customers.unpersist()
+        sales.unpersist()
     counts = _counts(run.lake.read(run.spark, RECOMMENDATIONS.path, version), expected, top)
     new = next(each for each in judged if (each["by"], each["list"]) == (MODEL, NEW))
     figure = "nobody bought a new product" if new["recall"] is None else f"recall {new['recall']:.1%} of new products"
@@ -77,15 +79,15 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-def _customers(run: Run, rows: DataFrame, state: ProductState, cutoff: date) -> DataFrame:
+def _customers(run: Run, sales: DataFrame, state: ProductState, cutoff: date) -> DataFrame:
     from ringmill.features.purchases import summarise_customers, summarise_purchases, with_product
 
-    before = with_product(summarise_purchases(rows, midnight(cutoff, run.config.zone)), state)
+    before = with_product(summarise_purchases(sales, midnight(cutoff, run.config.zone)), state)
     return summarise_customers(before).select("customer_id", "past")
 
 
 def judged_lists(
-    rows: DataFrame, towers: Towers, state: ProductState, window: Window, *, top: int
+    sales: DataFrame, towers: Towers, state: ProductState, window: Window, *, top: int
 ) -> list[dict[str, Any]]:
     """Of each recommender and kind of list, in one order: customers, mean recall and NDCG (None of no customer), and
     `coverage`, the share of all known products that at least one list holds.
@@ -98,7 +100,7 @@ def judged_lists(
     from ringmill.features.purchases import summarise_purchases, summarise_tests, summarise_window, with_product
     from ringmill.score.recommend import ALL, JUDGED, MODEL, NEW, OWN, POPULAR, judge_lists
 
-    bought, before = summarise_window(rows, window), summarise_purchases(rows, window.start)
+    bought, before = summarise_window(sales, window), summarise_purchases(sales, window.start)
     customers = summarise_tests(*(with_product(purchases, state) for purchases in (bought, before)))
     each = customers.mapInArrow(judge_lists(towers, state, top), JUDGED).persist()
     means = each.groupBy("by", "list").agg(
