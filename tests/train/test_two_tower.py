@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from ringmill.config.train import Train
@@ -13,7 +14,10 @@ from ringmill.errors import ConfigError
 from ringmill.handoff.columns import Input, Rows
 from ringmill.score.towers import Towers
 from ringmill.train.build import build_model, frozen_of
+from ringmill.train.compare import Predictions, compare
+from ringmill.train.optimizer import RingOptimizer
 from ringmill.train.ranks import Solo
+from ringmill.train.saved import load_model
 from ringmill.train.tasks.find import task_of
 from train.test_optimizer import off, on_ranks
 from train.towers import HISTORY, PRODUCTS, ROWS, SECTION, purchases
@@ -94,6 +98,40 @@ def test_in_training_the_batch_s_products_stand_for_all_less_the_logarithm_of_th
         naive = np.log(np.exp(logits[row, own]) + np.exp(negatives).sum()) - logits[row, own]
         assert found[row] == pytest.approx(naive, rel=1e-10)
     assert np.isfinite(found).all()
+
+
+def test_law_5_the_rows_of_an_embedding_s_gradient_are_added_up_before_an_optimizer_squares_them() -> None:
+    import keras
+    import tensorflow as tf
+
+    rows = tf.constant([[1.0, -1.0], [2.0, 3.0], [4.0, 0.5]], tf.float64)
+    slices = tf.IndexedSlices(rows, tf.constant([1, 0, 1]), tf.constant([9, 2]))
+    tables = []
+    for gradient in (slices, tf.convert_to_tensor(slices)):
+        table = keras.Variable(np.zeros((9, 2)), dtype="float64")
+        optimizer = RingOptimizer(keras.optimizers.Adam(0.1, epsilon=1.0), Solo())
+        optimizer.build([table])
+        optimizer.apply([gradient], [table])
+        tables.append(table.numpy())
+    assert tables[0].tolist() == tables[1].tolist()
+    assert np.flatnonzero(tables[0].any(axis=1)).tolist() == [0, 1]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own, when it saves
+def test_a_saved_model_says_the_same_when_it_is_loaded(tmp_path: Path) -> None:
+    model, (_, x) = built(section()), purchases()
+    model.save(tmp_path / "model.keras")
+    loaded = load_model(tmp_path / "model.keras")
+    assert np.asarray(loaded(x)["log_loss"]).tolist() == np.asarray(model(x)["log_loss"]).tolist()
+
+
+def test_two_models_of_pairs_are_compared_by_their_surprise_at_the_same_rows() -> None:
+    def said(surprise: list[float]) -> Predictions:
+        return Predictions(pa.table({"row_id": [7, 8, 9], "log_loss": surprise}))
+
+    found = compare(said([2.0, 3.0, 4.0]), said([1.0, 2.0, 3.5]), metric="log_loss", confidence=0.9)
+    assert found is not None and (found.metric, found.rows) == ("log_loss", 3)
+    assert found.difference == pytest.approx(2.5 / 3, rel=1e-12) and found.is_worse
 
 
 def test_law_6_the_mean_surprise_of_parts_is_that_of_all_rows() -> None:
