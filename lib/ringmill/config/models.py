@@ -18,6 +18,7 @@ from ringmill.config.gates import Gate
 from ringmill.config.images import Images
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.promotion import Promotion
+from ringmill.config.recommend import Recommend
 from ringmill.config.rfm import Rfm
 from ringmill.config.route import Route
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
@@ -139,7 +140,9 @@ class Clean(Section):
     gates: tuple[Gate, ...] = Field((), description="bounds on a batch's figures; a broken one stops publication")
     refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
     fit_before: date | None = Field(
-        None, description="statistics see lines known before it alone; default: the first of features.train_cutoffs"
+        None,
+        description="statistics see lines known before it alone; default: the first of features.train_cutoffs, or "
+        "recommend.validation_cutoff",
     )
 
     @model_validator(mode="after")
@@ -250,6 +253,9 @@ class Config(Section):
     images: Images | None = None
     table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
     texts: Texts | None = Field(None, description="of a pipeline of texts alone")
+    recommend_section: Recommend | None = Field(
+        None, alias="recommend", description="of a pipeline that recommends products, in the place of 'features'"
+    )
     train: Train = Train()
     promotion: Promotion = Promotion()
     score: Score = Score()
@@ -271,6 +277,11 @@ class Config(Section):
     def table(self) -> OwnTable:
         """As `raw`."""
         return self._needed("table", self.table_section)
+
+    @property
+    def recommend(self) -> Recommend:
+        """As `raw`."""
+        return self._needed("recommend", self.recommend_section)
 
     @property
     def embeddings(self) -> Embeddings:
@@ -295,6 +306,9 @@ class Config(Section):
             if any(section is not None for section in others):
                 raise ValueError("a section 'table' with 'train' alone beside it: the table is trained on as it is")
             return self
+        if self.recommend_section is not None:
+            self._check_recommends()
+            return self
         if self.route is not None and self.texts is None:
             raise ValueError("a section 'route' in a pipeline of texts alone")
         if raw is None or features is None:
@@ -316,3 +330,11 @@ class Config(Section):
         if self.train.task.kind != "purchase":
             raise ValueError("train.task of kind 'purchase' beside a section 'raw': its scores are of customers")
         return self
+
+    def _check_recommends(self) -> None:
+        others = (self.features_section, self.embeddings_section, self.images, self.texts, self.route)
+        if self.raw_section is None or any(section is not None for section in others):
+            raise ValueError("a section 'recommend' with 'raw' beside it, and no examples or features of another kind")
+        if self.train.task.kind != "pairs":
+            raise ValueError("train.task of kind 'pairs' beside a section 'recommend'")
+        check_columns(self.raw_section, self.clean)

@@ -66,7 +66,14 @@ class Several(Section):
     ] = Field(min_length=1)
 
 
-Task = Annotated[Purchase | Classes | Reconstruction | Several, Field(discriminator="kind")]
+class Pairs(Section):
+    """Which product a customer buys next, for a model of kind 'two_tower': a column with the product's id."""
+
+    kind: Literal["pairs"]
+    product: str = "product"
+
+
+Task = Annotated[Purchase | Classes | Reconstruction | Several | Pairs, Field(discriminator="kind")]
 
 
 class Model(BaseModel):

@@ -123,6 +123,10 @@ class Train(Section):
     def _fits_task(self) -> Train:
         if (self.task.kind == "reconstruction") != (self.model.kind == "autoencoder"):
             raise ValueError("train.model.kind: autoencoder with train.task.kind: reconstruction, and only with it")
+        if (self.task.kind == "pairs") != (self.model.kind == "two_tower"):
+            raise ValueError("train.model.kind: two_tower with train.task.kind: pairs, and only with it")
+        if self.task.kind == "pairs" and self.class_weights:
+            raise ValueError("train.class_weights: none with train.task.kind: pairs, which has no classes")
         if self.task.kind == "reconstruction" and self.class_weights:
             raise ValueError("train.class_weights: none with train.task.kind: reconstruction, which has no classes")
         if self.task.kind == "several" and self.class_weights:

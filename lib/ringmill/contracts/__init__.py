@@ -10,6 +10,7 @@ from ringmill.contracts.clean import (
 )
 from ringmill.contracts.features import SCORES, embeddings_table, features_columns
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
+from ringmill.contracts.recommend import RECOMMENDATIONS, purchases_table
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
 from ringmill.contracts.table import Column, Table
 from ringmill.contracts.texts import refined_table, text_scores_table
@@ -21,6 +22,7 @@ __all__ = [
     "LEDGER_RUNS",
     "QUALITY_RULES",
     "QUALITY_RUNS",
+    "RECOMMENDATIONS",
     "RFM_COHORTS",
     "RFM_CUSTOMERS",
     "SCORES",
@@ -30,6 +32,7 @@ __all__ = [
     "clean_rows_table",
     "embeddings_table",
     "features_columns",
+    "purchases_table",
     "refined_table",
     "rfm_lifetime",
     "text_scores_table",

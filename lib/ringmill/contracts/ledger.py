@@ -40,7 +40,10 @@ LEDGER_HISTORY = Table(
         Column("loss", "double", "mean over the epoch's rows, as seen on the way"),
         Column("val_loss", "double", "of the validation rows, after the epoch"),
         Column(
-            "val_log_loss", "double", "of the purchase head, or of the classes; null for another task", nullable=True
+            "val_log_loss",
+            "double",
+            "of the purchase head, the classes or the products; null for another task",
+            nullable=True,
         ),
         Column("val_auc", "double", "of the purchase head; null where one class is missing", nullable=True),
         Column("val_log_spend_mse", "double", "of the spend head; null where nobody buys", nullable=True),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ LINES_PER_BLOCK = 50_000
 BLOCKS_PER_FILE = 16  # about 70 MB of text, once there are more than two files' worth
 FEWEST_FILES = 4
 
+OUR_NAMES: Mapping[str, str] = {}
 Batches = Iterator[pa.RecordBatch]
 
 
@@ -40,17 +41,20 @@ def planted_path(folder: str) -> str:
     return f"{folder.rstrip('/')}/planted"
 
 
-def is_written(generate: Generate, *, seed: int, folder: str) -> bool:
+def is_written(generate: Generate, *, seed: int, folder: str, names: Mapping[str, str] = OUR_NAMES) -> bool:
     """Whether this very shop lies in `folder` already; needs no JVM."""
-    return was_done(folder, _key(generate, seed))
+    return was_done(folder, _key(generate, seed, names))
 
 
-def write_shop(spark: SparkSession, generate: Generate, *, seed: int, folder: str) -> bool:
+def write_shop(
+    spark: SparkSession, generate: Generate, *, seed: int, folder: str, names: Mapping[str, str] = OUR_NAMES
+) -> bool:
     """Write the shop's orders and the list of what was planted; False where they were there already.
 
+    `names` are what the files call their columns, by our names; a column without one is called as we do.
     Times are clock times of the shop: the zone that reads them says which instants they are.
     """
-    if is_written(generate, seed=seed, folder=folder):
+    if is_written(generate, seed=seed, folder=folder, names=names):
         return False
     mark_done(folder, None)
     blocks = blocks_of(generate.customers, generate.lines, lines_per_block=LINES_PER_BLOCK)
@@ -60,12 +64,14 @@ def write_shop(spark: SparkSession, generate: Generate, *, seed: int, folder: st
     numbers = spark.range(0, len(blocks), 1, files)
     make = partial(_per_block, generate, seed, scale)
     # Bytes as they are: a cast from binary checks nothing, so two encodings can lie in one file.
-    texts = numbers.mapInArrow(partial(_orders, make), "value binary").selectExpr("CAST(value AS STRING) AS value")
+    texts = numbers.mapInArrow(partial(_orders, make, _header(names)), "value binary").selectExpr(
+        "CAST(value AS STRING) AS value"
+    )
     texts.write.mode("overwrite").text(orders_path(folder))
     name_parts(orders_path(folder), ".csv")
     planted = numbers.mapInArrow(partial(_planted, make), "kind string, line_id string, copies int")
     planted.write.mode("overwrite").parquet(planted_path(folder))
-    mark_done(folder, _key(generate, seed))
+    mark_done(folder, _key(generate, seed, names))
     return True
 
 
@@ -88,9 +94,15 @@ def _per_block(
             yield make_block(generate, seed, scale, blocks[number])
 
 
-def _orders(make: Callable[[Batches], Iterator[tuple[np.random.Generator, Rows]]], batches: Batches) -> Batches:
+def _header(names: Mapping[str, str]) -> bytes:
+    return b",".join(names.get(name.decode(), name.decode()).encode() for name in HEADER)
+
+
+def _orders(
+    make: Callable[[Batches], Iterator[tuple[np.random.Generator, Rows]]], header: bytes, batches: Batches
+) -> Batches:
     """A partition becomes one file, so its first line is the header."""
-    yield pa.record_batch([pa.array([b",".join(HEADER)], pa.binary())], ["value"])
+    yield pa.record_batch([pa.array([header], pa.binary())], ["value"])
     for rng, rows in make(batches):
         yield pa.record_batch([csv_lines(rng, rows)], ["value"])
 
@@ -100,5 +112,8 @@ def _planted(make: Callable[[Batches], Iterator[tuple[np.random.Generator, Rows]
         yield planted_lines(rows).cast(PLANTED)
 
 
-def _key(generate: Generate, seed: int) -> str:
-    return stage_key({}, {"generate": dump(generate), "seed": seed}, code_hash("ringmill.generate.shop"))
+def _key(generate: Generate, seed: int, names: Mapping[str, str]) -> str:
+    header = _header(names).decode()
+    return stage_key(
+        {}, {"generate": dump(generate), "seed": seed, "header": header}, code_hash("ringmill.generate.shop")
+    )

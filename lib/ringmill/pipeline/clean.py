@@ -62,7 +62,11 @@ def _fit_before(config: Config) -> date | None:
     """
     if not any(rule.is_fitted for rule in config.clean.rules):
         return None
-    return config.clean.fit_before or min(config.features.train_cutoffs)
+    if config.clean.fit_before is not None:
+        return config.clean.fit_before
+    if config.recommend_section is not None:
+        return config.recommend_section.validation_cutoff
+    return min(config.features.train_cutoffs)
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:

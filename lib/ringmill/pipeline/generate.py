@@ -30,7 +30,7 @@ def _folder(config: Config) -> str:
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"generate": dump(_section(config)), "seed": config.seed}
+    return {"generate": dump(_section(config)), "seed": config.seed, "names": config.raw.mapped}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -38,7 +38,8 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
-    return is_written(_section(run.config), seed=run.config.seed, folder=entry.inputs["folder"])
+    folder, names = entry.inputs["folder"], run.config.raw.mapped
+    return is_written(_section(run.config), seed=run.config.seed, folder=folder, names=names)
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -46,7 +47,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     if orders_path(folder) != run.config.raw.path.rstrip("/"):
         raise ConfigError.bad_value("raw.path", "raw.path", "'{warehouse}/raw/orders', where generate writes", folder)
     step.say(f"{section.lines:,} lines of {section.customers:,} customers over {section.days} days")
-    write_shop(run.spark, section, seed=run.config.seed, folder=folder)
+    write_shop(run.spark, section, seed=run.config.seed, folder=folder, names=run.config.raw.mapped)
     return Result(
         outputs={"orders": orders_path(folder), "planted": planted_path(folder)},
         counts={"lines": section.lines},

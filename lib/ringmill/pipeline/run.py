@@ -19,8 +19,11 @@ from ringmill.pipeline.generate import GENERATE
 from ringmill.pipeline.images import IMAGES
 from ringmill.pipeline.messages import GENERATE_MESSAGES
 from ringmill.pipeline.pictures import GENERATE_PICTURES
+from ringmill.pipeline.purchases import PURCHASES
+from ringmill.pipeline.recommend import RECOMMEND
 from ringmill.pipeline.report import REPORT
 from ringmill.pipeline.report_examples import REPORT_EXAMPLES
+from ringmill.pipeline.report_recommend import REPORT_RECOMMEND
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.score_texts import SCORE_TEXTS
@@ -28,6 +31,7 @@ from ringmill.pipeline.stage import Run, Stage, execute, new_run_id
 from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.train import TRAIN, planned
 from ringmill.pipeline.train_examples import TRAIN_EXAMPLES, planned_examples
+from ringmill.pipeline.train_purchases import TRAIN_PURCHASES, planned_purchases
 from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 
 if TYPE_CHECKING:
@@ -45,6 +49,10 @@ OF_IMAGES: dict[str, Stage] = {
 OF_TEXTS: dict[str, Stage] = {
     stage.name: stage for stage in (GENERATE_MESSAGES, TEXTS, TRAIN_EXAMPLES, SCORE_TEXTS, REPORT_EXAMPLES)
 }
+# Of a pipeline that recommends products.
+OF_PURCHASES: dict[str, Stage] = {
+    stage.name: stage for stage in (GENERATE, CLEAN, PURCHASES, TRAIN_PURCHASES, RECOMMEND, REPORT_RECOMMEND)
+}
 # Of a pipeline that trains on a table of one's own.
 OF_TABLE: dict[str, Stage] = {TRAIN_TABLE.name: TRAIN_TABLE}
 
@@ -53,6 +61,8 @@ def stages_of(config: Config) -> dict[str, Stage]:
     """The stages of a pipeline by name, in their order."""
     if config.table_section is not None:
         return OF_TABLE
+    if config.recommend_section is not None:
+        return OF_PURCHASES
     if config.examples is None:
         return STAGES
     return OF_IMAGES if config.texts is None else OF_TEXTS
@@ -130,6 +140,8 @@ def _planner(config: Config, stage: str) -> Callable[[Run], str]:
         return planned_clean
     if config.table_section is not None:
         return planned_table
+    if config.recommend_section is not None:
+        return planned_purchases
     return planned if config.examples is None else planned_examples
 
 

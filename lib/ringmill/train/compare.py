@@ -103,8 +103,9 @@ def compare(
 
 def _losses(said: pa.Table, truth: pa.Table, classes: Sequence[str], metric: str) -> tuple[str, Values] | None:
     """The metric's name and its value for each row; None for predictions of another kind."""
-    if "squared_error" in said.schema.names:
-        return "squared_error", np.asarray(said["squared_error"])
+    for name in ("squared_error", "log_loss"):
+        if name in said.schema.names:
+            return name, np.asarray(said[name])
     if "buy_probability" in said.schema.names:
         chance, bought = np.asarray(said["buy_probability"]), np.asarray(truth["label_buy"])
         chances, happened = np.stack([1 - chance, chance], axis=1), (bought > 0.5).astype(np.int64)

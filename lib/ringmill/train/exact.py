@@ -16,7 +16,7 @@ def check_exact(model: Any, section: Train) -> None:
     Raises:
         ConfigError: a layer takes the moments of one rank's rows and `sync: false` is not written, or counts padding
             among them; or draws from a state of its own, which another number of ranks would draw otherwise; or
-            moments of all rows are asked for where a step's rows come in several passes.
+            moments, or negatives, of all rows are asked for where a step's rows come in several passes.
     """
     name = f"train.model.kind: {section.model.kind}"
     for layer in model._flatten_layers(include_self=False):
@@ -28,6 +28,8 @@ def check_exact(model: Any, section: Train) -> None:
             raise ConfigError.bad_value(name, "train.model.kind", expected, f"{kind} '{layer.name}'")
         if kind == "BatchNorm":
             _check_moments(layer, section, name)
+        if kind == "ProductLoss":
+            _check_passes("negatives from the whole batch", section, name)
 
 
 def _check_moments(layer: Any, section: Train, name: str) -> None:
@@ -35,6 +37,11 @@ def _check_moments(layer: Any, section: Train, name: str) -> None:
     if not layer.sync and not written:
         expected = "moments summed over ranks, or 'sync: false' in the configuration: law 5 is then not promised"
         raise ConfigError.bad_value(name, "train.model.sync", expected, f"'{layer.name}' without sync")
-    if layer.sync and section.optimizer.passes > 1:
-        expected = "1 with batch norm over all ranks: a pass does not see the whole batch"
+    if layer.sync:
+        _check_passes("batch norm over all ranks", section, name)
+
+
+def _check_passes(what: str, section: Train, name: str) -> None:
+    if section.optimizer.passes > 1:
+        expected = f"1 with {what}: a pass does not see all of it"
         raise ConfigError.bad_value(name, "train.optimizer.passes", expected, section.optimizer.passes)

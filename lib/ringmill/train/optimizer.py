@@ -109,8 +109,9 @@ class RingOptimizer(keras.optimizers.Optimizer):  # type: ignore[misc]
         dense = []
         for place, gradient in enumerate(gradients):
             if isinstance(gradient, tf.IndexedSlices) and self._sends_less(gradient):
-                # One gather a table: its rows differ from rank to rank.
-                reduced[place] = self._ring.sum_rows(gradient, name=f"embedding_{place}")
+                # One gather a table: its rows differ from rank to rank. A row may be there several times, and Keras'
+                # optimizers would take the square of each part in the place of that of their sum.
+                reduced[place] = tf.convert_to_tensor(self._ring.sum_rows(gradient, name=f"embedding_{place}"))
             elif gradient is not None:
                 dense.append(place)
         addends = [tf.convert_to_tensor(gradients[place]) for place in dense]

@@ -21,7 +21,8 @@ def load_model(path: str | Path) -> Any:
 
     # Keras finds our layers by their registered names.
     import ringmill.train.layers
-    import ringmill.train.text_layers  # noqa: F401
+    import ringmill.train.text_layers
+    import ringmill.train.tower_layers  # noqa: F401
 
     return keras.saving.load_model(path, compile=False, safe_mode=True)
 

@@ -58,7 +58,7 @@ class TrainSpec:
 
     @property
     def task(self) -> Task:
-        return task_of(self.train, self.classes, self.classes_by_head)
+        return task_of(self.train, self.classes, self.classes_by_head, ids=self.input.ids)
 
     @property
     def input(self) -> Input:

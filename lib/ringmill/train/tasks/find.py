@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringmill.config.tasks import ClassesHead, Purchase, Reconstruction, Several
+from ringmill.config.tasks import ClassesHead, Pairs, Purchase, Reconstruction, Several
 from ringmill.config.train import Train
 from ringmill.errors import ConfigError
 from ringmill.train.tasks.classes import ClassesTask
+from ringmill.train.tasks.pairs import PairsTask
 from ringmill.train.tasks.purchase import PurchaseTask
 from ringmill.train.tasks.reconstruction import ReconstructionTask
 from ringmill.train.tasks.several import SeveralTask
@@ -15,9 +16,11 @@ from ringmill.train.tasks.several_heads import ClassHead, NumberHead, OneHead
 from ringmill.train.tasks.task import Task
 
 
-def task_of(section: Train, classes: Sequence[str] = (), by_head: Sequence[Sequence[str]] = ()) -> Task:
+def task_of(
+    section: Train, classes: Sequence[str] = (), by_head: Sequence[Sequence[str]] = (), *, ids: int = 0
+) -> Task:
     """The task of a section; `classes` are those of the train split, () where the task has none or as long as they are
-    not looked up, and `by_head` those of each head of a task of several.
+    not looked up, `by_head` those of each head of a task of several, and `ids` how many ids the input has.
 
     Raises:
         ConfigError: `train.class_weights` names a class that is not among them, or leaves none a weight.
@@ -25,6 +28,8 @@ def task_of(section: Train, classes: Sequence[str] = (), by_head: Sequence[Seque
     weights = section.class_weights
     if isinstance(section.task, Reconstruction):
         return ReconstructionTask()
+    if isinstance(section.task, Pairs):
+        return PairsTask(section.task.product, ids)
     if isinstance(section.task, Several):
         return _several(section.task, by_head or [()] * len(section.task.heads))
     if isinstance(section.task, Purchase):

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ringmill.handoff.columns import Label, Rows
-from ringmill.train.ranks import Ring
+from ringmill.train.tasks.mean import MeanOfRows
 from ringmill.train.tasks.task import Head, Labels, Measure, Values
 
 SQUARED_ERROR = "squared_error"
@@ -53,7 +53,7 @@ class ReconstructionTask:
         return heads[SQUARED_ERROR]
 
     def measure(self, rows: int) -> Measure:
-        return SquaredError()
+        return MeanOfRows(SQUARED_ERROR)
 
     def validation_loss(self, metrics: Mapping[str, Any]) -> float:
         return float(metrics[SQUARED_ERROR])
@@ -69,29 +69,3 @@ class ReconstructionTask:
 
     def table(self, row_id: NDArray[np.int64], numbers: Values) -> pa.Table:
         return pa.table([row_id, numbers[:, 0]], schema=PREDICTIONS)
-
-
-@dataclass
-class SquaredError:
-    """The rows' weighted errors, and their weights."""
-
-    error: float = 0.0
-    weight: float = 0.0
-
-    def add(self, outputs: Values, rows: Rows) -> None:
-        # A model that has diverged may say anything; its validation loss tells.
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.error += float(np.sum(rows.weight * outputs))
-        self.weight += float(np.sum(rows.weight))
-
-    def merge(self, ring: Ring) -> None:
-        # Each rank has counted its own rows; divided after they are added.
-        (total,) = ring.sum([np.array([self.error, self.weight])], name="metric_sums")
-        self.error, self.weight = np.asarray(total).tolist()
-
-    def metrics(self) -> dict[str, Any]:
-        """`squared_error`: the weighted mean over rows; None of no rows."""
-        return {SQUARED_ERROR: self.error / self.weight if self.weight else None, "weight": self.weight}
-
-    def curves(self) -> dict[str, Any]:
-        return {}

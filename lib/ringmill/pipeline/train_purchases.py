@@ -1,0 +1,94 @@
+"""Stage train of a pipeline that recommends: features/<name>, first purchases → two towers under models/<name>."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.contracts import LEDGER_HISTORY
+from ringmill.errors import InputError
+from ringmill.lake.key import digest
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import settle
+from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.pipeline.train import SPLITS, history_rows, launcher_of, result_of, say, training_of
+from ringmill.train.build import modules
+
+if TYPE_CHECKING:
+    from ringmill.features.products import ProductState
+    from ringmill.train.spec import TrainSpec
+
+MODULES = ("ringmill.pipeline.train_purchases", "ringmill.train.rank", *modules())
+STATE_FILE = "products.json"  # of the state, in a model's folder
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    return {"train": dump(config.train), "seed": config.seed}
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    table, prepared = f"features/{run.config.recommend.name}", run.ledger.resolve("features")
+    if table not in prepared.outputs:
+        raise InputError.not_published("features", run.lake.path(table))
+    return {table: prepared.outputs[table], "state": prepared.detail["state_hash"]}
+
+
+def planned_purchases(run: Run) -> str:
+    """The hand-off's plan for the published purchases, as text."""
+    from ringmill.train.run import plan
+
+    spec, _ = _checked(run, _inputs(run))
+    _, hand_off = plan(spec)
+    return "\n".join(hand_off.lines())
+
+
+def _checked(run: Run, inputs: Mapping[str, Any]) -> tuple[TrainSpec, ProductState]:
+    """The training of the pinned version, which is as its manifest says.
+
+    Raises:
+        InputError: see `check_contract`; or the ledger's row has another state than its manifest names.
+    """
+    from ringmill.features.products import ProductState
+    from ringmill.handoff.columns import Input
+    from ringmill.handoff.contract import Contract, check_contract
+    from ringmill.handoff.manifest import pin_splits
+
+    name, detail = run.config.recommend.name, run.ledger.resolve("features").detail
+    contract, state = Contract.from_json(detail["manifest"]), ProductState.from_json(detail["state"])
+    x = Input("x", (state.length,), "int32", ids=state.ids)
+    group = run.config.train.interval_group or ""
+    spec = training_of(run, inputs, name, code=MODULES, features=x.length, x=x, group=group)
+    where = f"{spec.table}, version {spec.version}"
+    if (known := contract.vocabularies["product"]) != (found := digest(state.products)):
+        raise InputError.differs(where, "product", f"the products {known[:12]}", f"the products {found[:12]}")
+    if state.hash != contract.state:
+        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
+    check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
+    return spec, state
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from ringmill.train.run import train
+
+    step.say("checking the purchases against their manifest")
+    spec, state = _checked(run, inputs)
+    step.say(f"starting {spec.train.ranks} ranks")
+    trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
+    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
+    (trained.folder / STATE_FILE).write_text(json.dumps(state.to_json(), indent=1), encoding="utf-8")
+    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
+    loss = trained.manifest["metrics"]["test"]["log_loss"]
+    return result_of(run, run.config.recommend.name, trained, f"log loss {loss:.3f} on the test split")
+
+
+def _is_there(run: Run, entry: Entry) -> bool:
+    return (Path(run.lake.path(entry.detail["model"])) / STATE_FILE).is_file()
+
+
+TRAIN_PURCHASES = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)
