@@ -36,5 +36,5 @@ setup(
         "gpu": ["tensorflow[and-cuda]==2.21.0", "keras==3.15.1", "cloudpickle", "packaging"],
         "dev": ["hypothesis", "mypy", "pandas-stubs", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-psutil"],
     },
-    entry_points={"console_scripts": ["ringmill=ringmill.cli:main"]},
+    entry_points={"console_scripts": ["ringmill=ringmill.cli:command"]},
 )

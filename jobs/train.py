@@ -2,8 +2,8 @@
 
 import sys
 
-from ringmill.cli import main
+from ringmill.cli import command
 
 if __name__ == "__main__":
     sys.argv[1:1] = ["train"]
-    main()
+    command()

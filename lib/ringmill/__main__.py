@@ -1,5 +1,5 @@
 """`python -m ringmill …` is the command `ringmill …`."""
 
-from ringmill.cli import main
+from ringmill.cli import command
 
-main()
+command()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -226,8 +229,28 @@ def doctor() -> None:
     raise typer.Exit(examine())
 
 
+def command() -> None:
+    """`main` as a process: it ends at once when all is said and written.
+
+    Arrow's threads, which nobody waits for, can abort a process that is ending (apache/arrow 34314), and a stage that
+    is published would end with status 134.
+    """
+    try:
+        main()
+    except SystemExit as ended:
+        status = ended.code
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(BrokenPipeError):  # who reads has seen enough
+            stream.flush()
+    os._exit(status if isinstance(status, int) else 0)
+
+
 def main() -> None:
-    """Entry point: a RingmillError ends with its text and its status; Ctrl-C and SIGTERM end what was started."""
+    """All commands, ending by SystemExit.
+
+    A RingmillError ends with its text and its status; Ctrl-C and SIGTERM end what was started.
+    """
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         # Typer hands an Exit's status, its own for Ctrl-C included, back as the result.

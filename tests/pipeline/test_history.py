@@ -1,6 +1,8 @@
 """What `ringmill runs`, `show`, `lineage` and `diff` say, from a ledger written by hand."""
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -204,3 +206,21 @@ def test_a_folder_stands_for_the_one_warehouse_in_it(tmp_path):
         ledger_of(str(tmp_path))
     with pytest.raises(InputError, match="no run ledger"):
         ledger_of(str(tmp_path / "one" / "ledger"))
+
+
+@pytest.mark.parametrize(("words", "status"), [(["runs"], 0), (["show", "20240102", "--exit-status"], 4), (["run"], 2)])
+def test_what_aborts_a_process_that_is_ending_does_not_change_its_status(said, tmp_path, words, status):
+    program = f"""
+import atexit, ctypes, os, sys
+from ringmill.cli import command
+dying = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: os.abort())
+ctypes.CDLL(None).__cxa_atexit(dying, None, None)
+atexit.register(lambda: print("all that Python leaves to the end"))
+sys.argv = ["ringmill", *{words!r}]
+command()
+"""
+    env = {**os.environ, "RINGMILL_WAREHOUSE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=env)
+    assert done.returncode == status, done.stderr
+    assert done.stdout.splitlines()[-1] == "all that Python leaves to the end"
+    assert (SECOND.run_id in done.stdout) == (status != 2)
