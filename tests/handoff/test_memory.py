@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,11 @@ def test_two_processes_hold_one_copy_which_outlives_its_maker_and_dies_with_the_
     first.kill()
     assert second.ask() == SIZE / 8
     second.kill()
-    assert during - shared_bytes() > 0.9 * SIZE
+    freed = [during - shared_bytes()]
+    while freed[-1] <= 0.9 * SIZE and len(freed) < 100:  # a loaded kernel frees, and counts, a moment after the end
+        time.sleep(0.1)
+        freed.append(during - shared_bytes())
+    assert freed[-1] > 0.9 * SIZE
 
 
 def test_law_8_the_memory_is_no_file_and_keeps_its_size() -> None:
