@@ -1,7 +1,8 @@
 """Runs a whole pipeline and kills its own process at one point: killed.py POINT CONF WAREHOUSE [SECTION.KEY=VALUE …].
 
 POINT is `before NAME` or `after NAME`, NAME a table that is written, or `ledger STAGE` for a stage's row; `epoch N`, as
-the driver hears of it; or `STAGE SECONDS`, so long after the stage began.
+the driver hears of it; or `STAGE SECONDS`, so long after the stage began. It starts a JVM of its own, or works in
+the one that PYSPARK_GATEWAY_PORT names, which outlives it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from pyspark import SparkConf, SparkContext
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
 
 from ringmill.lake.ledger import Ledger
 from ringmill.lake.tables import Lake
@@ -34,7 +39,19 @@ def main() -> None:
         _die_at_epoch(int(rest))
     else:
         _die_in(first, float(rest))
-    run_all(configured(Path(conf), raw=None, warehouse=warehouse, settings=settings))
+    session = _session_there() if "PYSPARK_GATEWAY_PORT" in os.environ else None
+    run_all(configured(Path(conf), raw=None, warehouse=warehouse, settings=settings), session=session)
+
+
+def _session_there() -> SparkSession:
+    """A session with settings of its own in a JVM that another process started."""
+    gateway = launch_gateway()
+    jvm: Any = gateway.jvm
+    spark = jvm.org.apache.spark
+    context = spark.api.java.JavaSparkContext.fromSparkContext(spark.SparkContext.getOrCreate())
+    python = SparkContext(gateway=gateway, jsc=context, conf=SparkConf(_jconf=context.getConf()))
+    of_this = spark.sql.classic.SparkSession.builder().getOrCreate().newSession()
+    return SparkSession(python, of_this)
 
 
 def die() -> None:

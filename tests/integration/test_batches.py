@@ -111,6 +111,7 @@ def test_batches_in_any_order_give_the_table_of_one_run_over_all_of_them(
     assert (again.outcome, again.outputs) == ("unchanged", entry.outputs)
 
 
+@pytest.mark.long
 def test_the_nine_days_give_the_same_table_taken_in_any_order_as_at_once(
     tmp_path: Path, spark: Any, online_retail: Path
 ) -> None:
