@@ -6,24 +6,22 @@ itself (train/tower_layers.py), in training among the batch's products: what is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from ringmill.handoff.columns import Label, Rows
-from ringmill.train.tasks.mean import MeanOfRows
-from ringmill.train.tasks.task import Head, Labels, Measure, Values
+from ringmill.handoff.columns import Label
+from ringmill.train.tasks.mean import LossOfRows
+from ringmill.train.tasks.task import Head, Labels, Values
 
 LOG_LOSS, PRODUCT = "log_loss", "product"
 PREDICTIONS = pa.schema([("row_id", pa.int64()), (LOG_LOSS, pa.float64())])
 
 
 @dataclass(frozen=True)
-class PairsTask:
+class PairsTask(LossOfRows):
     """`column` holds the id of the product, from 1 to below `ids`."""
 
     column: str
@@ -36,9 +34,6 @@ class PairsTask:
     def labels(self) -> tuple[Label, ...]:
         return (Label(PRODUCT, self.column),)
 
-    def masses(self, weight: Values, labels: Labels) -> list[Values]:
-        return [weight]
-
     def totals(self, weight: Values, labels: Labels) -> list[float]:
         """The weight of each product, from id 1 on."""
         sums: list[float] = np.bincount(labels[PRODUCT].astype(np.int64), weight, self.ids)[1:].tolist()
@@ -48,32 +43,3 @@ class PairsTask:
         """The logarithms of the products' shares; half a row is the least that a product can stand for."""
         known = np.maximum(np.array(totals), 0.5)
         return {LOG_LOSS: Head((), tuple(np.log(known / known.sum()).tolist()))}
-
-    def losses(self, heads: Mapping[str, Any], labels: Mapping[str, Any], weight: Any) -> list[Any]:
-        import tensorflow as tf
-
-        return [tf.reduce_sum(weight * heads[LOG_LOSS])]
-
-    def loss(self, sums: Sequence[Any], divisors: Sequence[Any]) -> Any:
-        return sums[0] / divisors[0]
-
-    def outputs(self, heads: Mapping[str, Values]) -> Values:
-        return heads[LOG_LOSS]
-
-    def measure(self, rows: int) -> Measure:
-        return MeanOfRows(LOG_LOSS)
-
-    def validation_loss(self, metrics: Mapping[str, Any]) -> float:
-        return float(metrics[LOG_LOSS])
-
-    def epoch_figures(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
-        return {f"val_{LOG_LOSS}": metrics[LOG_LOSS]}
-
-    def facts(self, measures: Mapping[str, Measure]) -> dict[str, Any]:
-        return {}
-
-    def predicted(self, outputs: Values, rows: Rows, facts: Mapping[str, Any]) -> Values:
-        return outputs[:, None]
-
-    def table(self, row_id: NDArray[np.int64], numbers: Values) -> pa.Table:
-        return pa.table([row_id, numbers[:, 0]], schema=PREDICTIONS)
