@@ -6,17 +6,23 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY, embeddings_table
-from ringmill.errors import InputError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import check_manifest, checkpoints_of, history_rows, launcher_of, say
+from ringmill.pipeline.train import (
+    check_manifest,
+    checkpoints_of,
+    history_rows,
+    launcher_of,
+    model_holds,
+    prepared,
+    say,
+)
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -35,10 +41,7 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    table, features = f"features/{run.config.features.name}", run.ledger.resolve("features")
-    if table not in features.outputs:
-        raise InputError.not_published("features", run.lake.path(table))
-    return {table: features.outputs[table], "state": features.detail["state_hash"]}
+    return prepared(run, "features", run.config.features.name)
 
 
 def _spec(run: Run, inputs: Mapping[str, Any], *, features: int) -> TrainSpec:
@@ -110,7 +113,7 @@ def with_embedding(rows: DataFrame, part: AutoencoderPart) -> DataFrame:
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
-    return (Path(run.lake.path(entry.detail["model"])) / "manifest.json").is_file()
+    return model_holds(run, entry, "manifest.json")
 
 
 EMBED = Stage("embed", MODULES, _configuration, _inputs, _body, _is_there)

@@ -41,11 +41,24 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    table = f"features/{run.config.features.name}"
-    features = run.ledger.resolve("features")
-    if table not in features.outputs:
-        raise InputError.not_published("features", run.lake.path(table))
-    return {table: features.outputs[table], "state": features.detail["state_hash"]}
+    return prepared(run, "features", run.config.features.name)
+
+
+def prepared(run: Run, stage: str, name: str) -> Mapping[str, Any]:
+    """The version of features/<name> that `stage` published last, and the hash of its frozen state.
+
+    Raises:
+        InputError: there is none, or the stage wrote another name.
+    """
+    table, last = f"features/{name}", run.ledger.resolve(stage)
+    if table not in last.outputs:
+        raise InputError.not_published(stage, run.lake.path(table))
+    return {table: last.outputs[table], "state": last.detail["state_hash"]}
+
+
+def model_holds(run: Run, entry: Entry, file: str) -> bool:
+    """Whether the folder of the model that a row of the ledger names still has the file."""
+    return (Path(run.lake.path(entry.detail["model"])) / file).is_file()
 
 
 def planned(run: Run) -> str:
@@ -241,7 +254,7 @@ def _write_model_files(run: Run, trained: TrainResult, evaluation: pa.Table) -> 
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
-    return (Path(run.lake.path(entry.detail["model"])) / "features.json").is_file()
+    return model_holds(run, entry, "features.json")
 
 
 TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)

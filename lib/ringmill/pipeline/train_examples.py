@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
@@ -18,7 +17,16 @@ from ringmill.pipeline.examples import FrozenState, kind_of, section_of
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import SPLITS, history_rows, launcher_of, result_of, say, training_of
+from ringmill.pipeline.train import (
+    SPLITS,
+    history_rows,
+    launcher_of,
+    model_holds,
+    prepared,
+    result_of,
+    say,
+    training_of,
+)
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -32,11 +40,7 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    table, stage = f"features/{section_of(run.config).name}", kind_of(run.config).stage
-    prepared = run.ledger.resolve(stage)
-    if table not in prepared.outputs:
-        raise InputError.not_published(stage, run.lake.path(table))
-    return {table: prepared.outputs[table], "state": prepared.detail["state_hash"]}
+    return prepared(run, kind_of(run.config).stage, section_of(run.config).name)
 
 
 def planned_examples(run: Run) -> str:
@@ -96,7 +100,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
-    return (Path(run.lake.path(entry.detail["model"])) / kind_of(run.config).state_file).is_file()
+    return model_holds(run, entry, kind_of(run.config).state_file)
 
 
 TRAIN_EXAMPLES = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)

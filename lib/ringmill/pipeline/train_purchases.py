@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
@@ -17,7 +16,16 @@ from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import SPLITS, history_rows, launcher_of, result_of, say, training_of
+from ringmill.pipeline.train import (
+    SPLITS,
+    history_rows,
+    launcher_of,
+    model_holds,
+    prepared,
+    result_of,
+    say,
+    training_of,
+)
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -33,10 +41,7 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    table, prepared = f"features/{run.config.recommend.name}", run.ledger.resolve("features")
-    if table not in prepared.outputs:
-        raise InputError.not_published("features", run.lake.path(table))
-    return {table: prepared.outputs[table], "state": prepared.detail["state_hash"]}
+    return prepared(run, "features", run.config.recommend.name)
 
 
 def planned_purchases(run: Run) -> str:
@@ -88,7 +93,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
-    return (Path(run.lake.path(entry.detail["model"])) / STATE_FILE).is_file()
+    return model_holds(run, entry, STATE_FILE)
 
 
 TRAIN_PURCHASES = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)

@@ -19,7 +19,7 @@ from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, result_of, say
+from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, model_holds, result_of, say
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
-    return (Path(run.lake.path(entry.detail["model"])) / "manifest.json").is_file()
+    return model_holds(run, entry, "manifest.json")
 
 
 TRAIN_TABLE = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)
