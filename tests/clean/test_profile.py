@@ -19,6 +19,7 @@ from ringmill.clean.profile import (
     kinds_of,
     merge_profiles,
     profile_states,
+    with_measures,
     with_metrics,
 )
 
@@ -29,7 +30,8 @@ DAY = datetime(2024, 1, 1, tzinfo=UTC)
 
 def states(rows: DataFrame, personal: tuple[str, ...] = ()) -> DataFrame:
     kinds = {name: kind for name, kind in kinds_of(rows.schema).items() if name != "batch"}
-    each = rows.groupBy("batch").agg(profile_states(kinds, F.count(F.lit(1)), personal=personal).alias("profile"))
+    measured = with_measures(rows, kinds)
+    each = measured.groupBy("batch").agg(profile_states(kinds, F.count(F.lit(1)), personal=personal).alias("profile"))
     return each.select("batch", F.explode("profile").alias("of")).select("batch", "of.*")
 
 

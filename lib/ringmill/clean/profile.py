@@ -55,6 +55,8 @@ _KINDS = {
     **dict.fromkeys(("float", "double"), "number"),
     **dict.fromkeys(("date", "timestamp", "timestamp_ntz"), "instant"),
 }
+# Kinds whose frequent values are kept.
+_SHOWN = ("text", "whole")
 STATES = ("name", "kind", "rows", "distinct_state", "quantile_state", "top_state", "mean", "m2")
 
 
@@ -65,8 +67,26 @@ def kinds_of(schema: StructType) -> dict[str, str]:
     return {name: kind for name, kind in kinds.items() if kind is not None and not name.startswith("_")}
 
 
+def with_measures(rows: DataFrame, kinds: Mapping[str, str]) -> DataFrame:
+    """Add what `profile_states` reads of each column: `_measured_NAME` (double, in the unit of its kind),
+    `_hashed_NAME` (64 bits, for counting distinct values) and, of texts and whole numbers, `_shown_NAME`; null where
+    the value is.
+
+    Sketches are no generated code, and walk the tree of an expression for every row: of a column they just take it.
+    """
+    added = {}
+    for name, kind in kinds.items():
+        value = F.col(f"`{name}`")
+        added[f"_measured_{name}"] = _measured(kind, value)
+        # A hash of null would be a value.
+        added[f"_hashed_{name}"] = F.when(value.isNotNull(), F.xxhash64(value))
+        if kind in _SHOWN:
+            added[f"_shown_{name}"] = value.cast("string")
+    return rows.withColumns(added)
+
+
 def profile_states(kinds: Mapping[str, str], rows: Column, *, personal: Collection[str] = ()) -> Column:
-    """An aggregate: array of one struct per column, with the fields of `STATES`.
+    """An aggregate over columns of `with_measures`: array of one struct per column, with the fields of `STATES`.
 
     `rows` is an aggregate too, the size of the population. What people wrote of themselves is not kept: a column in
     `personal` has no frequent values.
@@ -162,18 +182,18 @@ def with_metrics(states: DataFrame) -> DataFrame:
 
 
 def _state(name: str, kind: str, rows: Column, *, shown: bool) -> Column:
-    value = F.col(f"`{name}`")
-    measured = _measured(kind, value)
+    measured = F.col(f"`_measured_{name}`")
     nothing = F.lit(None)
     top = nothing.cast("binary")
-    if shown and kind in ("text", "whole"):
-        top = F.call_function("approx_top_k_accumulate", value.cast("string"), F.lit(TRACKED)).getField("sketch")
+    if shown and kind in _SHOWN:
+        counted = F.call_function("approx_top_k_accumulate", F.col(f"`_shown_{name}`"), F.lit(TRACKED))
+        top = counted.getField("sketch")
     has_moments = kind in ("whole", "number", "truth")
     fields = {
         "name": F.lit(name),
         "kind": F.lit(kind),
         "rows": rows,
-        "distinct_state": F.hll_sketch_agg(_hashable(kind, value), HLL_BITS),
+        "distinct_state": F.hll_sketch_agg(F.col(f"`_hashed_{name}`"), HLL_BITS),
         "quantile_state": F.kll_sketch_agg_double(measured, KLL_K),
         "top_state": top,
         "mean": F.avg(measured) if has_moments else nothing.cast("double"),
@@ -192,13 +212,6 @@ def _measured(kind: str, value: Column) -> Column:
             return value.cast("int").cast("double")
         case _:
             return value.cast("double")
-
-
-def _hashable(kind: str, value: Column) -> Column:
-    if kind in ("text", "whole"):
-        return value if kind == "text" else value.cast("bigint")
-    # The sketch takes no such types; a hash of null would be a value.
-    return F.when(value.isNotNull(), F.xxhash64(value))
 
 
 def _top_struct() -> Column:

@@ -14,7 +14,7 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from ringmill.clean.profile import STATES, kinds_of, profile_states, with_metrics
+from ringmill.clean.profile import STATES, kinds_of, profile_states, with_measures, with_metrics
 from ringmill.columns import is_customer_line, is_sale
 from ringmill.errors import LawError
 
@@ -52,20 +52,32 @@ def summarise_quality(rows: DataFrame, *, personal: Collection[str] = ()) -> Dat
     all_rows, torn, marked (rows that are not clean, or flagged), combinations (of status, reasons and flags; on the
     first row alone), sales, first_event_at, last_event_at and last_known_at. `quality_of` reads them.
     """
-    every, torn = F.count(F.lit(1)), F.count_if(F.array_contains("reasons", "torn_line"))
-    ordered, known = (F.when(is_customer_line(), F.col(name)) for name in ("ordered_at", "known_at"))
+    kinds = kinds_of(rows.schema)
     marked = (F.col("status") != "clean") | (F.size("flags") > 0)
     marks = F.concat_ws("|", "status", F.concat_ws(" ", "reasons"), F.concat_ws(" ", "flags"))
-    limit = F.lit(MOST_COMBINATIONS)
-    ranges = {"first_event_at": F.min(ordered), "last_event_at": F.max(ordered), "last_known_at": F.max(known)}
-    whole = rows.groupBy("source_batch").agg(
+    staged = with_measures(rows, kinds).withColumns(
+        {
+            "_torn": F.array_contains("reasons", "torn_line"),
+            "_marks": F.when(marked, marks),
+            "_is_sale": is_customer_line() & is_sale(),
+            "_ordered_at": F.when(is_customer_line(), F.col("ordered_at")),
+            "_known_at": F.when(is_customer_line(), F.col("known_at")),
+        }
+    )
+    every, torn, limit = F.count(F.lit(1)), F.count_if("_torn"), F.lit(MOST_COMBINATIONS)
+    ranges = {
+        "first_event_at": F.min("_ordered_at"),
+        "last_event_at": F.max("_ordered_at"),
+        "last_known_at": F.max("_known_at"),
+    }
+    whole = staged.groupBy("source_batch").agg(
         every.alias("all_rows"),
         torn.alias("torn"),
-        F.count_if(marked).alias("marked"),
-        F.call_function("approx_top_k", F.when(marked, marks), limit, limit).alias("combinations"),
-        F.count_if(is_customer_line() & is_sale()).alias("sales"),
+        F.count("_marks").alias("marked"),
+        F.call_function("approx_top_k", F.col("_marks"), limit, limit).alias("combinations"),
+        F.count_if("_is_sale").alias("sales"),
         *(value.alias(name) for name, value in ranges.items()),
-        profile_states(kinds_of(rows.schema), every - torn, personal=personal).alias("profile"),
+        profile_states(kinds, every - torn, personal=personal).alias("profile"),
     )
     texts = [F.col(name).cast("timestamp_ntz").cast("string").alias(name) for name in ranges]
     each = whole.select("source_batch", "all_rows", "torn", "marked", "combinations", "sales", *texts, _numbered())
