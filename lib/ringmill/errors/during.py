@@ -20,6 +20,16 @@ class WarehouseError(RingmillError):
             todo="correct 'warehouse' in the configuration, or pass --warehouse DIR",
         )
 
+    @classmethod
+    def outside(cls, root: str, path: str) -> WarehouseError:
+        return cls(
+            "A table or folder would lie outside of the warehouse.",
+            where=root,
+            expected="a path below the warehouse",
+            received=path,
+            todo="correct the name in the configuration; where the ledger has it, someone else wrote that row",
+        )
+
 
 class PlanError(RingmillError):
     """The hand-off from a table to ranks cannot be planned."""
@@ -97,6 +107,16 @@ class LawError(RingmillError):
             f"{law} does not hold.",
             where=where,
             expected=expected,
+            received=received,
+            todo="nothing was published; keep the inputs and report this as a defect",
+        )
+
+    @classmethod
+    def not_allowed(cls, table: str, received: str) -> LawError:
+        return cls(
+            f"A row of {table} has a value that the table's contract does not allow.",
+            where=table,
+            expected="what the table's columns, comments and constraints say",
             received=received,
             todo="nothing was published; keep the inputs and report this as a defect",
         )
