@@ -125,7 +125,7 @@ def execute(stage: Stage, run: Run) -> Entry:
     try:
         with alone(run.lake, stage.name):
             inputs = stage.inputs(run)
-            entry = replace(entry, inputs=inputs, key=stage_key(inputs, entry.configuration, entry.code))
+            entry = replace(entry, inputs=inputs, key=_key(run, entry, inputs))
             last = run.ledger.published(stage.name)
             if last is not None and last.key == entry.key and stage.is_there(run, last):
                 done = _record(run, entry, _unchanged(last), clock, outcome="unchanged")
@@ -166,6 +166,10 @@ def alone(lake: Lake, stage: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise RaceLost.on(f"stage '{stage}' of {lake.root}", "its lock is held by a running process") from error
         yield
+
+
+def _key(run: Run, entry: Entry, inputs: Mapping[str, Any]) -> str:
+    return stage_key(run.ledger.as_written(inputs), entry.configuration, entry.code)
 
 
 def _unforeseen(run: Run, error: Exception) -> RingmillError:
