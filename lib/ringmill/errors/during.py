@@ -21,6 +21,17 @@ class WarehouseError(RingmillError):
         )
 
     @classmethod
+    def no_event(cls, place: str, problem: str) -> WarehouseError:
+        return cls(
+            "An event of OpenLineage could not be written.",
+            where=place,
+            expected="a file that can be written, or a server that takes the event (openlineage)",
+            received=problem,
+            todo="mend it and run the same command again: what was published is not done again; or leave the section "
+            "'openlineage' out",
+        )
+
+    @classmethod
     def outside(cls, root: str, path: str) -> WarehouseError:
         return cls(
             "A table or folder would lie outside of the warehouse.",
@@ -251,6 +262,17 @@ class TrainingError(RingmillError):
             expected="room and the right to write there",
             received=problem,
             todo="make room or correct the path, then run the same command again; the last good checkpoint is kept",
+        )
+
+    @classmethod
+    def not_tracked(cls, uri: str, problem: str) -> TrainingError:
+        return cls(
+            "The model is trained and published, but MLflow could not be told of it.",
+            where=uri,
+            expected="a folder that can be written, or a server that answers (mlflow.uri)",
+            received=problem,
+            todo="mend it and run the same command again, which trains nothing and tells MLflow; or leave the section "
+            "'mlflow' out",
         )
 
 

@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
+from ringmill.config.tracking import OpenLineage
 from ringmill.errors import RaceLost, RingmillError, UnforeseenError, named_in
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.memory import MemoryWatch
+from ringmill.pipeline.openlineage import Event, emit, ended, started
 from ringmill.pipeline.progress import Progress, Step
+from ringmill.pipeline.tracking import track
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -122,6 +125,7 @@ def execute(stage: Stage, run: Run) -> Entry:
         inputs={},
         started_at=datetime.now(UTC),
     )
+    _emit(run, started, entry)
     try:
         with alone(run.lake, stage.name):
             inputs = stage.inputs(run)
@@ -135,17 +139,27 @@ def execute(stage: Stage, run: Run) -> Entry:
                 last = done = _record(run, entry, result, clock, outcome="published")
     except Exception as error:
         named = error if isinstance(error, RingmillError) else _unforeseen(run, error)
-        _append(
+        failed = _append(
             run,
             entry,
             Result({}, {}, "", detail={"error": str(named), "exit_status": named.exit_status}),
             clock,
             outcome="failed",
         )
+        with suppress(RingmillError):  # the first error is the one to read
+            _emit(run, ended, failed)
         raise named from error
     # The stage is published, whatever comes of this; and after a crash in between it is not left undone.
     stage.after(run, last)
+    if run.config.mlflow is not None and "model" in last.detail:
+        track(run.config.mlflow, last, run.lake)
+    _emit(run, ended, done)
     return done
+
+
+def _emit(run: Run, kind: Callable[[OpenLineage, Lake, Entry], Event], entry: Entry) -> None:
+    if run.config.openlineage is not None:
+        emit(run.config.openlineage, kind(run.config.openlineage, run.lake, entry))
 
 
 @contextmanager
