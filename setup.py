@@ -34,6 +34,7 @@ setup(
         # Horovod is not listed: no published wheel works with this TensorFlow, scripts/bootstrap builds it.
         "train": ["tensorflow-cpu==2.21.0", "keras==3.15.1", "cloudpickle", "packaging"],
         "gpu": ["tensorflow[and-cuda]==2.21.0", "keras==3.15.1", "cloudpickle", "packaging"],
+        "mlflow": ["mlflow-skinny>=3,<4"],
         "dev": ["hypothesis", "mypy", "pandas-stubs", "pytest", "pytest-xdist", "ruff", "types-PyYAML", "types-psutil"],
     },
     entry_points={"console_scripts": ["ringmill=ringmill.cli:command"]},

@@ -142,8 +142,13 @@ def dump_whole(config: Config) -> dict[str, Any]:
     """The configuration as plain JSON values that `Config.model_validate` reads again, without what may be secret:
     Spark's settings, and a user's name and password in a URI."""
     tree = config.model_dump(mode="json", by_alias=True, exclude={"spark": {"settings"}})
-    redacted: dict[str, Any] = json.loads(_IN_URI.sub("://", json.dumps(tree)))
+    redacted: dict[str, Any] = json.loads(without_credentials(json.dumps(tree)))
     return redacted
+
+
+def without_credentials(text: str) -> str:
+    """A text without users' names and passwords in the addresses that stand in it."""
+    return _IN_URI.sub("://", text)
 
 
 def dump(section: BaseModel) -> Mapping[str, Any]:

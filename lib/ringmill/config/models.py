@@ -25,6 +25,7 @@ from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.config.selection import SelectionStep
 from ringmill.config.table import OwnTable
 from ringmill.config.texts import Texts
+from ringmill.config.tracking import Mlflow, OpenLineage
 from ringmill.config.train import Train
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import ConfigError
@@ -262,6 +263,8 @@ class Config(Section):
     route: Route | None = Field(None, description="of a pipeline of texts: where each text goes once it is scored")
     report: Report = Report()
     spark: SparkSection = SparkSection()
+    mlflow: Mlflow | None = Field(None, description="trainings are told to MLflow too")
+    openlineage: OpenLineage | None = Field(None, description="stages are events of OpenLineage too")
 
     @property
     def raw(self) -> Raw:

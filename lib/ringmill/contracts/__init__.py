@@ -12,7 +12,7 @@ from ringmill.contracts.features import SCORES, embeddings_table, features_colum
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.recommend import RECOMMENDATIONS, purchases_table
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
-from ringmill.contracts.table import Column, Table
+from ringmill.contracts.table import SPLITS, Column, Table
 from ringmill.contracts.texts import refined_table, text_scores_table
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "RFM_COHORTS",
     "RFM_CUSTOMERS",
     "SCORES",
+    "SPLITS",
     "STATUSES",
     "Column",
     "Table",

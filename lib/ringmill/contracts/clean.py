@@ -75,7 +75,7 @@ CLEAN_ROWS = Table(
             "hashes by which a later batch finds copies and keys; null where raw.batches is 'whole'",
             nullable=True,
         ),
-        Column("status", "string", "clean, rejected, duplicate or superseded"),
+        Column("status", "string", "clean, rejected, duplicate or superseded", one_of=STATUSES),
     ),
 )
 
@@ -99,7 +99,13 @@ CLEAN_CANCELLATIONS = Table(
         Column("order_id", "string", "the order that the pieces were bought in; null: none is known", nullable=True),
         Column("ordered_at", "timestamp", "when the pieces were ordered", nullable=True, unit="UTC instant"),
         Column("order_price", "double", "unit_price of the order line", nullable=True, unit="currency"),
-        Column("pieces", "bigint", "pieces of the order line that the cancellation takes back; above 0", unit="pieces"),
+        Column(
+            "pieces",
+            "bigint",
+            "pieces of the order line that the cancellation takes back; above 0",
+            unit="pieces",
+            least=1,
+        ),
         Column(
             "known_at",
             "timestamp",
@@ -124,27 +130,34 @@ QUALITY_RUNS = Table(
         Column("source_batch", "string", "batch whose lines are profiled"),
         Column("middle_known_at", "timestamp", "median of the batch's known_at: the order of batches", nullable=True),
         Column("name", "string", "the column"),
-        Column("kind", "string", "text (measured by its length), whole, number, instant or truth (0 and 1)"),
-        Column("rows", "bigint", "lines of the batch that could be parsed", unit="rows"),
-        Column("count", "bigint", "of them those with a value", unit="rows"),
-        Column("missing", "bigint", "of them those without one, or with one that cannot be read", unit="rows"),
-        Column("distinct", "bigint", "distinct values, estimated"),
-        Column("distinct_error", "double", "relative standard error of the estimate"),
+        Column(
+            "kind",
+            "string",
+            "text (measured by its length), whole, number, instant or truth (0 and 1)",
+            one_of=("text", "whole", "number", "instant", "truth"),
+        ),
+        Column("rows", "bigint", "lines of the batch that could be parsed", unit="rows", least=0),
+        Column("count", "bigint", "of them those with a value", unit="rows", least=0),
+        Column("missing", "bigint", "of them those without one, or with one that cannot be read", unit="rows", least=0),
+        Column("distinct", "bigint", "distinct values, estimated", least=0),
+        Column("distinct_error", "double", "relative standard error of the estimate", least=0),
         Column("minimum", "double", "lowest value", nullable=True, unit="by kind; instants in µs since 1970"),
         Column("maximum", "double", "highest value", nullable=True, unit="by kind"),
         Column("mean", "double", "mean; null for texts and instants", nullable=True, unit="by kind"),
-        Column("deviation", "double", "population standard deviation, as the mean", nullable=True, unit="by kind"),
+        Column(
+            "deviation", "double", "population standard deviation, as the mean", nullable=True, unit="by kind", least=0
+        ),
         Column(
             "quantiles", "array<double>", "at 1, 5, 25, 50, 75, 95 and 99 % of count", nullable=True, unit="by kind"
         ),
-        Column("rank_error", "double", "by how much a quantile's rank may be wrong, with confidence 99 %"),
+        Column("rank_error", "double", "by how much a quantile's rank may be wrong, with confidence 99 %", least=0),
         Column("edges", "array<double>", "of equal bins from the first quantile to the last", nullable=True),
         Column("shares", "array<double>", "of count in each bin; the outer ones hold what lies beyond", nullable=True),
         Column(
             "top", "array<struct<value:string,rows:bigint>>", "most frequent values, most frequent first", nullable=True
         ),
-        Column("top_error", "bigint", "rows by which a frequent value's count may be too high", nullable=True),
-        Column("m2", "double", "mergeable state: sum of squared deviations from the mean", nullable=True),
+        Column("top_error", "bigint", "rows by which a frequent value's count may be too high", nullable=True, least=0),
+        Column("m2", "double", "mergeable state: sum of squared deviations from the mean", nullable=True, least=0),
         Column("distinct_state", "binary", "mergeable state: HLL sketch"),
         Column("quantile_state", "binary", "mergeable state: KLL sketch of doubles"),
         Column("top_state", "binary", "mergeable state: frequent-items sketch", nullable=True),
@@ -156,13 +169,13 @@ QUALITY_RULES = Table(
     grain="one row per source batch and status, rule, or reason or flag of Ringmill's own",
     columns=(
         Column("source_batch", "string", "batch whose lines are counted"),
-        Column("kind", "string", "status, rule, reason or flag"),
+        Column("kind", "string", "status, rule, reason or flag", one_of=("status", "rule", "reason", "flag")),
         Column("name", "string", "of the status, rule, reason or flag"),
         Column("action", "string", "reject, fix or flag; null for a status", nullable=True),
-        Column("tried", "bigint", "lines that were looked at; copies keep no reasons of rules", unit="rows"),
-        Column("failed", "bigint", "of them those with the name", unit="rows"),
-        Column("fixed", "bigint", "of them those whose value was replaced", unit="rows"),
-        Column("share", "double", "failed ÷ tried; 0 where nothing was tried"),
+        Column("tried", "bigint", "lines that were looked at; copies keep no reasons of rules", unit="rows", least=0),
+        Column("failed", "bigint", "of them those with the name", unit="rows", least=0),
+        Column("fixed", "bigint", "of them those whose value was replaced", unit="rows", least=0),
+        Column("share", "double", "failed ÷ tried; 0 where nothing was tried", least=0, most=1),
         Column(
             "examples",
             "array<struct<source_file:string,shown:string>>",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringmill.contracts.table import Column, Table
+from ringmill.contracts.table import SPLITS, Column, Table
 
 SCORES = Table(
     path="scores/customers",
@@ -11,7 +11,9 @@ SCORES = Table(
     columns=(
         Column("customer_id", "string", "who may buy"),
         Column("cutoff", "date", "exclusive"),
-        Column("buy_probability", "double", "chance of a sales line within the horizon after the cutoff"),
+        Column(
+            "buy_probability", "double", "chance of a sales line within the horizon after the cutoff", least=0, most=1
+        ),
         Column("expected_spend", "double", "P(buy) × E[spend | buy] within the horizon", unit="currency"),
         Column("model_run", "string", "run id of the model that scored"),
     ),
@@ -30,7 +32,7 @@ def embeddings_table(name: str) -> Table:
             Column("embedding", "array<float>", "the autoencoder's code of x"),
             Column("label_buy", "double", "that of features/<name>"),
             Column("label_spend", "double", "that of features/<name>", unit="currency"),
-            Column("split", "string", "that of features/<name>"),
+            Column("split", "string", "that of features/<name>", one_of=SPLITS),
         ),
         partition_by=("split",),
     )
@@ -54,7 +56,9 @@ def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
         ),
         Column("country", "string", "country of the last sales line", nullable=True),
         Column("x", "array<float>", "encoded features, in the frozen state's order"),
-        Column("label_buy", "double", "1 if a sales line falls into [cutoff, cutoff + horizon), else 0"),
+        Column(
+            "label_buy", "double", "1 if a sales line falls into [cutoff, cutoff + horizon), else 0", least=0, most=1
+        ),
         Column("label_spend", "double", "sum of sales lines within the horizon", unit="currency"),
-        Column("split", "string", "train, validation or test, by features.split"),
+        Column("split", "string", "train, validation or test, by features.split", one_of=SPLITS),
     )

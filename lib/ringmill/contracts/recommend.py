@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringmill.contracts.table import Column, Table
+from ringmill.contracts.table import SPLITS, Column, Table
 
 
 def purchases_table(name: str) -> Table:
@@ -18,11 +18,11 @@ def purchases_table(name: str) -> Table:
             Column(
                 "seen_before", "timestamp", "x is made of purchases before it: the split's cutoff", unit="UTC instant"
             ),
-            Column("product", "int", "id of the product in the frozen state, from 1"),
+            Column("product", "int", "id of the product in the frozen state, from 1", least=1),
             Column(
                 "x", "array<int>", "the product's id, then the customer's others seen, the latest first, then zeros"
             ),
-            Column("split", "string", "train, validation or test, by recommend's cutoffs"),
+            Column("split", "string", "train, validation or test, by recommend's cutoffs", one_of=SPLITS),
         ),
         partition_by=("split",),
     )
@@ -34,8 +34,13 @@ RECOMMENDATIONS = Table(
     columns=(
         Column("customer_id", "string", "who bought before the cutoff"),
         Column("cutoff", "date", "exclusive"),
-        Column("list", "string", "all: of all known products; new: of those that the customer has not bought"),
-        Column("place", "int", "from 1, the best"),
+        Column(
+            "list",
+            "string",
+            "all: of all known products; new: of those that the customer has not bought",
+            one_of=("all", "new"),
+        ),
+        Column("place", "int", "from 1, the best", least=1),
         Column("product_id", "string", "what is recommended"),
         Column("score", "double", "logarithm of the model's chance of it, up to a number of the customer's own"),
         Column("model_run", "string", "run id of the model that scored"),

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Of tables that a model learns from.
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its Spark DDL type, whether it may be null, and what a value means."""
+    """One column: its Spark DDL type, whether it may be null, and what a value means.
+
+    A value is one of `one_of`, where that is not empty; and at least `least` and at most `most`, where these are given.
+    """
 
     name: str
     type: str
     meaning: str
     nullable: bool = False
     unit: str = ""
+    one_of: tuple[str, ...] = ()
+    least: int | None = None
+    most: int | None = None
 
     @property
     def comment(self) -> str:
         """What a person reads of it in a SQL shell."""
         return f"{self.meaning} [{self.unit}]" if self.unit else self.meaning
+
+    @property
+    def check(self) -> str:
+        """What is true of every value, in SQL that Spark and delta-rs both read; empty where any value may stand."""
+        known = ", ".join(f"'{value}'" for value in self.one_of)
+        bounds = [
+            f"{self.name} IN ({known})" if known else "",
+            "" if self.least is None else f"{self.name} >= {self.least}",
+            "" if self.most is None else f"{self.name} <= {self.most}",
+        ]
+        holds = " AND ".join(bound for bound in bounds if bound)
+        # Spark takes a condition that is null for one that is broken.
+        return f"{self.name} IS NULL OR ({holds})" if holds and self.nullable else holds
 
 
 @dataclass(frozen=True)
@@ -56,3 +78,8 @@ class Table:
         if self.change_feed:
             chosen["delta.enableChangeDataFeed"] = "true"
         return chosen
+
+    @property
+    def checks(self) -> dict[str, str]:
+        """The conditions on values, each by the name of its column."""
+        return {column.name: column.check for column in self.columns if column.check}

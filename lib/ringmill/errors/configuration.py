@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -63,6 +64,7 @@ class ConfigError(RingmillError):
             f"The value of '{key}' cannot be used.",
             where=path,
             expected=expected,
-            received=repr(received),
+            # A user's name and password in an address are nobody's to read.
+            received=re.sub(r"://[^/@\s\"']*@", "://", repr(received)),
             todo=f"correct '{key}' in the file or in --set",
         )

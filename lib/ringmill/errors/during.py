@@ -20,6 +20,27 @@ class WarehouseError(RingmillError):
             todo="correct 'warehouse' in the configuration, or pass --warehouse DIR",
         )
 
+    @classmethod
+    def no_event(cls, place: str, problem: str) -> WarehouseError:
+        return cls(
+            "An event of OpenLineage could not be written.",
+            where=place,
+            expected="a file that can be written, or a server that takes the event (openlineage)",
+            received=problem,
+            todo="mend it and run the same command again: what was published is not done again; or leave the section "
+            "'openlineage' out",
+        )
+
+    @classmethod
+    def outside(cls, root: str, path: str) -> WarehouseError:
+        return cls(
+            "A table or folder would lie outside of the warehouse.",
+            where=root,
+            expected="a path below the warehouse",
+            received=path,
+            todo="correct the name in the configuration; where the ledger has it, someone else wrote that row",
+        )
+
 
 class PlanError(RingmillError):
     """The hand-off from a table to ranks cannot be planned."""
@@ -97,6 +118,16 @@ class LawError(RingmillError):
             f"{law} does not hold.",
             where=where,
             expected=expected,
+            received=received,
+            todo="nothing was published; keep the inputs and report this as a defect",
+        )
+
+    @classmethod
+    def not_allowed(cls, table: str, received: str) -> LawError:
+        return cls(
+            f"A row of {table} has a value that the table's contract does not allow.",
+            where=table,
+            expected="what the table's columns, comments and constraints say",
             received=received,
             todo="nothing was published; keep the inputs and report this as a defect",
         )
@@ -231,6 +262,17 @@ class TrainingError(RingmillError):
             expected="room and the right to write there",
             received=problem,
             todo="make room or correct the path, then run the same command again; the last good checkpoint is kept",
+        )
+
+    @classmethod
+    def not_tracked(cls, uri: str, problem: str) -> TrainingError:
+        return cls(
+            "The model is trained and published, but MLflow could not be told of it.",
+            where=uri,
+            expected="a folder that can be written, or a server that answers (mlflow.uri)",
+            received=problem,
+            todo="mend it and run the same command again, which trains nothing and tells MLflow; or leave the section "
+            "'mlflow' out",
         )
 
 

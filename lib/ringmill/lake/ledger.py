@@ -9,8 +9,8 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,8 @@ from ringmill.contracts import LEDGER_RUNS
 from ringmill.errors import InputError
 from ringmill.lake.tables import Lake
 
+# The stage of `ringmill optimize`: the same rows in other files.
+OPTIMIZE = "optimize"
 _JSON = ("configuration", "inputs", "outputs", "counts", "laws", "detail")
 
 
@@ -95,11 +97,34 @@ class Ledger:
 
     def published(self, stage: str) -> Entry | None:
         """The stage's last row with outcome 'published'."""
-        found = [entry for entry in self.entries() if entry.stage == stage and entry.outcome == "published"]
-        return found[-1] if found else None
+        entries = self.entries()
+        found = [entry for entry in entries if entry.stage == stage and entry.outcome == "published"]
+        return laid_out(found[-1], entries) if found else None
 
     def resolve(self, stage: str) -> Entry:
         """The stage's last published row. Raises InputError where there is none."""
         if (entry := self.published(stage)) is None:
             raise InputError.not_published(stage, self.lake.root)
         return entry
+
+    def as_written(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Inputs with each table at the version that its stage wrote: what a key is made of, since the rows of a table
+        that was laid out anew are the same."""
+        written = dict(inputs)
+        for row in reversed(_layouts(self.entries())):
+            for name, version in row.outputs.items():
+                if written.get(name) == version:
+                    written[name] = row.inputs[name]
+        return written
+
+
+def laid_out(entry: Entry, entries: Sequence[Entry]) -> Entry:
+    """A published row with its tables at the versions in which they were laid out since."""
+    outputs = dict(entry.outputs)
+    for row in _layouts(entries):
+        outputs |= {name: version for name, version in row.outputs.items() if outputs.get(name) == row.inputs[name]}
+    return replace(entry, outputs=outputs)
+
+
+def _layouts(entries: Sequence[Entry]) -> list[Entry]:
+    return [entry for entry in entries if entry.stage == OPTIMIZE and entry.outcome == "published"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ringmill.lake.ledger import Ledger
+from ringmill.lake.ledger import OPTIMIZE, Ledger, laid_out
 from ringmill.lake.promotions import STAGE, Promotions
 
 # The current model, and the one that a rollback goes to.
@@ -32,10 +32,16 @@ def pins_of(ledger: Ledger, *, keep_runs: int) -> Pins:
     # A run that came to nothing before it read anything pins nothing, and takes no other's place.
     runs_with_data = dict.fromkeys(entry.run_id for entry in reversed(entries) if entry.inputs or entry.outputs)
     late = set(list(runs_with_data)[:keep_runs])
-    last = {entry.stage: entry for entry in entries if entry.outcome == "published"}
+    # A layout is pinned by the row whose table it is.
+    last = {entry.stage: entry for entry in entries if entry.outcome == "published" and entry.stage != OPTIMIZE}
+    written = {
+        name: version for entry in last.values() for name, version in versions_in(laid_out(entry, entries).outputs)
+    }
+    versions: dict[str, set[int]] = defaultdict(set)
+    for name, version in written.items():
+        versions[name].add(version)
     names = {str(entry.detail["name"]) for entry in entries if entry.stage == STAGE and "name" in entry.detail}
     pointed = {run for name in names for run in Promotions(ledger, name).line()[-MODELS_KEPT:]}
-    versions: dict[str, set[int]] = defaultdict(set)
     folders, runs = set[str](), set[str]()
     for entry in entries:
         if entry.run_id in late | pointed or entry is last.get(entry.stage):
@@ -43,8 +49,7 @@ def pins_of(ledger: Ledger, *, keep_runs: int) -> Pins:
             folders |= {str(tree["model"]) for tree in (entry.inputs, entry.detail) if "model" in tree}
             for name, version in (*versions_in(entry.inputs), *versions_in(entry.outputs)):
                 versions[name].add(version)
-    written = {name: version for entry in last.values() for name, version in versions_in(entry.outputs)}
-    for table, version, paths in _unfinished(ledger.lake.root):
+    for table, version, paths in unfinished(ledger.lake.root):
         # Checkpoints of a version that is no longer the published one are never found again.
         if written.get(table) == version:
             versions[table].add(version)
@@ -62,7 +67,7 @@ def tables_of(ledger: Ledger) -> list[str]:
     return sorted({name for entry in ledger.entries() for name, _ in versions_in(entry.outputs)})
 
 
-def _unfinished(root: str) -> Iterator[tuple[str, int, set[str]]]:
+def unfinished(root: str) -> Iterator[tuple[str, int, set[str]]]:
     """Of each training of a local warehouse that left checkpoints: its table, the version, and its folders."""
     if "://" in root:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,18 +10,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
+from deltalake.exceptions import CommitFailedError
 
 from ringmill.contracts import Table
-from ringmill.errors import InputError, RaceLost, WarehouseError
+from ringmill.errors import InputError, LawError, RaceLost, WarehouseError
 from ringmill.lake.arrow import schema_of
+from ringmill.lake.create import create_table, of_contract
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 # Files that a task holds open at once: one per status, or per split and one for the rejected; with more, it sorts.
 CONCURRENT_WRITERS = 4
+# What Delta says of a row that breaks a constraint, up to the JVM's trace.
+_VIOLATED = re.compile(r"\[DELTA_[A-Z_]*CONSTRAINT[A-Z_]*\]\s*(.*?)\s*(?:SQLSTATE|\n\s*at |\Z)", re.DOTALL)
 Filters = list[tuple[str, str, Any]]
 
 
@@ -31,6 +35,9 @@ class Lake:
     root: str
 
     def path(self, table: str) -> str:
+        """Of a table or folder under the warehouse. Raises WarehouseError where it would lie outside."""
+        if table.startswith("/") or ".." in table.split("/") or "://" in table:
+            raise WarehouseError.outside(self.root, table)
         return f"{self.root.rstrip('/')}/{table}"
 
     def check_writable(self) -> None:
@@ -58,42 +65,47 @@ class Lake:
     def write(self, frame: DataFrame, table: Table, *, run_id: str) -> int:
         """Replace the table by `frame` in one commit; returns its version.
 
+        A table that is not there, or was made by another contract, is made empty by commits before that.
+
         Raises:
             InputError: the frame lacks a column of the contract.
+            LawError: a row has a value that the contract does not allow.
             RaceLost: another writer committed meanwhile.
         """
-        return self._save(frame, table, {"overwriteSchema": "true"}, run_id)
+        rows = _shaped(frame, table)
+        create_table(self.path(table.path), table, of_contract(table, rows.schema.jsonValue()))
+        return self._save(rows, table, {}, run_id)
 
     def replace(self, frame: DataFrame, table: Table, *, where: str, onto: int | None, run_id: str) -> int:
         """Replace by `frame` the rows of version `onto` for which the condition `where` holds; returns the version.
 
         All rows of `frame` fulfil `where`. What was committed after `onto`, and so was never published, is undone
-        first. The whole table is replaced where `onto` is None or has another contract.
+        first. The whole table is replaced where `onto` is None or has other columns; one whose columns could be null
+        by an earlier contract stays as it is, with the rows that it has.
 
         Raises:
-            InputError, RaceLost: as `write`.
+            InputError, LawError, RaceLost: as `write`.
         """
-        if onto is None or not self._has_contract(table, onto):
+        if onto is None or not self._has_columns(table, onto):
             return self.write(frame, table, run_id=run_id)
         head = DeltaTable(self.path(table.path))
         if head.version() != onto:
             head.restore(onto)
-        return self._save(frame, table, {"replaceWhere": where}, run_id)
+        return self._save(_shaped(frame, table), table, {"replaceWhere": where}, run_id)
 
-    def _has_contract(self, table: Table, version: int) -> bool:
+    def _has_columns(self, table: Table, version: int) -> bool:
         found = DeltaTable(self.path(table.path), version=version)
         names = tuple(field.name for field in found.schema().fields)
         return names == table.names and tuple(found.metadata().partition_columns) == table.partition_by
 
-    def _save(self, frame: DataFrame, table: Table, options: Mapping[str, str], run_id: str) -> int:
-        writer = _shaped(frame, table).write.format("delta").mode("overwrite").options(**options, **table.properties)
-        writer = writer.option("userMetadata", run_id)
+    def _save(self, rows: DataFrame, table: Table, options: Mapping[str, str], run_id: str) -> int:
+        writer = rows.write.format("delta").mode("overwrite").options(**options).option("userMetadata", run_id)
         if table.partition_by:
             writer = writer.partitionBy(*table.partition_by)
         before = self._version(table)
-        with _laid_out(frame.sparkSession, table), _race_named(table.path):
+        with _laid_out(rows.sparkSession, table), _named(table.path):
             writer.save(self.path(table.path))
-        return self._written(frame.sparkSession, table, before)
+        return self._written(rows.sparkSession, table, before)
 
     def _version(self, table: Table) -> int | None:
         path = self.path(table.path)
@@ -114,8 +126,7 @@ class Lake:
         What lies above `base` was never published, and is undone first. Done twice, the second time changes nothing.
 
         Raises:
-            InputError: the frame lacks a column of the contract.
-            RaceLost: another writer committed meanwhile.
+            InputError, LawError, RaceLost: as `write`.
         """
         from delta.tables import DeltaTable as SparkTable
 
@@ -124,7 +135,7 @@ class Lake:
         same = " AND ".join(f"published.{name} <=> changed.{name}" for name in on)
         spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", run_id)
         try:
-            with _race_named(table.path):
+            with _named(table.path):
                 if DeltaTable(path).version() != base:
                     into.restoreToVersion(base)
                 before = self._version(table)
@@ -149,17 +160,9 @@ class Lake:
         values = sorted({str(row[key]).replace("'", "''") for row in rows})
         arrow = pa.Table.from_pylist([dict(row) for row in rows], schema=schema_of(table))
         properties = CommitProperties(custom_metadata={"userMetadata": run_id})
-        try:
-            found = DeltaTable(self.path(table.path))
-        except TableNotFoundError:
-            write_deltalake(
-                self.path(table.path),
-                arrow,
-                mode="error",
-                configuration=table.properties,
-                commit_properties=properties,
-            )
-            return DeltaTable(self.path(table.path)).version()
+        if not DeltaTable.is_deltatable(self.path(table.path)):
+            create_table(self.path(table.path), table, Schema.from_arrow(arrow.schema))
+        found = DeltaTable(self.path(table.path))
         predicate = " OR ".join(f"{key} = '{value}'" for value in values)
         try:
             write_deltalake(found, arrow, mode="overwrite", predicate=predicate, commit_properties=properties)
@@ -211,10 +214,17 @@ def _laid_out(spark: SparkSession, table: Table) -> Iterator[None]:
 
 
 @contextmanager
-def _race_named(table: str) -> Iterator[None]:
+def _named(table: str) -> Iterator[None]:
+    """What a write by Spark may fail with, as errors of ours."""
     from delta.exceptions import DeltaConcurrentModificationException
+    from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+    from pyspark.errors import PySparkException
 
     try:
         yield
     except DeltaConcurrentModificationException as error:
         raise RaceLost.on(table, str(error).splitlines()[0]) from error
+    except (PySparkException, Py4JJavaError) as error:  # PySpark knows not all of Delta's by name
+        if found := _VIOLATED.search(str(error)):
+            raise LawError.not_allowed(table, " ".join(found[1].split())) from error
+        raise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config import Config
 from ringmill.errors import InputError, LawError, RingmillError
 from ringmill.lake.key import code_hash
-from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.ledger import OPTIMIZE, Entry, Ledger
 from ringmill.lake.promotions import Promotions
 from ringmill.lake.snapshot import link_folder, link_table
 from ringmill.lake.tables import Lake
@@ -54,7 +54,9 @@ def replay(ledger: Ledger, run_id: str, *, session: SparkSession | None = None) 
     """
     entries = ledger.entries()
     found = run_of(entries, run_id)
-    rows = [row for row in found if row.outcome == "published" and row.stage not in (*NOT_REPLAYED, "promote")]
+    rows = [
+        row for row in found if row.outcome == "published" and row.stage not in (*NOT_REPLAYED, "promote", OPTIMIZE)
+    ]
     if not rows or "://" in ledger.lake.root or "config" not in rows[0].detail:
         raise InputError.not_replayable(found[0].run_id, _why_not(ledger, found, rows))
     root = Path(ledger.lake.root) / "replays" / new_run_id()

@@ -29,6 +29,7 @@ from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.score_texts import SCORE_TEXTS
 from ringmill.pipeline.stage import Run, Stage, execute, new_run_id
 from ringmill.pipeline.texts import TEXTS
+from ringmill.pipeline.tracking import check_installed
 from ringmill.pipeline.train import TRAIN, planned
 from ringmill.pipeline.train_examples import TRAIN_EXAMPLES, planned_examples
 from ringmill.pipeline.train_purchases import TRAIN_PURCHASES, planned_purchases
@@ -81,6 +82,7 @@ def run_stages(
     `run_id` is the name that whoever starts the run gives it, to find it in the ledger; None: it makes its own.
     """
     started = time.monotonic()
+    check_installed(config.mlflow)
     run = Run(config, session=session, run_id=new_run_id() if run_id is None else run_id)
     if run_id is not None:
         _check_run_id(run)

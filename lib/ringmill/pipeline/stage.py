@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
+from ringmill.config.tracking import OpenLineage
 from ringmill.errors import RaceLost, RingmillError, UnforeseenError, named_in
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.memory import MemoryWatch
+from ringmill.pipeline.openlineage import Event, emit, ended, started
 from ringmill.pipeline.progress import Progress, Step
+from ringmill.pipeline.tracking import track
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -122,10 +125,11 @@ def execute(stage: Stage, run: Run) -> Entry:
         inputs={},
         started_at=datetime.now(UTC),
     )
+    _emit(run, started, entry)
     try:
         with alone(run.lake, stage.name):
             inputs = stage.inputs(run)
-            entry = replace(entry, inputs=inputs, key=stage_key(inputs, entry.configuration, entry.code))
+            entry = replace(entry, inputs=inputs, key=_key(run, entry, inputs))
             last = run.ledger.published(stage.name)
             if last is not None and last.key == entry.key and stage.is_there(run, last):
                 done = _record(run, entry, _unchanged(last), clock, outcome="unchanged")
@@ -135,17 +139,27 @@ def execute(stage: Stage, run: Run) -> Entry:
                 last = done = _record(run, entry, result, clock, outcome="published")
     except Exception as error:
         named = error if isinstance(error, RingmillError) else _unforeseen(run, error)
-        _append(
+        failed = _append(
             run,
             entry,
             Result({}, {}, "", detail={"error": str(named), "exit_status": named.exit_status}),
             clock,
             outcome="failed",
         )
+        with suppress(RingmillError):  # the first error is the one to read
+            _emit(run, ended, failed)
         raise named from error
     # The stage is published, whatever comes of this; and after a crash in between it is not left undone.
     stage.after(run, last)
+    if run.config.mlflow is not None and "model" in last.detail:
+        track(run.config.mlflow, last, run.lake)
+    _emit(run, ended, done)
     return done
+
+
+def _emit(run: Run, kind: Callable[[OpenLineage, Lake, Entry], Event], entry: Entry) -> None:
+    if run.config.openlineage is not None:
+        emit(run.config.openlineage, kind(run.config.openlineage, run.lake, entry))
 
 
 @contextmanager
@@ -166,6 +180,10 @@ def alone(lake: Lake, stage: str) -> Iterator[None]:
         except BlockingIOError as error:
             raise RaceLost.on(f"stage '{stage}' of {lake.root}", "its lock is held by a running process") from error
         yield
+
+
+def _key(run: Run, entry: Entry, inputs: Mapping[str, Any]) -> str:
+    return stage_key(run.ledger.as_written(inputs), entry.configuration, entry.code)
 
 
 def _unforeseen(run: Run, error: Exception) -> RingmillError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringmill.config.images import Images
-from ringmill.contracts import Column, Table
+from ringmill.contracts import SPLITS, Column, Table
 
 
 def images_table(section: Images) -> Table:
@@ -23,10 +23,10 @@ def images_table(section: Images) -> Table:
             Column("row_id", "bigint", "hash of image_id: the permutation's and the seeds' key"),
             Column("image_id", "string", "path below the folder read, or name of the idx file, # and place in it"),
             Column("source_file", "string", "file the image came from, as in image_id"),
-            Column("bytes", "bigint", "length of the file, or of the image in an idx file", unit="bytes"),
+            Column("bytes", "bigint", "length of the file, or of the image in an idx file", unit="bytes", least=0),
             Column("content_hash", "string", "SHA-256 of these bytes; null where the file was not read", nullable=True),
             Column("label", "string", "class, as the folder or the labels' file says", nullable=True),
-            Column("status", "string", "clean or rejected"),
+            Column("status", "string", "clean or rejected", one_of=("clean", "rejected")),
             Column(
                 "reasons",
                 "array<string>",
@@ -38,6 +38,6 @@ def images_table(section: Images) -> Table:
                 f"{height} × {width} × {channels} unsigned bytes: row by row, pixel by pixel; null where rejected",
                 nullable=True,
             ),
-            Column("split", "string", "train, validation or test; null where rejected", nullable=True),
+            Column("split", "string", "train, validation or test; null where rejected", nullable=True, one_of=SPLITS),
         ),
     )

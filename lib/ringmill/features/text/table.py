@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ringmill.config.texts import Texts
-from ringmill.contracts import Column, Table
+from ringmill.contracts import SPLITS, Column, Table
 
 
 def texts_table(section: Texts) -> Table:
@@ -26,7 +26,7 @@ def texts_table(section: Texts) -> Table:
                 "SHA-256 of the clean text in NFKC and lower case: equal texts are one; null where rejected",
                 nullable=True,
             ),
-            Column("status", "string", "clean, duplicate or rejected"),
+            Column("status", "string", "clean, duplicate or rejected", one_of=("clean", "duplicate", "rejected")),
             Column(
                 "reasons",
                 "array<string>",
@@ -44,6 +44,7 @@ def texts_table(section: Texts) -> Table:
                 "string",
                 "train, validation or test, by content_hash; null unless clean and labelled",
                 nullable=True,
+                one_of=SPLITS,
             ),
         ),
     )

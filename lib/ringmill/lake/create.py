@@ -1,0 +1,52 @@
+"""A contract → an empty Delta table that holds to it: NOT NULL, CHECK constraints, comments, properties; no JVM."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from deltalake import DeltaTable, Schema
+from deltalake.exceptions import CommitFailedError
+
+from ringmill.contracts import Table
+from ringmill.errors import RaceLost
+from ringmill.lake.key import digest
+
+# A property of the table: the hash of the contract by which it was made. Delta keeps conditions in words of its own.
+CONTRACT = "ringmill.contract"
+
+
+def of_contract(table: Table, fields: Mapping[str, Any]) -> Schema:
+    """The table's schema from that of rows in Spark's JSON, types and comments kept; null as the contract says."""
+    nullable = {column.name: column.nullable for column in table.columns}
+    tree = [{**field, "nullable": nullable[field["name"]]} for field in fields["fields"]]
+    return Schema.from_json(json.dumps({"type": "struct", "fields": tree}))
+
+
+def create_table(path: str, table: Table, schema: Schema) -> None:
+    """Make the table `path`, empty, by one commit and one of its constraints; nothing where it has this contract.
+
+    Constraints that stand before the first row cost no pass over rows. A table of another contract keeps its versions,
+    and goes on with an empty one.
+
+    Raises:
+        RaceLost: another writer made it meanwhile.
+    """
+    made_by = digest([schema.to_json(), table.partition_by, table.properties, table.checks])
+    is_there = DeltaTable.is_deltatable(path)
+    if is_there and DeltaTable(path).metadata().configuration.get(CONTRACT) == made_by:
+        return
+    try:
+        made = DeltaTable.create(
+            path,
+            schema,
+            mode="overwrite" if is_there else "error",
+            partition_by=list(table.partition_by),
+            configuration={**table.properties, CONTRACT: made_by},
+            raise_if_key_not_exists=False,
+        )
+        if table.checks:
+            made.alter.add_constraint(dict(table.checks))
+    except CommitFailedError as error:
+        raise RaceLost.on(table.path, str(error).splitlines()[0]) from error

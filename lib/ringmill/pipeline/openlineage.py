@@ -1,0 +1,145 @@
+"""Stages as events of OpenLineage: START, then COMPLETE or FAIL, with datasets by version; to a file or an endpoint.
+
+The events are plain JSON of the published specification (2-0-2); nothing of Spark or Airflow has to be installed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
+
+from ringmill import __version__
+from ringmill.config.load import without_credentials
+from ringmill.config.tracking import OpenLineage
+from ringmill.errors import WarehouseError
+from ringmill.lake.ledger import Entry
+from ringmill.lake.tables import Lake
+
+PRODUCER = "urn:ringmill:" + __version__
+SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
+FACETS = "https://openlineage.io/spec/facets"
+Event = dict[str, Any]
+
+
+def started(section: OpenLineage, lake: Lake, entry: Entry) -> Event:
+    """A stage begins; what it reads is not known yet."""
+    return _event("START", section, lake, entry)
+
+
+def ended(section: OpenLineage, lake: Lake, entry: Entry) -> Event:
+    """A stage is published or unchanged (COMPLETE), or failed (FAIL), with what the ledger's row says."""
+    return _event("FAIL" if entry.outcome == "failed" else "COMPLETE", section, lake, entry)
+
+
+def run_uuid(entry: Entry) -> str:
+    """The id of a stage of a run: the same in all its events, and for whoever knows the run's id."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"ringmill:{entry.run_id}:{entry.stage}"))
+
+
+def _event(kind: str, section: OpenLineage, lake: Lake, entry: Entry) -> Event:
+    facets: dict[str, Any] = {
+        "processing_engine": _facet("1-1-0/ProcessingEngineRunFacet", name="ringmill", version=__version__)
+    }
+    if section.parent is not None:
+        namespace, _, rest = section.parent.partition("/")
+        job, _, run = rest.rpartition("/")
+        facets["parent"] = _facet("1-0-1/ParentRunFacet", run={"runId": run}, job={"namespace": namespace, "name": job})
+    if kind == "FAIL":
+        message = without_credentials(str(entry.detail.get("error", "")))
+        facets["errorMessage"] = _facet("1-0-0/ErrorMessageRunFacet", message=message, programmingLanguage="python")
+    kind_of_job = {"processingType": "BATCH", "integration": "RINGMILL", "jobType": "STAGE"}
+    return {
+        "eventType": kind,
+        "eventTime": datetime.now(UTC).isoformat(),
+        "run": {"runId": run_uuid(entry), "facets": facets},
+        "job": {
+            "namespace": section.namespace,
+            "name": f"{entry.pipeline}.{entry.stage}",
+            "facets": {"jobType": _facet("2-0-4/JobTypeJobFacet", **kind_of_job)},
+        },
+        "inputs": [] if kind == "START" else list(_datasets(lake, entry.inputs, entry)),
+        "outputs": [] if kind == "START" else list(_datasets(lake, entry.outputs, entry)),
+        "producer": PRODUCER,
+        "schemaURL": SPEC,
+    }
+
+
+def _datasets(lake: Lake, tree: Mapping[str, Any], entry: Entry) -> Iterator[Event]:
+    """Tables and models by name and version, and the files of raw input, each as a dataset."""
+    for name, value in tree.items():
+        if isinstance(value, int) and not isinstance(value, bool) and "/" in name:
+            yield _dataset(lake.path(name), str(value), _fields(lake.path(name), value))
+        elif name == "model":
+            model = entry.detail.get("model", value) if tree is entry.outputs else value
+            yield _dataset(lake.path(str(model)), str(model).rpartition("/")[2], [])
+        elif isinstance(value, list):
+            files = [one for one in value if isinstance(one, Mapping) and "name" in one]
+            for file in files:
+                yield _dataset(str(file.get("path") or file["name"]), str(file.get("sha256", "")), [])
+
+
+def _dataset(place: str, version: str, fields: list[dict[str, str]]) -> Event:
+    facets: dict[str, Any] = {"version": _facet("1-0-0/DatasetVersionDatasetFacet", datasetVersion=version)}
+    if fields:
+        facets["schema"] = _facet("1-0-0/SchemaDatasetFacet", fields=fields)
+    address = urlsplit(without_credentials(place))
+    if address.scheme and address.netloc:
+        return {"namespace": f"{address.scheme}://{address.netloc}", "name": address.path.lstrip("/"), "facets": facets}
+    return {"namespace": "file", "name": place, "facets": facets}
+
+
+def _fields(path: str, version: int) -> list[dict[str, str]]:
+    """A table's columns with types and meaning; none where the version cannot be read any more."""
+    try:
+        fields = DeltaTable(path, version=version).schema().fields
+    except (DeltaError, OSError):
+        return []
+    return [
+        {
+            "name": field.name,
+            "type": str(getattr(field.type, "type", "")),
+            "description": str(field.metadata.get("comment", "")),
+        }
+        for field in fields
+    ]
+
+
+def _facet(kind: str, **values: Any) -> Event:
+    """A facet with what every one has; `kind` is its version and name in the specification."""
+    name = kind.partition("/")[2]
+    return {"_producer": PRODUCER, "_schemaURL": f"{FACETS}/{kind}.json#/$defs/{name}", **values}
+
+
+def emit(section: OpenLineage, event: Event) -> None:
+    """Write or send one event.
+
+    Raises:
+        WarehouseError: it cannot be. A stage that is published stays so.
+    """
+    line = json.dumps(event, sort_keys=True)
+    try:
+        if section.path is not None:
+            with Path(section.path).open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+            return
+        headers = {"Content-Type": "application/json"}
+        if section.key_variable is not None:
+            headers["Authorization"] = f"Bearer {os.environ[section.key_variable]}"
+        request = urllib.request.Request(str(section.url), line.encode(), headers, method="POST")
+        with urllib.request.urlopen(request, timeout=section.timeout_seconds):
+            pass
+    except KeyError as error:
+        raise WarehouseError.no_event(str(section.url), f"no variable {section.key_variable}") from error
+    except (OSError, urllib.error.URLError) as error:
+        raise WarehouseError.no_event(str(section.path or section.url), str(error)) from error
