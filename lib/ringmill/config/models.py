@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, model_validator
 
+from ringmill.config.augment import Augment
 from ringmill.config.columns import check_columns
 from ringmill.config.embeddings import Embeddings
 from ringmill.config.extras import Extra
@@ -252,6 +253,9 @@ class Config(Section):
     embeddings_section: Embeddings | None = Field(None, alias="embeddings")
     images: Images | None = None
     table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
+    augment_section: Augment | None = Field(
+        None, alias="augment", description="beside 'table': a rare class is helped, in four ways that are compared"
+    )
     texts: Texts | None = Field(None, description="of a pipeline of texts alone")
     recommend_section: Recommend | None = Field(
         None, alias="recommend", description="of a pipeline that recommends products, in the place of 'features'"
@@ -277,6 +281,11 @@ class Config(Section):
     def table(self) -> OwnTable:
         """As `raw`."""
         return self._needed("table", self.table_section)
+
+    @property
+    def augment(self) -> Augment:
+        """As `raw`."""
+        return self._needed("augment", self.augment_section)
 
     @property
     def recommend(self) -> Recommend:
@@ -305,7 +314,10 @@ class Config(Section):
             others = (raw, features, images, self.texts, self.generate, self.route)
             if any(section is not None for section in others):
                 raise ValueError("a section 'table' with 'train' alone beside it: the table is trained on as it is")
+            self._check_augments(self.table_section)
             return self
+        if self.augment_section is not None:
+            raise ValueError("a section 'augment' beside a section 'table', whose rare class it helps")
         if self.recommend_section is not None:
             self._check_recommends()
             return self
@@ -330,6 +342,16 @@ class Config(Section):
         if self.train.task.kind != "purchase":
             raise ValueError("train.task of kind 'purchase' beside a section 'raw': its scores are of customers")
         return self
+
+    def _check_augments(self, table: OwnTable) -> None:
+        if self.augment_section is None:
+            if table.generate is not None:
+                raise ValueError("table.generate in a pipeline with a section 'augment'")
+        elif self.train.task.kind != "classes" or self.train.class_weights or self.train.engine != "ring":
+            raise ValueError(
+                "train.task of kind 'classes' by the engine 'ring' beside a section 'augment', and no "
+                "train.class_weights: weights are one of the four ways that are compared"
+            )
 
     def _check_recommends(self) -> None:
         others = (self.features_section, self.embeddings_section, self.images, self.texts, self.route)

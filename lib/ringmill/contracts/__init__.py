@@ -1,5 +1,6 @@
 """Every table as data: column, type, unit, nullability and meaning. Types are Spark DDL names; no JVM needed."""
 
+from ringmill.contracts.augment import generated_table, oversampled_table
 from ringmill.contracts.clean import (
     CLEAN_CANCELLATIONS,
     CLEAN_ROWS,
@@ -32,6 +33,8 @@ __all__ = [
     "clean_rows_table",
     "embeddings_table",
     "features_columns",
+    "generated_table",
+    "oversampled_table",
     "purchases_table",
     "refined_table",
     "rfm_lifetime",
