@@ -84,7 +84,7 @@ def _conv2d(seen: Floats, step: Mapping[str, Any]) -> Floats:
     # (rows, height, width, channels, down, across) → a row of all taps for each place.
     taps = around.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kernel[..., 0].size)
     out = project(taps, kernel.reshape(-1, kernel.shape[-1]).T) + step["bias"]
-    return np.asarray(out.reshape(*seen.shape[:3], -1))
+    return np.asarray(out.reshape(*seen.shape[:3], kernel.shape[-1]))
 
 
 STEPS: dict[str, Callable[[Floats, Mapping[str, Any]], Floats]] = {
@@ -147,7 +147,7 @@ def maker(generator: Generator, frame: Frame, *, seed: int) -> Callable[[Iterabl
         for batch in batches:
             ids = batch.column(0)
             z = generator.drawn(ids.to_numpy(zero_copy_only=False), seed=seed)
-            made = generator.apply(z).reshape(len(z), -1)
+            made = generator.apply(z).reshape(len(z), len(frame.mean))
             yield pa.RecordBatch.from_arrays([ids, tensor_array(frame.stored(made), "float")], names=["row_id", "x"])
 
     return make

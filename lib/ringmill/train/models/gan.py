@@ -18,7 +18,8 @@ from ringmill.handoff.columns import Input
 from ringmill.train.tasks.adversarial import DISCRIMINATOR, GENERATOR, MADE, REAL
 from ringmill.train.tasks.task import Head
 
-SLOPE = 0.2
+# Of a negative number: a power of two, so that no precision rounds it.
+SLOPE = 0.25
 
 
 class Settings(Section):
