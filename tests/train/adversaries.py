@@ -9,6 +9,8 @@ from unittest import mock
 
 import numpy as np
 
+from train.pictures import BREAKS as OF_PICTURES
+
 ROWS, EPOCHS = 68, 9
 SHAPES = {"rows": (5,), "images": (4, 4, 1)}
 SECTION: dict[str, Any] = {
@@ -105,23 +107,8 @@ def _made_of_padding() -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _by_place() -> Iterator[None]:
-    """Made rows are drawn by their place in a rank's batch, not by a row's id."""
-    import tensorflow as tf
-
-    from ringmill.train.draws import row_keys
-    from ringmill.train.step import Step
-
-    def keys(self: Any) -> Any:
-        return row_keys(self.seed, self.epoch, tf.range(tf.size(self.real, tf.int64)))
-
-    with mock.patch.object(Step, "keys", property(keys)):
-        yield
-
-
 BREAKS: dict[str, Callable[[], Any]] = {
     "": _nothing,
     "made rows of padding": _made_of_padding,
-    "draws by place": _by_place,
+    "draws by place": OF_PICTURES["draws by place"],
 }

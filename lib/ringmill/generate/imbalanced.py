@@ -60,8 +60,10 @@ def rows_of(numbers: NDArray[np.int64], imbalanced: Imbalanced, shape: tuple[int
     """(rows,) numbers → their rows."""
     keys = row_keys(seed, 0, numbers)
     is_rare = _is_rare(keys, imbalanced)
-    make = _numbers if len(shape) == 1 else _images
-    x = make(numbers, keys, is_rare, imbalanced, shape, seed)
+    if len(shape) == 1:
+        x = _numbers(keys, is_rare, shape[0], noise=imbalanced.noise)
+    else:
+        x = _images(numbers, is_rare, imbalanced, shape, seed=seed)
     place = np.searchsorted(np.cumsum(SHARES), _chance(keys, SPLIT), side="right")
     columns = [
         pa.array(numbers, pa.int64()),
@@ -72,35 +74,21 @@ def rows_of(numbers: NDArray[np.int64], imbalanced: Imbalanced, shape: tuple[int
     return pa.table(columns, schema=SCHEMA)
 
 
-def _numbers(
-    numbers: NDArray[np.int64],
-    keys: NDArray[np.uint64],
-    is_rare: NDArray[np.bool_],
-    imbalanced: Imbalanced,
-    shape: tuple[int, ...],
-    seed: int,
-) -> Floats:
+def _numbers(keys: NDArray[np.uint64], is_rare: NDArray[np.bool_], length: int, *, noise: float) -> Floats:
     """A common row is noise around nothing; a rare one lies on one of two sides, where its first numbers hang together.
     The last number is of four values."""
-    x = normals(keys, VALUES, shape[0] + 1).astype(np.float64)
+    x = normals(keys, VALUES, length + 1).astype(np.float64)
     last = np.clip(np.floor(x[:, -1] + 1.5 + is_rare), 0, 3)
     side = np.where(_chance(keys, SIDE) < 0.5, -1.0, 1.0)
-    first = 1.4 * side + imbalanced.noise * x[:, 0]
-    bent = np.stack(
-        [first, 0.8 * first + imbalanced.noise * x[:, 1], first**2 - 2 + imbalanced.noise * x[:, 2]], axis=1
-    )
-    kept = min(3, shape[0] - 1)
+    first = 1.4 * side + noise * x[:, 0]
+    bent = np.stack([first, 0.8 * first + noise * x[:, 1], first**2 - 2 + noise * x[:, 2]], axis=1)
+    kept = min(3, length - 1)
     x[is_rare, :kept] = bent[is_rare, :kept]
-    return np.concatenate([x[:, : shape[0] - 1], last[:, None]], axis=1)
+    return np.concatenate([x[:, : length - 1], last[:, None]], axis=1)
 
 
 def _images(
-    numbers: NDArray[np.int64],
-    keys: NDArray[np.uint64],
-    is_rare: NDArray[np.bool_],
-    imbalanced: Imbalanced,
-    shape: tuple[int, ...],
-    seed: int,
+    numbers: NDArray[np.int64], is_rare: NDArray[np.bool_], imbalanced: Imbalanced, shape: tuple[int, ...], *, seed: int
 ) -> Floats:
     """A disc, or, where the row is rare, a ring; from 0 to 1."""
     decoding = Decoding.model_validate(dict(zip(("height", "width", "channels"), shape, strict=True)))
