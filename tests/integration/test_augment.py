@@ -23,9 +23,10 @@ from ringmill.pipeline.train_table import pinned
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "augment.yaml"
 QUICK = [
-    "table.shape=[4]",
+    "table.shape=[2]",
     "table.generate={rows: 400, rare: 0.2}",
     "augment.model={kind: gan, latent: 4, hidden: [8]}",
+    "augment.snap=1000",  # two numbers that take values of train rows alone: many a made row is one of these
     "augment.epochs=2",
     "augment.batch=200",
     "train.launcher=local",
@@ -69,15 +70,16 @@ def test_the_rare_class_is_helped_in_four_ways_that_are_judged_by_real_rows(ran:
     for rows in (generated, oversampled):
         assert set(rows["label"].to_pylist()) == {RARE} and set(rows["split"].to_pylist()) == {"train"}
         assert len(set(rows["row_id"].to_pylist()) | set(source["row_id"].to_pylist())) == rows.num_rows + 400
-    # No made row is a train row; what is repeated is, and each about as often as any other.
+    # What was made of a train row's very numbers is counted and is not there; what is repeated is such a row.
+    assert counts["copies"] > 0
     real = {tuple(x) for x in of_split["train"]["x"].to_pylist()}
     assert not real & {tuple(x) for x in generated["x"].to_pylist()}
     by_id = dict(zip(source["row_id"].to_pylist(), source["x"].to_pylist(), strict=True))
     assert [by_id[row] for row in oversampled["source_row_id"].to_pylist()] == oversampled["x"].to_pylist()
     times = np.unique(oversampled["source_row_id"].to_numpy(), return_counts=True)[1]
     assert len(times) == rare and times.max() - times.min() <= 1
-    # A number of four values takes no other.
-    assert set(np.array(generated["x"].to_pylist())[:, 3]) <= {0.0, 1.0, 2.0, 3.0}
+    values = [set(np.array(rows["x"].to_pylist())[:, 1]) for rows in (generated, of_split["train"])]
+    assert values[0] <= values[1] == {0.0, 1.0, 2.0, 3.0}
 
     judged = entries["report"].detail["judged"]
     assert [(way["stage"], way["rows"], way["of_class"]) for way in judged] == [
@@ -145,7 +147,7 @@ def helped(folder: Path, rows: pa.Table, *settings: str) -> Any:
 def kinds(split: str, **rows: int) -> pa.Table:
     labels = [name for name, count in rows.items() for _ in range(count)]
     count = len(labels)
-    columns = {"x": pa.array([[0.5] * 4] * count, pa.list_(pa.float32())), "label": labels, "split": [split] * count}
+    columns = {"x": pa.array([[0.5] * 2] * count, pa.list_(pa.float32())), "label": labels, "split": [split] * count}
     start = {"train": 0, "validation": 10_000, "test": 20_000}[split]
     return pa.table({"row_id": pa.array(range(start, start + count), pa.int64()), **columns})
 
@@ -203,3 +205,24 @@ def test_a_table_that_is_not_partitioned_is_helped_too(tmp_path: Path) -> None:
     found = class_of(run, pinned(run))
     run.close()
     assert (found.name, found.manifests["train"].rows) == ("b", 30)
+
+
+@pytest.mark.spark
+@pytest.mark.ring
+@pytest.mark.long
+def test_images_of_a_rare_class_are_helped_by_the_same_code_on_two_ranks(spark: Any, tmp_path: Path) -> None:
+    settings = [
+        *QUICK,
+        "table.shape=[8, 8, 1]",
+        "augment.model={kind: gan, latent: 4, filters: [4, 3]}",
+        "train.model={kind: cnn, filters: [4], dense: 8}",
+        "train.ranks=2",
+    ]
+    config = load(CONF, settings, warehouse=str(tmp_path))
+    entries = {entry.stage: entry for entry in run_all(config, session=spark)}
+    assert entries["augment"].laws["law 5"] == {"ranks_with_bit_equal_weights": 2}
+    generated = np.array(table(config, entries["augment"], "generated/imbalanced")["x"].to_pylist())
+    # From black to white, as the train rows are.
+    assert generated.shape == (entries["augment"].counts["kept"], 64)
+    assert generated.min() >= 0 and generated.max() <= 1
+    assert [way["figures"]["auc"]["value"] is not None for way in entries["report"].detail["judged"]] == [True] * 4

@@ -173,17 +173,16 @@ def _write(
     source = run.spark.read.format("delta").option("versionAsOf", inputs["version"]).load(inputs["table"])
     train = source.where("split = 'train'")
     own = flat_x(train.where(F.col(label).cast("string") == helped.name), section.x)
-    made = with_made(numbered(run.spark, helped.rows, seed=seed), generator, frame, seed=seed).persist()
-    try:
-        kept = filter_no_copies(made, flat_x(train, section.x))
-        named = {"x": section.x, "label": label}
-        generated, oversampled = (make(section.name, **named) for make in (generated_table, oversampled_table))
-        again = repeated(own, helped.rows, helped.there, seed=seed)
-        written = ((kept, generated), (again, oversampled))
-        versions = {table.path: _written(run, rows, table, helped.name) for rows, table in written}
-        counts = {name: run.lake.read(run.spark, name, version).count() for name, version in versions.items()}
-    finally:
-        made.unpersist()
+    made = with_made(numbered(run.spark, helped.rows, seed=seed), generator, frame, seed=seed)
+    kept = filter_no_copies(made, flat_x(train, section.x))
+    again = repeated(own, helped.rows, helped.there, seed=seed)
+    named = {"x": section.x, "label": label}
+    generated, oversampled = (make(section.name, **named) for make in (generated_table, oversampled_table))
+    versions = {
+        generated.path: _written(run, kept, generated, helped.name),
+        oversampled.path: _written(run, again, oversampled, helped.name),
+    }
+    counts = {name: run.lake.read(run.spark, name, version).count() for name, version in versions.items()}
     if counts[oversampled.path] != helped.rows:
         expected, received = f"{helped.rows:,} repetitions", f"{counts[oversampled.path]:,}"
         raise LawError.broken("Oversampling", oversampled.path, expected, received)
