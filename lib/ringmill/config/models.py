@@ -9,7 +9,6 @@ from typing import Literal, TypeVar
 
 from pydantic import Field, model_validator
 
-from ringmill.config.augment import Augment
 from ringmill.config.columns import check_columns
 from ringmill.config.embeddings import Embeddings
 from ringmill.config.extras import Extra
@@ -17,6 +16,7 @@ from ringmill.config.features import FeatureEntry, Split
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
 from ringmill.config.images import Images
+from ringmill.config.imbalance import Augment
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.promotion import Promotion
 from ringmill.config.recommend import Recommend

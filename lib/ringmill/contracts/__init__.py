@@ -1,6 +1,5 @@
 """Every table as data: column, type, unit, nullability and meaning. Types are Spark DDL names; no JVM needed."""
 
-from ringmill.contracts.augment import generated_table, oversampled_table
 from ringmill.contracts.clean import (
     CLEAN_CANCELLATIONS,
     CLEAN_ROWS,
@@ -10,6 +9,7 @@ from ringmill.contracts.clean import (
     clean_rows_table,
 )
 from ringmill.contracts.features import SCORES, embeddings_table, features_columns
+from ringmill.contracts.imbalance import generated_table, oversampled_table
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.recommend import RECOMMENDATIONS, purchases_table
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
