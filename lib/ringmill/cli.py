@@ -46,7 +46,11 @@ _command("features", "clean/rows to features/NAME: what is known at each train c
 _command("embed", "features/NAME to embeddings/NAME: the code of an autoencoder trained by Horovod's ranks.")
 _command("images", "Image files or idx files to features/NAME: decoded, checked, resized, fitted.")
 _command("texts", "Files with texts and labels to features/NAME: cleaned, each text once, as ids of its tokens.")
+_command("augment", "A table of one's own to generated/NAME: rows of its rare class that two networks made up.")
 _command("train", "features/NAME to a model: a multi-task network trained by Horovod's ranks.")
+_command("train_weighted", "The same, beside 'augment': with classes that weigh alike.")
+_command("train_oversampled", "The same, beside 'augment': with rows of the rare class repeated.")
+_command("train_generated", "The same, beside 'augment': with made rows of the rare class.")
 _command("score", "Every customer's probability to buy and expected spend; or every text's class, and where it goes.")
 _command("report", "The page about the last run's tables.")
 

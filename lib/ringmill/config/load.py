@@ -74,7 +74,11 @@ def _lay_over(tree: dict[str, Any], setting: str) -> None:
 
 def _lay_raw_over(tree: dict[str, Any], raw: str) -> None:
     """Input of one's own takes the place of what is generated: a path, of idx files the folder that they lie in."""
-    images, texts = tree.get("images"), tree.get("texts")
+    images, texts, table = tree.get("images"), tree.get("texts"), tree.get("table")
+    if "raw" not in tree and isinstance(table, dict):
+        table["path"] = raw
+        table.pop("generate", None)
+        return
     if "raw" not in tree and isinstance(texts, dict):
         texts["path"] = raw
         texts.pop("generate", None)
@@ -93,7 +97,7 @@ def _lay_raw_over(tree: dict[str, Any], raw: str) -> None:
 
 def _fill_in_warehouse(tree: dict[str, Any]) -> None:
     """A raw path may begin with '{warehouse}', so that --warehouse moves what is generated too."""
-    for section, key in (("raw", "path"), ("texts", "path"), *(("images", path) for path in PATHS)):
+    for section, key in (("raw", "path"), ("texts", "path"), ("table", "path"), *(("images", path) for path in PATHS)):
         found = tree.get(section)
         if isinstance(found, dict) and isinstance(found.get(key), str):
             found[key] = found[key].replace("{warehouse}", str(tree.get("warehouse", "")))

@@ -16,6 +16,7 @@ from ringmill.config.features import FeatureEntry, Split
 from ringmill.config.formats import NumberFormat, TimestampFormat, Zone
 from ringmill.config.gates import Gate
 from ringmill.config.images import Images
+from ringmill.config.imbalance import Augment
 from ringmill.config.personal import Personal, PersonalKey
 from ringmill.config.promotion import Promotion
 from ringmill.config.recommend import Recommend
@@ -253,6 +254,9 @@ class Config(Section):
     embeddings_section: Embeddings | None = Field(None, alias="embeddings")
     images: Images | None = None
     table_section: OwnTable | None = Field(None, alias="table", description="features of one's own, to train on alone")
+    augment_section: Augment | None = Field(
+        None, alias="augment", description="beside 'table': a rare class is helped, in four ways that are compared"
+    )
     texts: Texts | None = Field(None, description="of a pipeline of texts alone")
     recommend_section: Recommend | None = Field(
         None, alias="recommend", description="of a pipeline that recommends products, in the place of 'features'"
@@ -282,6 +286,11 @@ class Config(Section):
         return self._needed("table", self.table_section)
 
     @property
+    def augment(self) -> Augment:
+        """As `raw`."""
+        return self._needed("augment", self.augment_section)
+
+    @property
     def recommend(self) -> Recommend:
         """As `raw`."""
         return self._needed("recommend", self.recommend_section)
@@ -308,7 +317,10 @@ class Config(Section):
             others = (raw, features, images, self.texts, self.generate, self.route)
             if any(section is not None for section in others):
                 raise ValueError("a section 'table' with 'train' alone beside it: the table is trained on as it is")
+            self._check_augments(self.table_section)
             return self
+        if self.augment_section is not None:
+            raise ValueError("a section 'augment' beside a section 'table', whose rare class it helps")
         if self.recommend_section is not None:
             self._check_recommends()
             return self
@@ -333,6 +345,16 @@ class Config(Section):
         if self.train.task.kind != "purchase":
             raise ValueError("train.task of kind 'purchase' beside a section 'raw': its scores are of customers")
         return self
+
+    def _check_augments(self, table: OwnTable) -> None:
+        if self.augment_section is None:
+            if table.generate is not None:
+                raise ValueError("table.generate in a pipeline with a section 'augment'")
+        elif self.train.task.kind != "classes" or self.train.class_weights or self.train.engine != "ring":
+            raise ValueError(
+                "train.task of kind 'classes' by the engine 'ring' beside a section 'augment', and no "
+                "train.class_weights: weights are one of the four ways that are compared"
+            )
 
     def _check_recommends(self) -> None:
         others = (self.features_section, self.embeddings_section, self.images, self.texts, self.route)

@@ -73,7 +73,23 @@ class Pairs(Section):
     product: str = "product"
 
 
-Task = Annotated[Purchase | Classes | Reconstruction | Several | Pairs, Field(discriminator="kind")]
+class Adversarial(Section):
+    """Rows that could be rows of the table, made by one network and judged by another, for a model of kind 'gan'; a row
+    has no label."""
+
+    kind: Literal["adversarial"]
+    discriminator_rate: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="the judging network's learning rate, times train.learning_rate"
+    )
+    smoothing: float = Field(
+        0.1,
+        ge=0,
+        lt=0.5,
+        description="what a real row lacks to count as wholly real where the judging network learns",
+    )
+
+
+Task = Annotated[Purchase | Classes | Reconstruction | Several | Pairs | Adversarial, Field(discriminator="kind")]
 
 
 class Model(BaseModel):

@@ -14,6 +14,9 @@ from ringmill.config.tasks import Model, Purchase, Task
 from ringmill.config.text import TextAugmentation
 from ringmill.config.training import Constant, Optimizer, RateForBatch, Schedule
 
+# Tasks without classes, each with the one kind of model that learns it.
+MODELS_OF_TASKS = {"reconstruction": "autoencoder", "pairs": "two_tower", "adversarial": "gan"}
+
 
 class Train(Section):
     """What is learnt, the network that learns it, and its ring."""
@@ -117,18 +120,17 @@ class Train(Section):
             for name, wanted in (("launcher", "local"), ("order", "global"), ("timeline", False)):
                 if getattr(self, name) != wanted:
                     raise ValueError(f"train.{name}: {str(wanted).lower()} with train.engine: mirrored")
+            if self.task.kind == "adversarial":
+                raise ValueError("train.engine: ring with train.task.kind: adversarial, which takes two sums a step")
         return self
 
     @model_validator(mode="after")
     def _fits_task(self) -> Train:
-        if (self.task.kind == "reconstruction") != (self.model.kind == "autoencoder"):
-            raise ValueError("train.model.kind: autoencoder with train.task.kind: reconstruction, and only with it")
-        if (self.task.kind == "pairs") != (self.model.kind == "two_tower"):
-            raise ValueError("train.model.kind: two_tower with train.task.kind: pairs, and only with it")
-        if self.task.kind == "pairs" and self.class_weights:
-            raise ValueError("train.class_weights: none with train.task.kind: pairs, which has no classes")
-        if self.task.kind == "reconstruction" and self.class_weights:
-            raise ValueError("train.class_weights: none with train.task.kind: reconstruction, which has no classes")
+        for task, model in MODELS_OF_TASKS.items():
+            if (self.task.kind == task) != (self.model.kind == model):
+                raise ValueError(f"train.model.kind: {model} with train.task.kind: {task}, and only with it")
+        if self.task.kind in MODELS_OF_TASKS and self.class_weights:
+            raise ValueError(f"train.class_weights: none with train.task.kind: {self.task.kind}, which has no classes")
         if self.task.kind == "several" and self.class_weights:
             raise ValueError("train.class_weights: none with train.task.kind: several, whose heads have weights each")
         return self

@@ -14,6 +14,7 @@ class Optimizer(Section):
 
     kind: Literal["adamw", "adam", "sgd", "rmsprop", "lion"] = "adamw"
     momentum: float = Field(0.0, ge=0, lt=1, description="of sgd and rmsprop")
+    beta_1: float = Field(0.9, ge=0, lt=1, description="of adamw, adam and lion: how much of the mean gradient stays")
     clip_norm: float | None = Field(None, gt=0, description="bound of the norm of all gradients, once summed")
     compression: Literal["none", "fp16"] = Field("none", description="of gradients on their way over the ring; lossy")
     passes: int = Field(

@@ -9,6 +9,7 @@ from ringmill.contracts.clean import (
     clean_rows_table,
 )
 from ringmill.contracts.features import SCORES, embeddings_table, features_columns
+from ringmill.contracts.imbalance import generated_table, oversampled_table
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.recommend import RECOMMENDATIONS, purchases_table
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
@@ -33,6 +34,8 @@ __all__ = [
     "clean_rows_table",
     "embeddings_table",
     "features_columns",
+    "generated_table",
+    "oversampled_table",
     "purchases_table",
     "refined_table",
     "rfm_lifetime",

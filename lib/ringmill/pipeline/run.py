@@ -9,19 +9,24 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel
+
 from ringmill.config import Config, load
 from ringmill.errors import ConfigError, RingmillError
 from ringmill.lake.ledger import Entry
+from ringmill.pipeline.augment import AUGMENT
 from ringmill.pipeline.clean import CLEAN, planned_clean
 from ringmill.pipeline.embed import EMBED
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
 from ringmill.pipeline.images import IMAGES
+from ringmill.pipeline.imbalanced import GENERATE_IMBALANCED
 from ringmill.pipeline.messages import GENERATE_MESSAGES
 from ringmill.pipeline.pictures import GENERATE_PICTURES
 from ringmill.pipeline.purchases import PURCHASES
 from ringmill.pipeline.recommend import RECOMMEND
 from ringmill.pipeline.report import REPORT
+from ringmill.pipeline.report_augment import REPORT_AUGMENT
 from ringmill.pipeline.report_examples import REPORT_EXAMPLES
 from ringmill.pipeline.report_recommend import REPORT_RECOMMEND
 from ringmill.pipeline.rfm import RFM
@@ -32,6 +37,7 @@ from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.tracking import check_installed
 from ringmill.pipeline.train import TRAIN, planned
 from ringmill.pipeline.train_examples import TRAIN_EXAMPLES, planned_examples
+from ringmill.pipeline.train_helped import TRAIN_GENERATED, TRAIN_OVERSAMPLED, TRAIN_WEIGHTED
 from ringmill.pipeline.train_purchases import TRAIN_PURCHASES, planned_purchases
 from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 
@@ -56,12 +62,15 @@ OF_PURCHASES: dict[str, Stage] = {
 }
 # Of a pipeline that trains on a table of one's own.
 OF_TABLE: dict[str, Stage] = {TRAIN_TABLE.name: TRAIN_TABLE}
+# Of a pipeline that helps a rare class of such a table.
+HELPED = (TRAIN_TABLE, TRAIN_WEIGHTED, TRAIN_OVERSAMPLED, TRAIN_GENERATED)
+OF_RARE: dict[str, Stage] = {stage.name: stage for stage in (GENERATE_IMBALANCED, AUGMENT, *HELPED, REPORT_AUGMENT)}
 
 
 def stages_of(config: Config) -> dict[str, Stage]:
     """The stages of a pipeline by name, in their order."""
     if config.table_section is not None:
-        return OF_TABLE
+        return OF_TABLE if config.augment_section is None else OF_RARE
     if config.recommend_section is not None:
         return OF_PURCHASES
     if config.examples is None:
@@ -130,7 +139,9 @@ def _stage(config: Config, name: str) -> Stage:
 
 def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
     """All stages; `generate`, `embed` and `images` only where the configuration has such a section."""
-    generated = config.generate if config.examples is None else config.examples.generate
+    generated: BaseModel | None = config.generate
+    if (source := config.table_section or config.examples) is not None:
+        generated = source.generate
     optional = {"generate": generated, "embed": config.embeddings_section, "images": config.images}
     left_out = {name for name, section in optional.items() if section is None}
     names = [name for name in stages_of(config) if name not in left_out]

@@ -23,6 +23,7 @@ from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, m
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
+    from ringmill.handoff.columns import Input
     from ringmill.train.spec import TrainSpec
 
 MODULES = ("ringmill.pipeline.train_table", "ringmill.train.rank", *modules())
@@ -32,7 +33,7 @@ def _configuration(config: Config) -> Mapping[str, Any]:
     return {"table": dump(config.table), "train": dump(config.train), "seed": config.seed}
 
 
-def _inputs(run: Run) -> Mapping[str, Any]:
+def pinned(run: Run) -> Mapping[str, Any]:
     """The pinned version, and which table it is of: another one may come to lie there.
 
     Raises:
@@ -52,39 +53,45 @@ def planned_table(run: Run) -> str:
     from ringmill.train.indexed import scan_lines
     from ringmill.train.run import plan
 
-    spec = _spec(run, _inputs(run))
+    spec = table_spec(run, pinned(run), run.config.table.name)
     if lines := scan_lines(spec):
         return "\n".join(lines)
     _, hand_off = plan(spec)
     return "\n".join(hand_off.lines())
 
 
-def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
+def input_of(config: Config) -> Input:
+    """Where the model's input stands in the table."""
     from ringmill.handoff.columns import Input
+
+    return Input(config.table.x, config.table.shape)
+
+
+def table_spec(run: Run, inputs: Mapping[str, Any], name: str) -> TrainSpec:
+    """The training on the pinned version, of a model of models/<name>."""
     from ringmill.train.spec import TrainSpec
 
-    section = run.config.table
-    x = Input(section.x, section.shape)
+    x = input_of(run.config)
     return TrainSpec(
         table=inputs["table"],
         version=inputs["version"],
-        folder=run.lake.path(f"models/{section.name}/{run.run_id}"),
+        folder=run.lake.path(f"models/{name}/{run.run_id}"),
         train=run.config.train,
         seed=run.config.seed,
         features=x.length,
         run_id=run.run_id,
-        checkpoints=checkpoints_of(run, inputs, section.name, code=MODULES),
-        row_index=run.lake.path(f"models/{section.name}/row_index"),
+        checkpoints=checkpoints_of(run, inputs, name, code=MODULES),
+        row_index=run.lake.path(f"models/{run.config.table.name}/row_index"),
         x=x,
         group=run.config.train.interval_group or "",
     )
 
 
-def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+def trained_on(run: Run, spec: TrainSpec, step: Step) -> Result:
+    """Train as `spec` says, whose folder is models/<name>/<run id>."""
     from ringmill.train.indexed import scan_lines
     from ringmill.train.run import train
 
-    spec = _spec(run, inputs)
     for line in scan_lines(spec):
         step.say(line)
     step.say(f"starting {spec.train.ranks} ranks")
@@ -93,12 +100,17 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest = trained.manifest
     loss = spec.task.validation_loss(manifest["metrics"]["validation"])
-    result = result_of(run, run.config.table.name, trained, f"validation loss {loss:.4f}")
+    result = result_of(run, Path(spec.folder).parent.name, trained, f"validation loss {loss:.4f}")
     return replace(result, detail={**result.detail, "row_index_bytes": manifest["plan"]["row_index_bytes"]})
 
 
-def _is_there(run: Run, entry: Entry) -> bool:
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    return trained_on(run, table_spec(run, inputs, run.config.table.name), step)
+
+
+def is_there(run: Run, entry: Entry) -> bool:
+    """Whether nobody has removed the model's folder."""
     return model_holds(run, entry, "manifest.json")
 
 
-TRAIN_TABLE = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)
+TRAIN_TABLE = Stage("train", MODULES, _configuration, pinned, _body, is_there, settle)

@@ -8,18 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 from ringmill.config.images import Augmentation
-from ringmill.train.draws import streams, uniform
+from ringmill.train.draws import normals, uniform
 
 FLIP, DOWN, ACROSS, BRIGHTNESS, NOISE = range(1, 6)
-# Of the sum of four bytes, each uniform over 0…255.
-BYTES_MEAN, BYTES_DEVIATION = 510.0, (4 * (256**2 - 1) / 12) ** 0.5
 
 
 def augmented(pixels: Any, keys: Any, spec: Augmentation, shape: tuple[int, ...]) -> Any:
     """(rows, length) uint8 → the same shape, varied; `keys` (rows,) uint64 stands for (seed, epoch, row id).
 
     In this order: shifted by whole pixels with the edge repeated, mirrored, brightened, noise added; rounded once, to
-    0…255. Noise is a sum of four uniform bytes, which is normal up to 3.5 deviations.
+    0…255.
     """
     images = tf.reshape(pixels, [-1, *shape])
     if spec.flip or spec.crop_pixels:
@@ -52,17 +50,5 @@ def _with_light(images: Any, keys: Any, spec: Augmentation) -> Any:
     lit = tf.cast(images, tf.float32) * factor[:, None, None, None]
     if spec.noise:
         count = int(np.prod(images.shape[1:]))
-        lit += tf.reshape(_normal(keys, count) * np.float32(spec.noise), tf.shape(images))
+        lit += tf.reshape(normals(keys, NOISE, count) * np.float32(spec.noise), tf.shape(images))
     return tf.cast(tf.clip_by_value(tf.round(lit), 0, 255), tf.uint8)
-
-
-def _normal(keys: Any, count: int) -> Any:
-    """(rows, count) float32 of mean 0 and deviation 1: two of each 64 bits of a row's stream, the lower half first."""
-    drawn = tf.bitcast(streams(keys, NOISE, -(-count // 2)), tf.uint32)
-    halves = tf.reshape(drawn, [tf.shape(keys)[0], -1])[:, :count]
-    mask, low = tf.constant(0x00FF00FF, tf.uint32), tf.constant(0xFFFF, tf.uint32)
-    eight, sixteen = tf.constant(8, tf.uint32), tf.constant(16, tf.uint32)
-    pairs = tf.bitwise.bitwise_and(halves, mask)
-    pairs += tf.bitwise.bitwise_and(tf.bitwise.right_shift(halves, eight), mask)
-    sums = tf.bitwise.bitwise_and(pairs, low) + tf.bitwise.right_shift(pairs, sixteen)
-    return (tf.cast(sums, tf.float32) - np.float32(BYTES_MEAN)) / np.float32(BYTES_DEVIATION)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ringmill.mixing import FIRST, GOLDEN, SECOND
+from ringmill.mixing import BYTES_DEVIATION, BYTES_MEAN, FIRST, GOLDEN, SECOND
 
 
 def mixed(numbers: Any) -> Any:
@@ -46,6 +46,22 @@ def uniforms(keys: Any, layer: int, count: int) -> Any:
 def kept(keys: Any, layer: int, count: int, *, rate: float) -> Any:
     """(rows, count) bool: false with chance `rate`."""
     return _upper(streams(keys, layer, count)) >= tf.constant(rate * 2.0**53, tf.float64)
+
+
+def normals(keys: Any, layer: int, count: int) -> Any:
+    """(rows, count) float32 of mean 0 and deviation 1: independent draws for each row and layer.
+
+    Each is a sum of four uniform bytes, which is normal up to 3.5 deviations, and whose bits are the same on every
+    machine; two come of each 64 bits of a row's stream, the lower half first.
+    """
+    drawn = tf.bitcast(streams(keys, layer, -(-count // 2)), tf.uint32)
+    halves = tf.reshape(drawn, [tf.shape(keys)[0], -1])[:, :count]
+    mask, low = tf.constant(0x00FF00FF, tf.uint32), tf.constant(0xFFFF, tf.uint32)
+    eight, sixteen = tf.constant(8, tf.uint32), tf.constant(16, tf.uint32)
+    pairs = tf.bitwise.bitwise_and(halves, mask)
+    pairs += tf.bitwise.bitwise_and(tf.bitwise.right_shift(halves, eight), mask)
+    sums = tf.bitwise.bitwise_and(pairs, low) + tf.bitwise.right_shift(pairs, sixteen)
+    return (tf.cast(sums, tf.float32) - np.float32(BYTES_MEAN)) / np.float32(BYTES_DEVIATION)
 
 
 def _upper(numbers: Any) -> Any:

@@ -1,13 +1,17 @@
-"""A table whose files hold rows of several splits: its row index found, or made by one scan, for one training."""
+"""A table whose files hold rows of several splits: its row index found, or made by one scan, for one training; and the
+rows of a split that a training sees alone, or besides."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ringmill.errors import PlanError
-from ringmill.handoff.manifest import Mixed, pin_version
+from ringmill.handoff.manifest import Manifest, Mixed, pin, pin_version
 from ringmill.handoff.row_index import RowIndex, read_row_index, scan_bytes, write_row_index
+from ringmill.handoff.subset import Only, pick, told_by, with_rows_of
 from ringmill.train.files import remove_drafts, whole
 from ringmill.train.spec import SPLITS, TrainSpec
 
@@ -45,6 +49,32 @@ def made_index(mixed: Mixed, folder: Path) -> RowIndex:
     with whole(path, "The row index") as draft, draft.open("wb") as file:
         write_row_index(mixed, file)
     return found_index(mixed, folder)
+
+
+def seen_rows(manifests: Mapping[str, Manifest], spec: TrainSpec) -> dict[str, Manifest]:
+    """The splits as `spec` has them: the rows of `only` alone, whose places are written beside row indices, and in the
+    train split those of `added` besides.
+
+    Raises:
+        TrainingError: the places cannot be written.
+        PlanError, InputError: see `pick` and `pin`.
+    """
+    found = dict(manifests)
+    if spec.only is not None:
+        found = _picked(found, spec.only, spec.row_index_folder)
+    if spec.added:
+        others = [pin(table, version, split="train") for table, version in spec.added]
+        found["train"] = with_rows_of(found["train"], others)
+    return found
+
+
+def _picked(manifests: Mapping[str, Manifest], only: Only, folder: Path) -> dict[str, Manifest]:
+    told = json.dumps(told_by(manifests, only), sort_keys=True).encode()
+    path = folder / f"{hashlib.sha256(told).hexdigest()[:32]}.places"
+    folder.mkdir(parents=True, exist_ok=True)
+    # Made anew by each plan, which takes no longer than proving that it is whole would.
+    with whole(path, "The places of some rows") as draft, draft.open("wb") as file:
+        return pick(manifests, only, path, file)
 
 
 def scan_lines(spec: TrainSpec) -> list[str]:

@@ -11,10 +11,11 @@ import keras
 import tensorflow as tf
 
 from ringmill.errors import TrainingError
-from ringmill.train.draws import kept
+from ringmill.mixing import LATENT
+from ringmill.train.draws import kept, normals
 from ringmill.train.step import Step, current
 
-# Of the numbers that tell draws apart, dropout's begin here; augmentation has those below.
+# Of the numbers that tell draws apart, dropout's begin here; augmentation has those below, and LATENT.
 DROPOUT = 1_000
 
 
@@ -108,6 +109,30 @@ class Dropout(keras.layers.Layer):  # type: ignore[misc]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "number": self.number}
+
+
+@keras.saving.register_keras_serializable(package="ringmill")
+class Latent(keras.layers.Layer):  # type: ignore[misc]
+    """(batch, …) → (batch, size): random numbers of mean 0 and deviation 1 for each row, whatever the row holds.
+
+    Drawn from (seed, epoch, row id) alone. Without a step there is nothing to draw from: zeros, the middle.
+    """
+
+    def __init__(self, size: int, **named: Any) -> None:
+        super().__init__(**named)
+        self.size = size
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        step = current()
+        if not training or step is None:
+            return tf.zeros([tf.shape(inputs)[0], self.size], self.compute_dtype)
+        return tf.cast(normals(step.keys, LATENT, self.size), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (input_shape[0], self.size)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "size": self.size}
 
 
 def _step(layer: Any) -> Step:

@@ -25,11 +25,11 @@ from ringmill.train.build import build_model
 from ringmill.train.checkpoint import Arrays, State
 from ringmill.train.feed import SIGNATURE, Feed, Segment, signature
 from ringmill.train.marks import Marks
-from ringmill.train.optimizer import build_optimizer
 from ringmill.train.ranks import Ring
 from ringmill.train.scaling import Scaling
 from ringmill.train.step import Step, during
 from ringmill.train.tasks.task import Task
+from ringmill.train.updates import Update, updates_of
 from ringmill.train.vary import varied
 from ringmill.train.vary_words import KnownIds
 
@@ -90,7 +90,7 @@ def _added(some: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, .
 
 
 class Trainer:
-    """The model and the optimizer of one rank."""
+    """The model and the optimizer, or the optimizers, of one rank."""
 
     def __init__(
         self,
@@ -112,11 +112,11 @@ class Trainer:
         self.model = build_model(section, x, heads, seed=seed)
         widest = max(map(_numbers_of, self.model.layers))
         self._scored_at_once = max(1, ACTIVATIONS_AT_ONCE // widest)
-        self.optimizer = build_optimizer(section, ring, steps=steps)
-        self.optimizer.build(self.model.trainable_variables)
+        self._updates = updates_of(section, task, self.model, ring, steps=steps)
+        self.optimizer = self._updates[0].optimizer
         # Every rank starts from rank 0's numbers, even where initialisers differ by machine.
-        ring.broadcast([*self.model.variables, *self.optimizer.variables])
-        self._sum_seconds = self.optimizer.seconds_of_a_sum(self._on_replicas)
+        ring.broadcast([*self.model.variables, *self._moments])
+        self._sum_seconds = sum(each.optimizer.seconds_of_a_sum(self._on_replicas) for each in self._updates)
 
     def weights(self) -> Arrays:
         return tuple(variable.numpy() for variable in self.model.variables)
@@ -126,12 +126,17 @@ class Trainer:
         return [self.weights()]
 
     def optimizer_state(self) -> Arrays:
-        return tuple(variable.numpy() for variable in self.optimizer.variables)
+        return tuple(variable.numpy() for variable in self._moments)
+
+    @property
+    def _moments(self) -> list[Any]:
+        """All that the optimizers keep, one after the other."""
+        return [variable for each in self._updates for variable in each.optimizer.variables]
 
     def restore(self, state: State) -> None:
         """Continue from `state`."""
         self.assign(state.weights)
-        for variable, value in zip(self.optimizer.variables, state.optimizer, strict=True):
+        for variable, value in zip(self._moments, state.optimizer, strict=True):
             variable.assign(value)
 
     def assign(self, weights: Arrays) -> None:
@@ -181,7 +186,7 @@ class Trainer:
         return passed.seen
 
     def train_on(self, epoch: int, segment: Segment) -> Passed:
-        """One optimizer step for each of the segment's; what they gave over all ranks."""
+        """One step of the optimizer, or of each, for each of the segment's; what they gave over all ranks."""
         dtype = self._section.weights_dtype
         window = segment.window
         self.marks.segment(epoch, segment.first)
@@ -228,38 +233,46 @@ class Trainer:
         return np.pad(places, ((0, 0), (0, missing)), constant_values=fill).reshape(len(places), passes, each)
 
     def _step(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> Any:
-        """One step of (passes, places of a pass); (losses,): its sums of losses."""
-        losses, gradients = self._gradients(epoch, columns, index, weight, divisors)
-        # Each rank's gradient covers its own rows of the global batch; their sum, which the optimizer forms, is the
-        # batch's.
-        self.optimizer.apply(gradients, self.model.trainable_variables)
+        """One step of (passes, places of a pass); (losses,): its sums of losses, as the last update found them."""
+        losses = divisors
+        for update in self._updates:
+            losses, gradients = self._gradients(update, epoch, columns, index, weight, divisors)
+            # Each rank's gradient covers its own rows of the global batch; their sum, which the optimizer forms, is the
+            # batch's.
+            update.optimizer.apply(gradients, update.variables)
         return losses
 
     def _on_replicas(self, function: Callable[[], list[Any]]) -> list[Any]:
         """What `function` gives where a step's gradients are computed."""
         return function()
 
-    def _gradients(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> tuple[Any, Any]:
+    def _gradients(
+        self, update: Update, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any
+    ) -> tuple[Any, Any]:
         """(passes, places of a pass) → the sums of losses of these places, and their share of the gradients."""
         if self._section.optimizer.passes == 1:
-            return self._pass(epoch, columns, index[0], weight[0], divisors)
-        return self._accumulated(epoch, columns, index, weight, divisors)
+            return self._pass(update, epoch, columns, index[0], weight[0], divisors)
+        return self._accumulated(update, epoch, columns, index, weight, divisors)
 
-    def _accumulated(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> tuple[Any, Any]:
+    def _accumulated(
+        self, update: Update, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any
+    ) -> tuple[Any, Any]:
         """As one pass over all places, with the activations of one part of them in memory at a time."""
 
         def body(place: Any, losses: Any, sums: Any) -> tuple[Any, Any, Any]:
-            more, gradients = self._pass(epoch, columns, index[place], weight[place], divisors)
+            more, gradients = self._pass(update, epoch, columns, index[place], weight[place], divisors)
             added = [total + tf.convert_to_tensor(one) for total, one in zip(sums, gradients, strict=True)]
             return place + 1, losses + more, added
 
-        zeros = [tf.zeros(variable.shape, variable.dtype) for variable in self.model.trainable_variables]
+        zeros = [tf.zeros(variable.shape, variable.dtype) for variable in update.variables]
         start = (tf.constant(0), tf.zeros(divisors.shape, tf.float64), zeros)
         passes = self._section.optimizer.passes
         _, losses, sums = tf.while_loop(lambda place, *_: place < passes, body, start, parallel_iterations=1)
         return losses, sums
 
-    def _pass(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> tuple[Any, list[Any]]:
+    def _pass(
+        self, update: Update, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any
+    ) -> tuple[Any, list[Any]]:
         """(places,) → the sums of losses of these places, and their share of the global batch's gradients."""
         (row_id, x, labels), real = columns, weight > 0
         step = Step(real, lambda: tf.gather(row_id, index), epoch, self._seed, self._ring)
@@ -274,8 +287,8 @@ class Trainer:
             with during(step):
                 heads = self.model(self._shaped(seen), training=True)
             sums = self._task.losses(heads, mine, weight)
-            loss = self.optimizer.scale_loss(self._task.loss(sums, tf.unstack(divisors)))
-        gradients = tape.gradient(loss, self.model.trainable_variables)
+            loss = update.optimizer.scale_loss(update.loss(sums, tf.unstack(divisors)))
+        gradients = tape.gradient(loss, update.variables)
         return tf.cast(tf.stack(sums), tf.float64), gradients
 
     def _varied(self, x: Any, step: Step) -> Any:

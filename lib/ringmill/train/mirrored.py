@@ -98,16 +98,17 @@ class MirroredTrainer(Trainer):
 
     def _step(self, epoch: Any, columns: Any, index: Any, weight: Any, divisors: Any) -> Any:
         """One step of (replicas, passes, places of a pass); (losses,): the sums of losses of all replicas."""
+        (update,) = self._updates
 
         def of_one() -> Any:
             place = _replica()
-            losses, gradients = self._gradients(epoch, columns, index[place], weight[place], divisors)
-            return losses, self.optimizer.reduce(gradients)
+            losses, gradients = self._gradients(update, epoch, columns, index[place], weight[place], divisors)
+            return losses, update.optimizer.reduce(gradients)
 
         losses, gradients = self._strategy.run(of_one)
         # All replicas have the same sum. Applied inside of them, Keras would add the sums up once more.
         first = [None if one is None else self._local(one)[0] for one in gradients]
-        self.optimizer.apply_summed(first, self.model.trainable_variables)
+        update.optimizer.apply_summed(first, update.variables)
         return tf.add_n(self._local(losses))
 
     def _on_replicas(self, function: Callable[[], list[Any]]) -> list[Any]:

@@ -161,12 +161,12 @@ def _inner(section: Optimizer, rate: Any, weight_decay: float) -> Any:
     common = {"learning_rate": rate, "weight_decay": weight_decay or None, "global_clipnorm": section.clip_norm}
     match section.kind:
         case "adamw":
-            return keras.optimizers.AdamW(**common | {"weight_decay": weight_decay})
+            return keras.optimizers.AdamW(beta_1=section.beta_1, **common | {"weight_decay": weight_decay})
         case "adam":
-            return keras.optimizers.Adam(**common)
+            return keras.optimizers.Adam(beta_1=section.beta_1, **common)
         case "sgd":
             return keras.optimizers.SGD(momentum=section.momentum, **common)
         case "rmsprop":
             return keras.optimizers.RMSprop(momentum=section.momentum, **common)
         case "lion":
-            return keras.optimizers.Lion(**common)
+            return keras.optimizers.Lion(beta_1=section.beta_1, **common)

@@ -14,7 +14,7 @@ from ringmill.handoff.budget import HandOff
 from ringmill.handoff.manifest import Mixed, pin_version
 from ringmill.train.build import settings_of
 from ringmill.train.files import remove_drafts, write_whole
-from ringmill.train.indexed import Indexing, found_index, made_index
+from ringmill.train.indexed import Indexing, found_index, made_index, seen_rows
 from ringmill.train.intervals import intervals
 from ringmill.train.launch.process import Launch
 from ringmill.train.progress import FILE, OnProgress, append, following
@@ -33,7 +33,8 @@ class Launcher(Protocol):
 
 
 def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, HandOff]:
-    """Pin the table's files and prove the plan; nothing is started and nothing is written.
+    """Pin the table's files and prove the plan; nothing is started, and nothing is written but the places of rows that
+    are seen alone (`spec.only`).
 
     `indexing` gives the row index of a table that is not partitioned by split.
 
@@ -51,6 +52,7 @@ def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, Han
     manifests = pin_version(spec.table, spec.version, SPLITS, columns=columns)
     if isinstance(manifests, Mixed):
         manifests = indexing(manifests, spec.row_index_folder).manifests(manifests)
+    manifests = seen_rows(manifests, spec)
     if isinstance(spec.train.task, Classes):
         spec = replace(spec, classes=known_classes(manifests, spec.train.task.label))
     if isinstance(spec.train.task, Several):

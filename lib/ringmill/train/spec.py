@@ -15,6 +15,7 @@ from ringmill.handoff.budget import HandOff, hand_off
 from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
+from ringmill.handoff.subset import Only
 from ringmill.train.tasks.find import task_of
 from ringmill.train.tasks.task import Task
 from ringmill.train.vary_words import KnownIds
@@ -37,6 +38,8 @@ class TrainSpec:
     `group` is a column whose values say which rows belong together in the intervals of figures; '': none do.
     `checkpoints` names a folder to resume from and to continue, another run's maybe; by default one in `folder`.
     `row_index` is where the index of a table's rows lies that is not partitioned by split; by default in `folder`.
+    Of `only` each split has the rows of one value alone; `added` names tables, by path and version, whose train rows
+    are trained on besides, with columns of the same names.
     `padding_fill` is what the rows that pad a batch hold; law 4 says that no number depends on it.
     """
 
@@ -55,6 +58,8 @@ class TrainSpec:
     known: KnownIds = field(default_factory=KnownIds)
     classes_by_head: tuple[tuple[str, ...], ...] = ()
     group: str = ""
+    only: Only | None = None
+    added: tuple[tuple[str, int], ...] = ()
 
     @property
     def task(self) -> Task:
@@ -130,7 +135,7 @@ class Job:
         files = {split: [file.path for file in manifest.files] for split, manifest in self.manifests.items()}
         spec = self.spec
         decisive = [section, spec.seed, spec.input.to_json(), spec.classes, asdict(spec.known)]
-        decisive += [spec.classes_by_head, spec.table, spec.version, files]
+        decisive += [spec.classes_by_head, spec.table, spec.version, files, spec.only and asdict(spec.only)]
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def to_bytes(self) -> bytes:
@@ -147,6 +152,8 @@ class Job:
         by_head = tuple(tuple(names) for names in tree["spec"]["classes_by_head"])
         known = KnownIds.from_json(tree["spec"]["known"])
         read = {"train": section, "x": x, "classes": classes, "known": known, "classes_by_head": by_head}
+        only = tree["spec"]["only"] and Only(**tree["spec"]["only"])
+        read |= {"only": only, "added": tuple((path, version) for path, version in tree["spec"]["added"])}
         spec = TrainSpec(**{**tree["spec"], **read})
         return cls(spec, {split: Manifest.from_json(manifest) for split, manifest in tree["manifests"].items()})
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ringmill.config.tasks import ClassesHead, Pairs, Purchase, Reconstruction, Several
+from ringmill.config.tasks import Adversarial, ClassesHead, Pairs, Purchase, Reconstruction, Several
 from ringmill.config.train import Train
 from ringmill.errors import ConfigError
+from ringmill.train.tasks.adversarial import AdversarialTask
 from ringmill.train.tasks.classes import ClassesTask
 from ringmill.train.tasks.pairs import PairsTask
 from ringmill.train.tasks.purchase import PurchaseTask
@@ -28,6 +29,8 @@ def task_of(
     weights = section.class_weights
     if isinstance(section.task, Reconstruction):
         return ReconstructionTask()
+    if isinstance(section.task, Adversarial):
+        return AdversarialTask(section.task.discriminator_rate, section.task.smoothing)
     if isinstance(section.task, Pairs):
         return PairsTask(section.task.product, ids)
     if isinstance(section.task, Several):

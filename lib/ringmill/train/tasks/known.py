@@ -70,6 +70,12 @@ def known_classes(
     return classes
 
 
+def class_counts(manifest: Manifest, column: str) -> dict[str, int]:
+    """The rows of each class of a split. Raises as `known_classes`."""
+    counts, _ = _counted(manifest, column, f"{manifest.table}, version {manifest.version}", "refused")
+    return dict(sorted(counts.items()))
+
+
 def _counted(manifest: Manifest, column: str, where: str, missing: str) -> tuple[Counter[str], bool]:
     """How many rows each class has, and whether classes are whole numbers."""
     counts, whole = Counter[str](), False

@@ -1,0 +1,35 @@
+"""The copy check: distances by hand, and a generator that repeats what it was shown is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ringmill.augment.copies import NEAR, check_copies, nearest
+
+
+def test_the_nearest_row_s_distance_is_the_root_of_the_mean_squared_difference() -> None:
+    train = np.array([[0.0, 0.0], [3.0, 4.0]])
+    rows = np.array([[0.0, 0.0], [0.0, 2.0], [4.0, 4.0]])
+    assert nearest(rows, train).tolist() == pytest.approx([0.0, 2**0.5, 0.5**0.5])
+    # A copy is at 0 exactly, far from the origin too.
+    assert nearest(train + 1e6, train + 1e6).tolist() == [0.0, 0.0]
+
+
+def test_rows_of_the_same_kind_are_as_near_as_held_out_ones_and_planted_copies_are_seen() -> None:
+    draw = np.random.default_rng(1)
+    train, held_out, made = (draw.normal(size=(900, 4)) for _ in range(3))
+    honest = check_copies(made, held_out, train)
+    assert honest.near_made == pytest.approx(NEAR, abs=0.03)
+    assert honest.made_median == pytest.approx(honest.held_out_median, rel=0.1)
+    # A fifth of the made rows are train rows, give or take a hair.
+    made[:180] = train[:180] + draw.normal(0, 1e-6, (180, 4))
+    caught = check_copies(made, held_out, train)
+    assert caught.near_made == pytest.approx(0.2 + 0.8 * NEAR, abs=0.03)
+    assert caught.made_rows == 900 and caught.near == honest.near
+
+
+def test_nothing_to_compare_says_so() -> None:
+    rows = np.ones((3, 2))
+    for made, held_out, train in ((rows[:0], rows, rows), (rows, rows[:0], rows), (rows, rows, rows[:0])):
+        assert check_copies(made, held_out, train).near_made is None

@@ -1,0 +1,42 @@
+"""The page's sections about a rare class: figures with bounds, losses with a minus, and nothing where nothing is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ringmill.report.imbalance import copies, what_helped
+
+
+def figures(**values: tuple[float | None, float | None, float | None]) -> dict[str, Any]:
+    none = (None, None, None)
+    keys = ("precision", "recall", "f1", "auc", "f1_gain", "auc_gain")
+    return {key: dict(zip(("value", "low", "high"), values.get(key, none), strict=True)) for key in keys}
+
+
+def test_every_way_is_a_row_and_a_loss_has_a_minus() -> None:
+    ways = [
+        {"way": "none", "rows": 100, "of_class": 5, "figures": figures(f1=(0.4, 0.3, 0.5), f1_gain=(0.0, 0.0, 0.0))},
+        {
+            "way": "made rows",
+            "rows": 190,
+            "of_class": 95,
+            "figures": figures(f1=(0.3, 0.2, 0.4), f1_gain=(-0.1, -0.2, 0.01)),
+        },
+    ]
+    (block,) = what_helped(ways, "rare", held_out=40, of_class=2).blocks
+    assert block.grid is not None and "'rare'" in block.text
+    assert [list(row) for row in block.grid.rows] == [
+        ["none", "100", "5.0%", "–", "–", "0.400 (0.300 to 0.500)", "–", "–", "–"],
+        ["made rows", "190", "50.0%", "–", "–", "0.300 (0.200 to 0.400)", "–", "-0.100 (-0.200 to +0.010)", "–"],
+    ]
+
+
+def test_made_rows_stand_beside_held_out_ones() -> None:
+    counts = {"made": 1_000, "train": 50, "copies": 3, "kept": 997}
+    check = {"made_rows": 997, "made_median": 0.5, "near": 0.2, "near_made": 0.07}
+    check |= {"held_out_rows": 20, "held_out_median": 0.6, "near_held_out": 0.05}
+    text, block = copies(counts, check, "rare").blocks
+    assert "3 of them were rejected" in text.text and "997 were kept" in text.text
+    assert block.grid is not None and list(block.grid.rows[0]) == ["made", "997", "0.500", "7.0%"]
+    (alone,) = copies(counts, {**check, "near": None}, "rare").blocks
+    assert "no rows to compare" in alone.text
