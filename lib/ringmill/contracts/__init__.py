@@ -12,6 +12,7 @@ from ringmill.contracts.features import SCORES, embeddings_table, features_colum
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.recommend import RECOMMENDATIONS, purchases_table
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
+from ringmill.contracts.sequences import NEXT_ORDERS, sequences_table
 from ringmill.contracts.table import Column, Table
 from ringmill.contracts.texts import refined_table, text_scores_table
 
@@ -20,6 +21,7 @@ __all__ = [
     "CLEAN_ROWS",
     "LEDGER_HISTORY",
     "LEDGER_RUNS",
+    "NEXT_ORDERS",
     "QUALITY_RULES",
     "QUALITY_RUNS",
     "RECOMMENDATIONS",
@@ -35,5 +37,6 @@ __all__ = [
     "purchases_table",
     "refined_table",
     "rfm_lifetime",
+    "sequences_table",
     "text_scores_table",
 ]
