@@ -48,10 +48,17 @@ def summarise_sequences(
     next order next_group, days (double, from the cutoff), first_label_at and last_label_at, null where there is none.
     """
     frame = _cutoff_table(lines.sparkSession, cutoffs, horizon_days, zone)
-    crossed = lines.crossJoin(F.broadcast(frame)).where(F.col("ordered_at") < F.col("label_end"))
     # One shuffle: all groupings below hold whole customers in one partition.
-    gathered = crossed.repartition("customer_id").transform(_summarise_orders).transform(_summarise_customers, zone)
+    alike = lines.repartition("customer_id").transform(_summarise_lines)
+    crossed = alike.crossJoin(F.broadcast(frame)).where(F.col("ordered_at") < F.col("label_end"))
+    gathered = crossed.transform(_summarise_orders).transform(_summarise_customers, zone)
     return gathered.withColumns(_of_orders(history)).select(*KEYS, *LISTS, *SEEN, *NEXT)
+
+
+def _summarise_lines(lines: DataFrame) -> DataFrame:
+    """Lines of one order and group that are seen or not seen alike → one: what is crossed with cutoffs is less."""
+    alike = lines.groupBy("customer_id", "order_id", "group", "status", *TIMES)
+    return alike.agg(sum_money(F.col("line_total")).alias("line_total"), F.count(F.lit(1)).alias("lines"))
 
 
 def _summarise_orders(crossed: DataFrame) -> DataFrame:
@@ -61,7 +68,7 @@ def _summarise_orders(crossed: DataFrame) -> DataFrame:
     by_group = crossed.groupBy(*KEYS, "order_id", "group").agg(
         F.min("ordered_at").alias("began_at"),
         F.first("cutoff_at").alias("cutoff_at"),
-        F.count_if(seen).alias("lines"),
+        F.sum(F.when(seen, F.col("lines"))).alias("lines"),
         *_times("seen", seen),
         *_times("next", follows),
         sum_money(F.when(seen, F.col("line_total"))).alias("seen_spend"),

@@ -40,3 +40,24 @@ class OrderNumbers(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:2], input_shape[2] - 1)
+
+
+@keras.saving.register_keras_serializable(package="ringmill")
+class CategoryShares(keras.layers.Layer):  # type: ignore[misc]
+    """(batch, length) ids below `ids` → (batch, ids − 1): of the orders, the share of each category from id 1 on; zeros
+    where there is no order."""
+
+    def __init__(self, ids: int, **named: Any) -> None:
+        super().__init__(**named)
+        self.ids = ids
+        self.autocast = False
+
+    def call(self, inputs: Any) -> Any:
+        counts = tf.reduce_sum(tf.one_hot(inputs, self.ids, dtype=self.variable_dtype), axis=1)[:, 1:]
+        return tf.cast(counts / tf.maximum(tf.reduce_sum(counts, axis=1, keepdims=True), 1), self.compute_dtype)
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return keras.KerasTensor((inputs.shape[0], self.ids - 1), dtype=self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "ids": self.ids}

@@ -37,12 +37,13 @@ class Settings(Section):
 def build(x: Input, heads: Mapping[str, Head], settings: Settings, *, dtype: str, seed: int) -> Any:
     """(batch, length, 1 + numbers) → {name of a head: (batch, its units)}.
 
-    The heads see the last order itself beside what was read. A customer without orders is all zeros.
+    Beside what was read the heads see the last order itself, and how often each category was there: what follows from
+    these alone need not pass through the reader (as in mlp.py). A customer without orders is all zeros.
     """
     import keras
 
     from ringmill.train.layers import Dropout
-    from ringmill.train.order_layers import CategoryIds, OrderNumbers
+    from ringmill.train.order_layers import CategoryIds, CategoryShares, OrderNumbers
     from ringmill.train.text_layers import Real, Words
 
     x.check_places("train.model.kind: sequence")
@@ -66,7 +67,8 @@ def build(x: Input, heads: Mapping[str, Head], settings: Settings, *, dtype: str
         read = _attended(seen, real, settings, dtype, seed)
     else:
         read = _recurrent(seen, ids, settings, dtype, seed)
-    read = keras.layers.Concatenate(dtype=dtype, name="read")([read, seen[:, -1]])
+    shares = CategoryShares(x.ids, dtype=dtype, name="shares")(ids)
+    read = keras.layers.Concatenate(dtype=dtype, name="read")([read, seen[:, -1], shares])
     read = Dropout(settings.dropout, number=1, dtype=dtype, name="dropout_1")(read)
     return keras.Model(inputs, heads_over(read, heads, weights=weights, seed=seed), name="sequence")
 
