@@ -49,34 +49,8 @@ def train_sequences(join: Callable[[], Any], variants: Mapping[str, Mapping[str,
 
 
 def _trained(ring: Any, model: Mapping[str, Any], fill: float = 0.0) -> dict[str, Any]:
-    from ringmill.config.train import Train
-    from ringmill.handoff.columns import Columns, Input
-    from ringmill.handoff.memory import Memory
-    from ringmill.handoff.plan import Plan
-    from ringmill.handoff.resident import Decoded, decoded_bytes
-    from ringmill.train.feed import GlobalFeed
-    from ringmill.train.loop import Passed, Trainer
-    from ringmill.train.marks import Marks, PulsedRing
-    from ringmill.train.pulse import Pulse
-    from ringmill.train.tasks.find import task_of
+    from ringmill.handoff.columns import Input
+    from train.small import train_small
 
-    train, seen = Train(**SECTION, model=model), Input("x", (LENGTH, 1 + NUMBERS), ids=CATEGORIES + 2)
-    task = task_of(train, by_head=BY_HEAD)
-    columns = Columns(seen, task.labels)
-    rows = Decoded.lay(ROWS, columns, Memory.private(decoded_bytes(ROWS, columns)))
-    rows.row_id[:-1], rows.x[:-1], labels = orders()
-    for name, values in labels.items():
-        rows.labels[name][:-1] = values
-    rows.pad(fill)
-    rows.sort("orders")
-    plan = Plan(rows=ROWS, batch=train.batch, ranks=ring.size, seed=3)
-    marks = Marks(Pulse())
-    feed = GlobalFeed.of(plan, ring.rank, rows, task=task)
-    same: dict[str, Any] = {"task": task, "seed": 3, "steps": plan.steps, "x": seen, "marks": marks}
-    trainer = Trainer(train, feed, PulsedRing(ring, marks), **same)
-    passed = [sum((part for _, part in trainer.epoch(epoch)), start=Passed()) for epoch in range(EPOCHS)]
-    return {
-        "weights": [value.tolist() for value in trainer.weights()],
-        "losses": [one.loss(task) for one in passed],
-        "steps": int(trainer.optimizer.iterations.numpy()),
-    }
+    section, seen = {**SECTION, "model": model}, Input("x", (LENGTH, 1 + NUMBERS), ids=CATEGORIES + 2)
+    return train_small(ring, section, seen, orders(), fill=fill, epochs=EPOCHS, by_head=BY_HEAD)

@@ -16,14 +16,12 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.config.sequences import heads_by_label
 from ringmill.contracts import LEDGER_HISTORY
-from ringmill.errors import InputError
-from ringmill.lake.key import digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import (
-    SPLITS,
+    check_promises,
     history_rows,
     launcher_of,
     model_holds,
@@ -65,25 +63,18 @@ def planned_sequences(run: Run) -> str:
 def _checked(run: Run, inputs: Mapping[str, Any]) -> tuple[TrainSpec, OrderState]:
     """The training of the pinned version, which is as its manifest says.
 
-    Raises:
-        InputError: see `check_contract`; or the ledger's row has another state than its manifest names.
+    Raises as `check_promises`.
     """
     from ringmill.features.order_state import OrderState
     from ringmill.handoff.columns import Input
-    from ringmill.handoff.contract import Contract, check_contract
-    from ringmill.handoff.manifest import pin_splits
+    from ringmill.handoff.contract import Contract
 
     detail = run.ledger.resolve("features").detail
     contract, state = Contract.from_json(detail["manifest"]), OrderState.from_json(detail["state"])
     x = Input("x", state.shape, ids=state.ids)
     group = run.config.train.interval_group or "customer_id"
     spec = training_of(run, inputs, run.config.sequences.name, code=MODULES, features=x.length, x=x, group=group)
-    where = f"{spec.table}, version {spec.version}"
-    if (known := contract.vocabularies["category"]) != (found := digest(state.categories)):
-        raise InputError.differs(where, "category", f"the categories {known[:12]}", f"the categories {found[:12]}")
-    if state.hash != contract.state:
-        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
-    check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
+    check_promises(contract, spec, state=state.hash, vocabulary="category", values=state.categories)
     return spec, state
 
 
