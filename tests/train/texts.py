@@ -42,33 +42,10 @@ def train_texts(join: Callable[[], Any], variants: Mapping[str, Mapping[str, Any
 
 
 def _trained(ring: Any, section: Mapping[str, Any], fill: float = 0.0) -> dict[str, Any]:
-    from ringmill.config.train import Train
-    from ringmill.handoff.columns import Columns, Input
-    from ringmill.handoff.memory import Memory
-    from ringmill.handoff.plan import Plan
-    from ringmill.handoff.resident import Decoded, decoded_bytes
-    from ringmill.train.feed import GlobalFeed
-    from ringmill.train.loop import Passed, Trainer
-    from ringmill.train.marks import Marks, PulsedRing
-    from ringmill.train.pulse import Pulse
-    from ringmill.train.tasks.find import task_of
-    from ringmill.train.vary_words import KnownIds
+    from ringmill.handoff.columns import Input
+    from train.small import train_small
 
-    train = Train(**{**SECTION, **section})
-    task, seen = task_of(train, CLASSES), Input("ids", (LENGTH,), "int32", ids=IDS)
-    columns = Columns(seen, task.labels)
-    rows = Decoded.lay(ROWS, columns, Memory.private(decoded_bytes(ROWS, columns)))
-    rows.row_id[:-1], rows.x[:-1], rows.labels["class"][:-1] = texts()
-    rows.pad(fill)
-    rows.sort("texts")
-    plan = Plan(rows=ROWS, batch=train.batch, ranks=ring.size, seed=3)
-    marks = Marks(Pulse())
-    feed = GlobalFeed.of(plan, ring.rank, rows, task=task)
-    same: dict[str, Any] = {"task": task, "seed": 3, "steps": plan.steps, "x": seen, "marks": marks}
-    trainer = Trainer(train, feed, PulsedRing(ring, marks), known=KnownIds.from_json(KNOWN), **same)
-    passed = [sum((part for _, part in trainer.epoch(epoch)), start=Passed()) for epoch in range(EPOCHS)]
-    return {
-        "weights": [value.tolist() for value in trainer.weights()],
-        "losses": [one.loss(task) for one in passed],
-        "steps": int(trainer.optimizer.iterations.numpy()),
-    }
+    seen, (row_id, ids, classes) = Input("ids", (LENGTH,), "int32", ids=IDS), texts()
+    rows = (row_id, ids, {"class": classes})
+    more: dict[str, Any] = {"known": KNOWN, "classes": CLASSES}
+    return train_small(ring, {**SECTION, **section}, seen, rows, fill=fill, epochs=EPOCHS, **more)

@@ -33,33 +33,8 @@ def train_towers(join: Callable[[], Any], fills: Mapping[str, float]) -> dict[st
 
 
 def _trained(ring: Any, fill: float) -> dict[str, Any]:
-    from ringmill.config.train import Train
-    from ringmill.handoff.columns import Columns, Input
-    from ringmill.handoff.memory import Memory
-    from ringmill.handoff.plan import Plan
-    from ringmill.handoff.resident import Decoded, decoded_bytes
-    from ringmill.train.feed import GlobalFeed
-    from ringmill.train.loop import Passed, Trainer
-    from ringmill.train.marks import Marks, PulsedRing
-    from ringmill.train.pulse import Pulse
-    from ringmill.train.tasks.find import task_of
+    from ringmill.handoff.columns import Input
+    from train.small import train_small
 
-    train, seen = Train(**SECTION), Input("x", (1 + HISTORY,), "int32", ids=1 + PRODUCTS)
-    task = task_of(train, ids=seen.ids)
-    columns = Columns(seen, task.labels)
-    rows = Decoded.lay(ROWS, columns, Memory.private(decoded_bytes(ROWS, columns)))
-    rows.row_id[:-1], rows.x[:-1] = purchases()
-    rows.labels["product"][:-1] = rows.x[:-1, 0]
-    rows.pad(fill)
-    rows.sort("purchases")
-    plan = Plan(rows=ROWS, batch=train.batch, ranks=ring.size, seed=3)
-    marks = Marks(Pulse())
-    feed = GlobalFeed.of(plan, ring.rank, rows, task=task)
-    same: dict[str, Any] = {"task": task, "seed": 3, "steps": plan.steps, "x": seen, "marks": marks}
-    trainer = Trainer(train, feed, PulsedRing(ring, marks), **same)
-    passed = [sum((part for _, part in trainer.epoch(epoch)), start=Passed()) for epoch in range(EPOCHS)]
-    return {
-        "weights": [value.tolist() for value in trainer.weights()],
-        "losses": [one.loss(task) for one in passed],
-        "steps": int(trainer.optimizer.iterations.numpy()),
-    }
+    seen, (row_id, x) = Input("x", (1 + HISTORY,), "int32", ids=1 + PRODUCTS), purchases()
+    return train_small(ring, SECTION, seen, (row_id, x, {"product": x[:, 0]}), fill=fill, epochs=EPOCHS, ids=seen.ids)

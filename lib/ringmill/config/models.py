@@ -24,6 +24,7 @@ from ringmill.config.rfm import Rfm
 from ringmill.config.route import Route
 from ringmill.config.rules import NAME, OrderColumn, Rule, Section
 from ringmill.config.selection import SelectionStep
+from ringmill.config.sequences import Sequences, heads_by_label
 from ringmill.config.table import OwnTable
 from ringmill.config.texts import Texts
 from ringmill.config.tracking import Mlflow, OpenLineage
@@ -144,7 +145,7 @@ class Clean(Section):
     fit_before: date | None = Field(
         None,
         description="statistics see lines known before it alone; default: the first of features.train_cutoffs, or "
-        "recommend.validation_cutoff",
+        "recommend.validation_cutoff, or the first of sequences.train_cutoffs",
     )
 
     @model_validator(mode="after")
@@ -261,6 +262,9 @@ class Config(Section):
     recommend_section: Recommend | None = Field(
         None, alias="recommend", description="of a pipeline that recommends products, in the place of 'features'"
     )
+    sequences_section: Sequences | None = Field(
+        None, alias="sequences", description="of a pipeline that foresees the next order, in the place of 'features'"
+    )
     train: Train = Train()
     promotion: Promotion = Promotion()
     score: Score = Score()
@@ -296,6 +300,11 @@ class Config(Section):
         return self._needed("recommend", self.recommend_section)
 
     @property
+    def sequences(self) -> Sequences:
+        """As `raw`."""
+        return self._needed("sequences", self.sequences_section)
+
+    @property
     def embeddings(self) -> Embeddings:
         """As `raw`."""
         return self._needed("embeddings", self.embeddings_section)
@@ -322,7 +331,13 @@ class Config(Section):
         if self.augment_section is not None:
             raise ValueError("a section 'augment' beside a section 'table', whose rare class it helps")
         if self.recommend_section is not None:
-            self._check_recommends()
+            self._check_alone("recommend")
+            if self.train.task.kind != "pairs":
+                raise ValueError("train.task of kind 'pairs' beside a section 'recommend'")
+            return self
+        if self.sequences_section is not None:
+            self._check_alone("sequences")
+            heads_by_label(self.train.task)
             return self
         if self.route is not None and self.texts is None:
             raise ValueError("a section 'route' in a pipeline of texts alone")
@@ -356,10 +371,10 @@ class Config(Section):
                 "train.class_weights: weights are one of the four ways that are compared"
             )
 
-    def _check_recommends(self) -> None:
+    def _check_alone(self, name: str) -> None:
+        """Raises ValueError where a section that takes the place of 'features' has something else beside it."""
         others = (self.features_section, self.embeddings_section, self.images, self.texts, self.route)
-        if self.raw_section is None or any(section is not None for section in others):
-            raise ValueError("a section 'recommend' with 'raw' beside it, and no examples or features of another kind")
-        if self.train.task.kind != "pairs":
-            raise ValueError("train.task of kind 'pairs' beside a section 'recommend'")
+        both = self.recommend_section is not None and self.sequences_section is not None
+        if self.raw_section is None or both or any(section is not None for section in others):
+            raise ValueError(f"a section '{name}' with 'raw' beside it, and no examples or features of another kind")
         check_columns(self.raw_section, self.clean)

@@ -13,6 +13,7 @@ from ringmill.contracts.imbalance import generated_table, oversampled_table
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.recommend import RECOMMENDATIONS, purchases_table
 from ringmill.contracts.rfm import RFM_COHORTS, RFM_CUSTOMERS, rfm_lifetime
+from ringmill.contracts.sequences import NEXT_ORDERS, sequences_table
 from ringmill.contracts.table import SPLITS, Column, Table
 from ringmill.contracts.texts import refined_table, text_scores_table
 
@@ -21,6 +22,7 @@ __all__ = [
     "CLEAN_ROWS",
     "LEDGER_HISTORY",
     "LEDGER_RUNS",
+    "NEXT_ORDERS",
     "QUALITY_RULES",
     "QUALITY_RUNS",
     "RECOMMENDATIONS",
@@ -39,5 +41,6 @@ __all__ = [
     "purchases_table",
     "refined_table",
     "rfm_lifetime",
+    "sequences_table",
     "text_scores_table",
 ]

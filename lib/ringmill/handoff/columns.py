@@ -22,7 +22,8 @@ class Input:
     """What the model sees of a row: `column` holds as many numbers as `shape` has places, the last axis fastest.
 
     `dtype` is what they are kept in: float32 of lists (of any kind, flat or nested) or single numbers, uint8 of a
-    binary column, int32 of lists of whole numbers from 0 to below `ids`, which the model sees as they are.
+    binary column, int32 of lists of whole numbers from 0 to below `ids`, which the model sees as they are. In float32
+    with `ids` the first number of each place of the last axis is such a whole number.
     With `mean` and `scale`, one number of each per place of the last axis, the model sees (value − mean) × (1 ÷ scale).
     """
 
@@ -42,6 +43,12 @@ class Input:
         """Raises ConfigError where a row is not a list of ids."""
         if self.dtype != "int32" or len(self.shape) != 1:
             expected = "a model of another kind: this one reads lists of ids of tokens"
+            raise ConfigError.bad_value(where, "train.model.kind", expected, f"{self.dtype} of shape {self.shape}")
+
+    def check_places(self, where: str) -> None:
+        """Raises ConfigError where a row is not a list of places, an id and numbers in each."""
+        if self.dtype != "float32" or len(self.shape) != 2 or self.shape[1] < 2 or not self.ids:
+            expected = "a model of another kind: this one reads orders, an id and numbers of each"
             raise ConfigError.bad_value(where, "train.model.kind", expected, f"{self.dtype} of shape {self.shape}")
 
     def to_json(self) -> dict[str, Any]:
@@ -260,6 +267,8 @@ def _decode_lists(where: str, column: pa.Array, wanted: Input, into: NDArray[Any
     if wanted.dtype == "int32":
         _check_ids(where, wanted, values)
     _assign(where, name, values.to_numpy(zero_copy_only=False), into)
+    if wanted.dtype == "float32" and wanted.ids:
+        _check_first_ids(where, wanted, into)
 
 
 def _check_ids(where: str, wanted: Input, values: pa.Array) -> None:
@@ -268,6 +277,13 @@ def _check_ids(where: str, wanted: Input, values: pa.Array) -> None:
     least, most = pc.min_max(values).as_py().values()
     if len(values) and not 0 <= least <= most < wanted.ids:
         raise InputError.differs(where, wanted.column, f"ids from 0 to {wanted.ids - 1:,}", f"{least:,} to {most:,}")
+
+
+def _check_first_ids(where: str, wanted: Input, values: NDArray[Any]) -> None:
+    found = values.reshape(-1, wanted.shape[-1])[:, 0]
+    if odd := int(((found != np.floor(found)) | (found < 0) | (found >= wanted.ids)).sum()):
+        expected = f"ids from 0 to {wanted.ids - 1:,} as the first of each {wanted.shape[-1]} numbers"
+        raise InputError.differs(where, wanted.column, expected, f"{odd:,} places with something else")
 
 
 def _flattened(where: str, name: str, column: pa.Array, size: int) -> pa.Array:

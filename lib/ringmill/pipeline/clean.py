@@ -66,6 +66,8 @@ def _fit_before(config: Config) -> date | None:
         return config.clean.fit_before
     if config.recommend_section is not None:
         return config.recommend_section.validation_cutoff
+    if config.sequences_section is not None:
+        return min(config.sequences_section.train_cutoffs)
     return min(config.features.train_cutoffs)
 
 

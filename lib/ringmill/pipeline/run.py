@@ -29,9 +29,12 @@ from ringmill.pipeline.report import REPORT
 from ringmill.pipeline.report_augment import REPORT_AUGMENT
 from ringmill.pipeline.report_examples import REPORT_EXAMPLES
 from ringmill.pipeline.report_recommend import REPORT_RECOMMEND
+from ringmill.pipeline.report_sequences import REPORT_SEQUENCES
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
+from ringmill.pipeline.score_sequences import SCORE_SEQUENCES
 from ringmill.pipeline.score_texts import SCORE_TEXTS
+from ringmill.pipeline.sequences import SEQUENCES
 from ringmill.pipeline.stage import Run, Stage, execute, new_run_id
 from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.tracking import check_installed
@@ -39,6 +42,7 @@ from ringmill.pipeline.train import TRAIN, planned
 from ringmill.pipeline.train_examples import TRAIN_EXAMPLES, planned_examples
 from ringmill.pipeline.train_helped import TRAIN_GENERATED, TRAIN_OVERSAMPLED, TRAIN_WEIGHTED
 from ringmill.pipeline.train_purchases import TRAIN_PURCHASES, planned_purchases
+from ringmill.pipeline.train_sequences import TRAIN_SEQUENCES, planned_sequences
 from ringmill.pipeline.train_table import TRAIN_TABLE, planned_table
 
 if TYPE_CHECKING:
@@ -60,6 +64,10 @@ OF_TEXTS: dict[str, Stage] = {
 OF_PURCHASES: dict[str, Stage] = {
     stage.name: stage for stage in (GENERATE, CLEAN, PURCHASES, TRAIN_PURCHASES, RECOMMEND, REPORT_RECOMMEND)
 }
+# Of a pipeline that foresees the next order.
+OF_SEQUENCES: dict[str, Stage] = {
+    stage.name: stage for stage in (GENERATE, CLEAN, SEQUENCES, TRAIN_SEQUENCES, SCORE_SEQUENCES, REPORT_SEQUENCES)
+}
 # Of a pipeline that trains on a table of one's own.
 OF_TABLE: dict[str, Stage] = {TRAIN_TABLE.name: TRAIN_TABLE}
 # Of a pipeline that helps a rare class of such a table.
@@ -73,6 +81,8 @@ def stages_of(config: Config) -> dict[str, Stage]:
         return OF_TABLE if config.augment_section is None else OF_RARE
     if config.recommend_section is not None:
         return OF_PURCHASES
+    if config.sequences_section is not None:
+        return OF_SEQUENCES
     if config.examples is None:
         return STAGES
     return OF_IMAGES if config.texts is None else OF_TEXTS
@@ -155,6 +165,8 @@ def _planner(config: Config, stage: str) -> Callable[[Run], str]:
         return planned_table
     if config.recommend_section is not None:
         return planned_purchases
+    if config.sequences_section is not None:
+        return planned_sequences
     return planned if config.examples is None else planned_examples
 
 

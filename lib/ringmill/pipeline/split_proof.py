@@ -6,6 +6,8 @@ from datetime import UTC
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ringmill.config.models import Features
+from ringmill.config.sequences import Sequences
 from ringmill.errors import LawError
 from ringmill.pipeline.cutoffs import no_customers
 from ringmill.pipeline.stage import Run
@@ -33,10 +35,22 @@ def prove_split(run: Run, customers: DataFrame) -> dict[str, Any]:
     proof: dict[str, Any] = {"kind": kind, "customers_in_two_splits": shared}
     if kind == "both":
         proof["rows_left_out"] = customers.where("split IS NULL").count()
-    proof |= _windows_hold(run, customers)
+    proof |= _windows_hold(run, customers, section)
     if kind != "group":
         proof["instants"] = _splits_follow(run, customers)
     return proof
+
+
+def prove_times(run: Run, customers: DataFrame, section: Sequences) -> dict[str, Any]:
+    """The proof of a split by time, of rows with customer_id, cutoff, split, last_seen_at, first_label_at and
+    last_label_at. Two actions.
+
+    Raises:
+        LawError: an instant lies outside of its window, or in a later split's time.
+        InputError: no row is of one of the cutoffs.
+    """
+    proof = {"kind": "time"} | _windows_hold(run, customers, section)
+    return proof | {"instants": _splits_follow(run, customers)}
 
 
 def prove_contents(written: DataFrame, *, where: str) -> dict[str, Any]:
@@ -54,12 +68,11 @@ def prove_contents(written: DataFrame, *, where: str) -> dict[str, Any]:
     return {"kind": "group", "contents_in_two_splits": shared}
 
 
-def _windows_hold(run: Run, customers: DataFrame) -> dict[str, Any]:
+def _windows_hold(run: Run, customers: DataFrame, section: Features | Sequences) -> dict[str, Any]:
     """By cutoff the latest event seen and the labels' range, all in their windows."""
     from pyspark.sql import functions as F
 
-    proof = {}
-    section, zone = run.config.features, run.config.zone
+    proof, zone = {}, run.config.zone
     found = customers.groupBy("cutoff").agg(
         F.max("last_seen_at").alias("seen"),
         F.min("first_label_at").alias("first_label"),

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY
-from ringmill.errors import InputError
-from ringmill.lake.key import digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import (
-    SPLITS,
+    check_promises,
     history_rows,
     launcher_of,
     model_holds,
@@ -56,25 +54,18 @@ def planned_purchases(run: Run) -> str:
 def _checked(run: Run, inputs: Mapping[str, Any]) -> tuple[TrainSpec, ProductState]:
     """The training of the pinned version, which is as its manifest says.
 
-    Raises:
-        InputError: see `check_contract`; or the ledger's row has another state than its manifest names.
+    Raises as `check_promises`.
     """
     from ringmill.features.products import ProductState
     from ringmill.handoff.columns import Input
-    from ringmill.handoff.contract import Contract, check_contract
-    from ringmill.handoff.manifest import pin_splits
+    from ringmill.handoff.contract import Contract
 
     name, detail = run.config.recommend.name, run.ledger.resolve("features").detail
     contract, state = Contract.from_json(detail["manifest"]), ProductState.from_json(detail["state"])
     x = Input("x", (state.length,), "int32", ids=state.ids)
     group = run.config.train.interval_group or ""
     spec = training_of(run, inputs, name, code=MODULES, features=x.length, x=x, group=group)
-    where = f"{spec.table}, version {spec.version}"
-    if (known := contract.vocabularies["product"]) != (found := digest(state.products)):
-        raise InputError.differs(where, "product", f"the products {known[:12]}", f"the products {found[:12]}")
-    if state.hash != contract.state:
-        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
-    check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
+    check_promises(contract, spec, state=state.hash, vocabulary="product", values=state.products)
     return spec, state
 
 

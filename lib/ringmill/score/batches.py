@@ -13,9 +13,18 @@ import pyarrow as pa
 
 from ringmill.errors import ScoringError
 
-# What a scorer answers: of customers, and of texts.
+# What a scorer answers: of customers, of texts, and of sequences of orders.
 SCORES = pa.schema([("buy_probability", pa.float64()), ("expected_spend", pa.float64())])
 CLASS_SCORES = pa.schema([("predicted", pa.string()), ("probabilities", pa.list_(pa.float64()))])
+ORDER_SCORES = pa.schema(
+    [
+        ("order_probability", pa.float64()),
+        ("category", pa.string()),
+        ("category_probability", pa.float64()),
+        ("probabilities", pa.list_(pa.float64())),
+        ("expected_days", pa.float64()),
+    ]
+)
 TAIL_BYTES = 2_000
 
 

@@ -1,4 +1,4 @@
-"""The scorer process: Arrow batches of measures or texts on stdin → what the model says of them on stdout.
+"""The scorer process: Arrow batches of measures, texts or orders on stdin → what the model says of them on stdout.
 
 Spark's Python workers are forked and must not import TensorFlow; each task speaks with one such process over pipes.
 """
@@ -7,9 +7,22 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import pyarrow as pa
+
+
+class Scoring(Protocol):
+    """A model that answers."""
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of what is answered."""
+
+    def answer(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """A batch of as many rows."""
 
 
 def main(folder: str) -> None:
@@ -20,10 +33,14 @@ def main(folder: str) -> None:
 
     hide_unneeded()
     from ringmill.score.model import Scorer
-    from ringmill.score.texts import STATE, TextScorer
+    from ringmill.score.next_orders import STATE as ORDERS
+    from ringmill.score.next_orders import OrderScorer
+    from ringmill.score.texts import STATE as TEXTS
+    from ringmill.score.texts import TextScorer
 
-    kind = TextScorer if (Path(folder) / STATE).is_file() else Scorer
-    scorer = kind.load(Path(folder))
+    kinds: dict[str, Callable[[Path], Scoring]] = {TEXTS: TextScorer.load, ORDERS: OrderScorer.load}
+    load = next((kinds[name] for name in kinds if (Path(folder) / name).is_file()), Scorer.load)
+    scorer = load(Path(folder))
     with pa.ipc.open_stream(sys.stdin.buffer) as batches, pa.ipc.new_stream(answers, scorer.schema) as writer:
         for batch in batches:
             writer.write_batch(scorer.answer(batch))

@@ -21,6 +21,7 @@ def load_model(path: str | Path) -> Any:
 
     # Keras finds our layers by their registered names.
     import ringmill.train.layers
+    import ringmill.train.order_layers
     import ringmill.train.text_layers
     import ringmill.train.tower_layers  # noqa: F401
 

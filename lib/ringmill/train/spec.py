@@ -79,7 +79,7 @@ class TrainSpec:
             expected = "nothing, or an input of (height, width, channels) unsigned bytes"
             received = f"{self.input.dtype} of shape {self.input.shape}"
             raise ConfigError.bad_value("train", "train.augmentation", expected, received)
-        if self.train.text_augmentation.is_on and not self.input.ids:
+        if self.train.text_augmentation.is_on and self.input.dtype != "int32":
             expected, received = "nothing, or an input of ids of tokens", f"{self.input.dtype}"
             raise ConfigError.bad_value("train", "train.text_augmentation", expected, received)
 

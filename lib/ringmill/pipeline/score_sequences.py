@@ -1,0 +1,101 @@
+"""Stage score of a pipeline that foresees the next order: clean/rows + the current model → scores/next_orders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.compute as pc
+
+from ringmill.config.load import dump
+from ringmill.config.models import Config
+from ringmill.contracts import CLEAN_ROWS, NEXT_ORDERS
+from ringmill.errors import LawError
+from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
+from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import model_to_score_with
+from ringmill.pipeline.score import scorers_for
+from ringmill.pipeline.stage import Result, Run, Stage
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+KEYS = ("customer_id", "cutoff")
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    section = config.sequences
+    return {
+        "score": dump(config.score),
+        "history": section.history,
+        "code_characters": section.code_characters,
+        "zone": config.zone,
+    }
+
+
+def _inputs(run: Run) -> Mapping[str, Any]:
+    clean = run.ledger.resolve("clean")
+    model = model_to_score_with(run, run.config.sequences.name)
+    return {CLEAN_ROWS.path: clean.outputs[CLEAN_ROWS.path], "model": model}
+
+
+def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
+    from ringmill.features.next_orders import filter_order_lines, summarise_sequences
+    from ringmill.features.order_state import LISTS
+
+    section, cutoff = run.config.sequences, run.config.score.cutoff or default_cutoff(run)
+    check_cutoff(run, cutoff, key="score.cutoff")
+    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    step.say(f"orders of every customer as of {cutoff}")
+    lines = rows.transform(filter_order_lines, code_characters=section.code_characters)
+    sequences = lines.transform(
+        summarise_sequences, [cutoff], horizon_days=None, history=section.history, zone=run.config.zone
+    )
+    customers = sequences.select(*KEYS, *LISTS).persist()
+    try:
+        expected = customers.count()
+        if not expected:
+            raise no_customers(run, cutoff, key="score.cutoff")
+        step.say(f"scoring {expected:,} customers")
+        model = Path(run.lake.path(inputs["model"]))
+        version = run.lake.write(_scored(run, customers, model, expected), NEXT_ORDERS, run_id=run.run_id)
+    finally:
+        customers.unpersist()
+    columns = ["customer_id", "order_probability", "expected_days"]
+    written = run.lake.read_arrow(NEXT_ORDERS.path, version, columns)
+    distinct = pc.count_distinct(written["customer_id"]).as_py()
+    if not expected == written.num_rows == distinct:
+        received = f"{written.num_rows:,} rows, {distinct:,} customers"
+        raise LawError.broken("Scoring", NEXT_ORDERS.path, f"one row for each of {expected:,} customers", received)
+    coming = pc.sum(written["order_probability"]).as_py()
+    return Result(
+        outputs={NEXT_ORDERS.path: version},
+        counts={"customers": expected},
+        summary=f"{expected:,} customers as of {cutoff}, {coming:,.0f} expected to order",
+        laws={"law 2": {"scored_as_of": str(cutoff)}},
+        detail={"cutoff": str(cutoff), "expected_orders": coming},
+    )
+
+
+def _scored(run: Run, customers: DataFrame, model: Path, rows: int) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    from ringmill.config.sequences import heads_by_label
+    from ringmill.score.batches import ORDER_SCORES, scored
+
+    manifest = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
+    head = heads_by_label(run.config.train.task)["category"]
+    categories = F.array(*map(F.lit, manifest["heads"][head]["classes"]))
+    answers = customers.coalesce(scorers_for(run, rows)).mapInArrow(
+        scored(str(model), str(run.log_folder), keys=KEYS, answer=ORDER_SCORES),
+        "customer_id string, cutoff date, order_probability double, category string, category_probability double, "
+        "probabilities array<double>, expected_days double",
+    )
+    return answers.withColumns({"categories": categories, "model_run": F.lit(model.name)})
+
+
+SCORE_SEQUENCES = Stage(
+    "score", ("ringmill.pipeline.score_sequences", "ringmill.score.scorer"), _configuration, _inputs, _body
+)

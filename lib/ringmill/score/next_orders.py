@@ -1,0 +1,95 @@
+"""A published model of order sequences: batches of customers' orders → the next one's category and time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ringmill.errors import InputError
+from ringmill.features.lists import tensor_array
+from ringmill.features.order_state import OrderState, encode
+from ringmill.score.batches import ORDER_SCORES
+from ringmill.train.metrics import Values
+from ringmill.train.saved import load_model
+from ringmill.train.start import import_tensorflow
+from ringmill.train.tasks.class_metrics import ClassOutputs
+
+STATE = "orders.json"
+# Customers that a model sees at once: what it holds of each is many times its orders.
+AT_ONCE = 4_096
+
+
+def order_file(state: OrderState, heads: Mapping[str, str], *, horizon_days: int) -> dict[str, Any]:
+    """What scoring needs besides what the ranks left: the state, the name of each label's head, and the horizon."""
+    return {"state": state.to_json(), "heads": dict(heads), "horizon_days": horizon_days}
+
+
+def within_horizon(days: Values, *, horizon_days: int) -> Values:
+    """Days as a next order within the horizon may have them: from 0 to the last before its end."""
+    found: Values = np.clip(days, 0.0, horizon_days - 1.0)
+    return found
+
+
+@dataclass(frozen=True)
+class OrderScorer:
+    """What scoring needs of a model folder. `classes` are those of each label with classes; `heads` the models' outputs
+    by label."""
+
+    model: Any
+    dtype: str
+    state: OrderState
+    heads: Mapping[str, str]
+    classes: Mapping[str, tuple[str, ...]]
+    horizon_days: int
+
+    @classmethod
+    def load(cls, folder: Path) -> OrderScorer:
+        """Read a model folder. Raises InputError where a file of it is missing."""
+        import_tensorflow(threads=1)
+        try:
+            orders = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError.not_published("train", str(error.filename)) from error
+        classes = {label: tuple(manifest["heads"][name].get("classes", ())) for label, name in orders["heads"].items()}
+        model = load_model(folder / "model.keras")
+        heads = {label: f"head_{name}" for label, name in orders["heads"].items()}
+        state, days = OrderState.from_json(orders["state"]), orders["horizon_days"]
+        return cls(model, str(model.inputs[0].dtype), state, heads, classes, days)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of what is answered."""
+        return ORDER_SCORES
+
+    def answer(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """(rows) with the lists of their orders → (rows) of `ORDER_SCORES`."""
+        said = self._said(encode(batch, self.state))
+        comes = ClassOutputs(said["comes"]).probabilities[:, self.classes["comes"].index("yes")]
+        chances = ClassOutputs(said["category"]).probabilities
+        best = chances.argmax(axis=1)
+        columns = [
+            pa.array(comes),
+            pa.array(np.array(self.classes["category"], object)[best], pa.string()),
+            pa.array(chances[np.arange(len(best)), best]),
+            tensor_array(chances, "double"),
+            pa.array(within_horizon(said["days"], horizon_days=self.horizon_days)),
+        ]
+        return pa.record_batch(columns, schema=ORDER_SCORES)
+
+    def _said(self, x: NDArray[np.float32]) -> dict[str, Values]:
+        """(rows, places, numbers) → by label (rows, …), what the model says."""
+        parts = [
+            self.model(x[at : at + AT_ONCE].astype(self.dtype), training=False) for at in range(0, len(x), AT_ONCE)
+        ]
+        return {
+            label: np.concatenate([np.asarray(part[head]) for part in parts]).astype(np.float64)
+            for label, head in self.heads.items()
+        }
