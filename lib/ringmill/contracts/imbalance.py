@@ -15,7 +15,7 @@ def generated_table(name: str, *, x: str, label: str) -> Table:
             Column("row_id", "bigint", "hash of the row's number: what it is made of hangs on it"),
             Column(x, "array<float>", "the model's input, the last axis fastest"),
             Column(label, "string", "the class that is helped"),
-            Column("split", "string", "train: what is made up is never judged by"),
+            Column("split", "string", "train: what is made up is never judged by", one_of=("train",)),
         ),
         partition_by=("split",),
     )
@@ -31,7 +31,7 @@ def oversampled_table(name: str, *, x: str, label: str) -> Table:
             Column("source_row_id", "bigint", "id of the repeated row"),
             Column(x, "array<float>", "the model's input, the last axis fastest"),
             Column(label, "string", "the class that is helped"),
-            Column("split", "string", "train: what is repeated is never judged by"),
+            Column("split", "string", "train: what is repeated is never judged by", one_of=("train",)),
         ),
         partition_by=("split",),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ringmill.contracts.table import Column, Table
+from ringmill.contracts.table import SPLITS, Column, Table
 
 
 def sequences_table(name: str) -> Table:
@@ -20,7 +20,7 @@ def sequences_table(name: str) -> Table:
                 "places of 5 numbers, zeros, then the last orders, the latest last: its category's id from 1, and days "
                 "since the order before, days up to the cutoff, spend and lines, all scaled",
             ),
-            Column("comes", "string", "yes or no: whether an order begins within the horizon"),
+            Column("comes", "string", "yes or no: whether an order begins within the horizon", one_of=("yes", "no")),
             Column("category", "string", "of the next order; null: none begins, or it has no category", nullable=True),
             Column(
                 "days", "double", "from the cutoff to the next order; null: none begins", nullable=True, unit="days"
@@ -34,12 +34,12 @@ def sequences_table(name: str) -> Table:
                 nullable=True,
                 unit="days",
             ),
-            Column("days_since_last_order", "double", "up to the cutoff", unit="days"),
-            Column("order_count", "bigint", "orders seen, more maybe than x holds"),
+            Column("days_since_last_order", "double", "up to the cutoff", unit="days", least=0),
+            Column("order_count", "bigint", "orders seen, more maybe than x holds", least=1),
             Column("last_seen_at", "timestamp", "the last line seen", unit="UTC instant"),
             Column("first_label_at", "timestamp", "the next order's first line", nullable=True, unit="UTC instant"),
             Column("last_label_at", "timestamp", "the next order's last line", nullable=True, unit="UTC instant"),
-            Column("split", "string", "train, validation or test, by sequences' cutoffs"),
+            Column("split", "string", "train, validation or test, by sequences' cutoffs", one_of=SPLITS),
         ),
         partition_by=("split",),
     )
@@ -51,9 +51,9 @@ NEXT_ORDERS = Table(
     columns=(
         Column("customer_id", "string", "who ordered before the cutoff"),
         Column("cutoff", "date", "exclusive"),
-        Column("order_probability", "double", "that an order begins within the horizon"),
+        Column("order_probability", "double", "that an order begins within the horizon", least=0, most=1),
         Column("category", "string", "the likeliest of the next order, if one begins"),
-        Column("category_probability", "double", "of that category, if one begins"),
+        Column("category_probability", "double", "of that category, if one begins", least=0, most=1),
         Column("categories", "array<string>", "all of the model's categories"),
         Column("probabilities", "array<double>", "of each of them, if an order begins"),
         Column(
