@@ -175,7 +175,7 @@ QUALITY_RULES = Table(
         Column("tried", "bigint", "lines that were looked at; copies keep no reasons of rules", unit="rows", least=0),
         Column("failed", "bigint", "of them those with the name", unit="rows", least=0),
         Column("fixed", "bigint", "of them those whose value was replaced", unit="rows", least=0),
-        Column("share", "double", "failed ÷ tried; 0 where nothing was tried", least=0, most=1),
+        Column("share", "double", "failed ÷ tried; 0 where nothing was tried", least=0),
         Column(
             "examples",
             "array<struct<source_file:string,shown:string>>",
