@@ -17,21 +17,29 @@ pytestmark = pytest.mark.spark
 CLEAN = Clean.model_validate(
     {
         "late_after_days": 3,
+        "key": ["order_id", "product_id"],
+        "keep": "first",
         "rules": [
             {"name": "no_price", "action": "fix", "column": "unit_price", "required": True, "constant": 1},
             {"name": "missing_customer", "column": "customer_id", "required": True},
             {"name": "big", "action": "flag", "violated_when": "quantity > 100"},
             {"name": "never", "column": "quantity", "maximum": 1000},
+            {"name": "one_a_moment", "unique": ["ordered_at", "customer_id"]},
         ],
     }
 )
 LINES: Lines = [
     {"Line": "1"},
-    {"Line": "1"},  # a copy: its reasons are of the copy alone
+    {"Line": "1"},  # a copy
     {"Line": "2", "Customer ID": None, "Quantity": "101"},
     {"Line": "3", "Customer ID": None, "Price": None},
+    {"Line": "3", "Customer ID": None, "Price": None},  # a copy of a line that is rejected
     {"Line": "4", "Quantity": "six"},
+    {"Line": "4", "Quantity": "six"},  # a copy of a line that cannot be read
     {"Line": None, "_torn": "5,torn"},
+    {"Line": None, "_torn": "5,torn"},
+    {"Line": "6"},  # its key is that of line 1
+    {"Line": "7", "Invoice": "2"},  # ordered in the same moment as line 1
 ]
 
 
@@ -47,24 +55,26 @@ def marks(spark: SparkSession, lines: Lines, partitions: int = 1, personal: tupl
 def test_each_rule_says_on_how_many_lines_it_was_tried_and_what_it_did(spark: SparkSession) -> None:
     found = marks(spark, LINES)
     figures = {name: (row["kind"], row["tried"], row["failed"], row["fixed"]) for name, row in found.items()}
-    assert figures["clean"] == ("status", 6, 1, 0)
-    assert figures["unreadable"] == ("status", 6, 2, 0)
-    assert figures["no_price"] == ("rule", 5, 1, 1)  # all but the torn line
-    assert figures["missing_customer"] == ("rule", 4, 2, 0)  # nor on the copy
-    assert figures["big"] == ("rule", 5, 1, 0)
-    assert figures["never"] == ("rule", 4, 0, 0)
-    assert figures["torn_line"] == ("reason", 6, 1, 0)
-    assert figures["exact_duplicate"] == ("reason", 4, 1, 0)
-    assert (found["missing_customer"]["share"], found["never"]["share"]) == (0.5, 0.0)
-    assert found["unreadable_quantity"]["examples"] == [{"source_file": "a.csv", "shown": "quantity: six"}]
-    assert found["torn_line"]["examples"] == [{"source_file": "a.csv", "shown": "torn: 5,torn"}]
-    assert found["no_price"]["examples"] == [{"source_file": "a.csv", "shown": "unit_price: missing"}]
+    assert figures["clean"] == ("status", 11, 0, 0)
+    assert figures["unreadable"] == ("status", 11, 4, 0)
+    assert figures["no_price"] == ("rule", 9, 2, 2)  # all but the torn lines
+    assert figures["missing_customer"] == ("rule", 9, 3, 0)
+    assert figures["big"] == ("rule", 9, 1, 0)
+    assert figures["never"] == ("rule", 9, 0, 0)
+    assert figures["torn_line"] == ("reason", 11, 2, 0)
+    assert figures["exact_duplicate"] == ("reason", 11, 4, 0)  # copies of torn and unreadable lines too
+    assert figures["key_duplicate"] == ("reason", 3, 1, 0)  # no other line is without a reason
+    assert figures["one_a_moment"] == ("rule", 2, 2, 0)
+    assert (found["missing_customer"]["share"], found["never"]["share"]) == (3 / 9, 0.0)
+    assert found["unreadable_quantity"]["examples"] == [{"source_file": "a.csv", "shown": "quantity: six"}] * 2
+    assert found["torn_line"]["examples"] == [{"source_file": "a.csv", "shown": "torn: 5,torn"}] * 2
+    assert found["no_price"]["examples"] == [{"source_file": "a.csv", "shown": "unit_price: missing"}] * 2
 
 
 def test_personal_values_are_masked_and_so_is_a_line_that_may_hold_them(spark: SparkSession) -> None:
     found = marks(spark, LINES, personal=("quantity",))
     assert found["big"]["examples"] == [{"source_file": "a.csv", "shown": f"quantity: {MASK}"}]
-    assert found["torn_line"]["examples"] == [{"source_file": "a.csv", "shown": f"torn: {MASK}"}]
+    assert found["torn_line"]["examples"] == [{"source_file": "a.csv", "shown": f"torn: {MASK}"}] * 2
     assert found["missing_customer"]["examples"][0]["shown"] == "customer_id: missing"
 
 

@@ -1,7 +1,7 @@
 """Marks of a batch → one row per status, rule, reason and flag: tried, failed and fixed, with examples.
 
-A rule that rejects is tried on the lines that could be parsed and are no copies of another line, since copies keep no
-reasons of rules; one that flags or fixes on all that could be parsed.
+Rules are tried on all lines that could be parsed, copies too; copies are looked for among all lines. Keys are compared,
+and then values that must be unique, among the lines that have no reason of an earlier step.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _OWN = {
     "late_arrival": ("ordered_at", "known_at"),
     "torn_line": ("_torn",),
 }
-# Decided after the rules: what was looked at are the lines that no rule rejected.
+# Decided after the rules of a line's own values, and before those that compare values of several lines.
 _BY_KEY = ("key_duplicate", "similar_key_duplicate", "superseded_by_key", "superseded_by_similar_key")
 
 
@@ -79,7 +79,7 @@ def mark_rows(
     for name in [*rules, *own]:
         kind = "rule" if name in rules else "reason" if name in quality.reasons else "flag"
         action = rules.get(name) or {"reason": "reject"}.get(kind, "flag")
-        tried = _tried(quality, name, action)
+        tried = _tried(quality, name, clean)
         rows.append(_row(quality, kind, name, action, tried, counted.get(name, 0), texts.get(name, [])))
     return rows
 
@@ -100,16 +100,13 @@ def _row(
     }
 
 
-def _tried(quality: Quality, name: str, action: str) -> int:
-    copies = quality.reasons.get("exact_duplicate", 0)
-    if name == "torn_line":
+def _tried(quality: Quality, name: str, clean: Clean) -> int:
+    if name in ("torn_line", "exact_duplicate"):
         return quality.rows
-    if name == "exact_duplicate":
-        return quality.rows - quality.unreadable
-    if name in _BY_KEY:
-        return quality.rows - quality.statuses.get("rejected", 0) - copies
-    if action == "reject" and not name.startswith("unreadable_"):
-        return quality.rows - quality.torn - copies
+    unique = {rule.name for rule in clean.rules if rule.unique}
+    if name in _BY_KEY or name in unique:
+        since = unique if name in unique else unique | set(_BY_KEY)
+        return quality.rows - sum(rows for reasons, rows in quality.together.items() if not reasons <= since)
     return quality.rows - quality.torn
 
 

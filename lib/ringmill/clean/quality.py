@@ -27,8 +27,9 @@ RANGES = ("first_event_at", "last_event_at", "last_known_at")
 class Quality:
     """What one batch's rows say: rows by status, by reason and by flag, its columns, and the range of its lines.
 
-    `torn` rows could not be parsed; `columns` are the fields of `profile.STATES` and `profile.with_metrics` of the
-    others. `sales` and the UTC instants are of clean lines of known customers, None where there is none.
+    `together` are the rows that have reasons, by all that each has; `torn` rows could not be parsed; `columns` are the
+    fields of `profile.STATES` and `profile.with_metrics` of the others. `sales` and the UTC instants are of clean lines
+    of known customers, None where there is none.
     """
 
     batch: str
@@ -37,6 +38,7 @@ class Quality:
     unreadable: int
     statuses: Mapping[str, int]
     reasons: Mapping[str, int]
+    together: Mapping[frozenset[str], int]
     flags: Mapping[str, int]
     sales: int
     first_event_at: str | None
@@ -110,20 +112,21 @@ def recounted(found: Iterable[Row]) -> list[Quality]:
 
 
 def _recounted(batch: str, found: Sequence[Row]) -> Quality:
-    statuses, reasons, flags = Counter[str](), Counter[str](), Counter[str]()
+    statuses, flags, together = Counter[str](), Counter[str](), Counter[frozenset[str]]()
     for row in found:
         statuses[row["status"]] += row["rows"]
-        reasons.update(dict.fromkeys(row["reasons"], row["rows"]))
+        together[frozenset(row["reasons"])] += row["rows"]
         flags.update(dict.fromkeys(row["flags"], row["rows"]))
-    unreadable = (row["rows"] for row in found if any(map(_says_unreadable, row["reasons"])))
+    reasons = _by_reason(together)
     ranges = {name: [row[name] for row in found if row[name]] for name in RANGES}
     return Quality(
         batch=batch,
         rows=sum(statuses.values()),
         torn=reasons["torn_line"],
-        unreadable=sum(unreadable),
+        unreadable=_unreadable(together),
         statuses=_ordered(statuses),
         reasons=_ordered(reasons),
+        together={each: rows for each, rows in together.items() if each},
         flags=_ordered(flags),
         sales=sum(row["sales"] for row in found),
         first_event_at=min(ranges["first_event_at"], default=None),
@@ -131,6 +134,17 @@ def _recounted(batch: str, found: Sequence[Row]) -> Quality:
         last_known_at=max(ranges["last_known_at"], default=None),
         columns=(),
     )
+
+
+def _by_reason(together: Mapping[frozenset[str], int]) -> Counter[str]:
+    reasons = Counter[str]()
+    for each, rows in together.items():
+        reasons.update(dict.fromkeys(each, rows))
+    return reasons
+
+
+def _unreadable(together: Mapping[frozenset[str], int]) -> int:
+    return sum(rows for each, rows in together.items() if any(map(_says_unreadable, each)))
 
 
 def _says_unreadable(reason: str) -> bool:
@@ -164,23 +178,21 @@ def _quality(batch: str, columns: list[dict[str, Any]]) -> Quality:
             f"{first['marked']:,} rows with a mark",
             f"{sum(counts.values()):,} in {len(counts):,} combinations",
         )
-    statuses, reasons, flags = Counter[str](), Counter[str](), Counter[str]()
+    statuses, flags, together = Counter[str](), Counter[str](), Counter[frozenset[str]]()
     statuses["clean"] += first["all_rows"] - first["marked"]
-    unreadable = 0
     for combination, rows in counts.items():
         status, why, marks = combination.split("|")
         statuses[status] += rows
-        reasons.update(dict.fromkeys(why.split(), rows))
+        together[frozenset(why.split())] += rows
         flags.update(dict.fromkeys(marks.split(), rows))
-        if any(map(_says_unreadable, why.split())):
-            unreadable += rows
     return Quality(
         batch=batch,
         rows=first["all_rows"],
         torn=first["torn"],
-        unreadable=unreadable,
+        unreadable=_unreadable(together),
         statuses=_ordered(statuses),
-        reasons=_ordered(reasons),
+        reasons=_ordered(_by_reason(together)),
+        together={each: rows for each, rows in together.items() if each},
         flags=_ordered(flags),
         sales=first["sales"],
         first_event_at=first["first_event_at"],

@@ -172,10 +172,10 @@ QUALITY_RULES = Table(
         Column("kind", "string", "status, rule, reason or flag", one_of=("status", "rule", "reason", "flag")),
         Column("name", "string", "of the status, rule, reason or flag"),
         Column("action", "string", "reject, fix or flag; null for a status", nullable=True),
-        Column("tried", "bigint", "lines that were looked at; copies keep no reasons of rules", unit="rows", least=0),
+        Column("tried", "bigint", "lines that were looked at", unit="rows", least=0),
         Column("failed", "bigint", "of them those with the name", unit="rows", least=0),
         Column("fixed", "bigint", "of them those whose value was replaced", unit="rows", least=0),
-        Column("share", "double", "failed ÷ tried; 0 where nothing was tried", least=0),
+        Column("share", "double", "failed ÷ tried; 0 where nothing was tried", least=0, most=1),
         Column(
             "examples",
             "array<struct<source_file:string,shown:string>>",
