@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ringmill.config.models import Raw
+from ringmill.config.raw import Raw
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -27,7 +27,7 @@ from ringmill.clean import clean_rows, summarise_quality
 from ringmill.clean.marks import summarise_examples
 from ringmill.clean.rows import judge_lines
 from ringmill.config import Clean, Config, load
-from ringmill.config.models import Raw
+from ringmill.config.raw import Raw
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.generate.shop import orders_path, write_shop
 from ringmill.lake.files import find_source

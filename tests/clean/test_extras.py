@@ -14,8 +14,9 @@ from raw_lines import COLUMNS, GOOD, Lines, raw_model
 from ringmill.clean import clean_rows, fitted_of, read_values, summarise_statistics
 from ringmill.clean.failures import check_patterns
 from ringmill.config import load
+from ringmill.config.clean import Clean
 from ringmill.config.columns import types_of
-from ringmill.config.models import Clean, Raw
+from ringmill.config.raw import Raw
 from ringmill.contracts import CLEAN_ROWS, clean_rows_table
 from ringmill.errors import ConfigError, InputError
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from raw_lines import COLUMNS, Lines, frame, raw_model
 from ringmill.clean import clean_rows, fitted_of, read_values, summarise_statistics, to_fit
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession

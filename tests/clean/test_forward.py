@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from raw_lines import COLUMNS, Lines, frame, raw_model
 from ringmill.clean import clean_rows
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 from ringmill.config.rules import Rule
 
 if TYPE_CHECKING:

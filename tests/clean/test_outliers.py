@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from raw_lines import COLUMNS, Lines, frame, raw_model
 from ringmill.clean import clean_rows, fitted_of, read_values, summarise_statistics
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from raw_lines import frame, raw_model
 from ringmill.clean import read_values
-from ringmill.config.models import NumberFormat
+from ringmill.config.formats import NumberFormat
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

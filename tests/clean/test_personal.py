@@ -21,7 +21,7 @@ from ringmill.clean import clean_rows
 from ringmill.clean.keyed import fingerprint_of, hash_texts, read_key
 from ringmill.clean.personal import WITHHELD
 from ringmill.config import load
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 from ringmill.config.personal import PersonalKey
 from ringmill.errors import ConfigError, InputError, named_in
 from ringmill.pipeline.run import run_stages

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from raw_lines import COLUMNS, GOOD, Lines, frame, raw_model
 from ringmill.clean import check_nothing_lost, clean_rows, quality_of, summarise_quality, with_line_count
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 from ringmill.contracts import CLEAN_ROWS, STATUSES
 from ringmill.errors import ConfigError, InputError, LawError
 

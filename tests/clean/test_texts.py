@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from raw_lines import COLUMNS, frame, raw_model
 from ringmill.clean import clean_rows
 from ringmill.clean.texts import normalised
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 from ringmill.config.rules import Rule
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-from ringmill.config.models import Raw
+from ringmill.config.raw import Raw
 from ringmill.errors import InputError, WarehouseError
 from ringmill.lake.files import batch_of, find_source, fingerprint
 from ringmill.lake.raw import read_raw

@@ -9,7 +9,8 @@ from pyspark.errors.exceptions.base import QueryContextType
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from ringmill.config.models import Clean, Raw
+from ringmill.config.clean import Clean
+from ringmill.config.raw import Raw
 from ringmill.errors import ConfigError
 
 

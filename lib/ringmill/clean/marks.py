@@ -14,7 +14,8 @@ from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
 from ringmill.clean.quality import Quality
-from ringmill.config.models import Clean, Raw
+from ringmill.config.clean import Clean
+from ringmill.config.raw import Raw
 from ringmill.contracts import STATUSES
 
 EXAMPLES = 3

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.extras import Extra
 from ringmill.config.formats import NumberFormat, TimestampFormat, has_offset
-from ringmill.config.models import Raw
+from ringmill.config.raw import Raw
 from ringmill.config.rules import NUMBERS
 
 Formats = tuple[str | TimestampFormat, ...]

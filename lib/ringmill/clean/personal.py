@@ -10,9 +10,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from ringmill.clean.keyed import hash_texts
+from ringmill.config.clean import Clean
 from ringmill.config.columns import types_of
-from ringmill.config.models import Clean, Raw
 from ringmill.config.personal import Personal, PersonalKey
+from ringmill.config.raw import Raw
 
 WITHHELD = "(withheld)"
 MASK = "***"

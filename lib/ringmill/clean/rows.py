@@ -17,8 +17,9 @@ from ringmill.clean.references import with_references
 from ringmill.clean.rules import check_conditions, is_product, violated, with_cancellation
 from ringmill.clean.settle import STORED, settle_rows
 from ringmill.clean.statistics import with_statistics
+from ringmill.config.clean import Clean
 from ringmill.config.columns import check_columns
-from ringmill.config.models import Clean, Raw
+from ringmill.config.raw import Raw
 from ringmill.config.rules import NEEDED
 from ringmill.contracts import CLEAN_ROWS
 from ringmill.errors import InputError

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from ringmill.clean.parse import TEXTS
 from ringmill.clean.references import unknown
 from ringmill.clean.texts import normalised
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 from ringmill.config.rules import Rule
 from ringmill.errors import ConfigError
 

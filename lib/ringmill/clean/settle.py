@@ -13,7 +13,7 @@ from ringmill.clean.duplicates import (
     with_standing,
     without_standing,
 )
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 from ringmill.config.rules import Rule
 
 OUTCOME = ("status", "reasons", "flags", "superseded_at", "status_batch")

@@ -15,7 +15,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 from ringmill.config.rules import OWN_TYPES, Outlier, Rule
 from ringmill.errors import ConfigError
 

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from ringmill.clean.settle import unsettled
-from ringmill.config.models import Clean
+from ringmill.config.clean import Clean
 
 # By these a row of the table is found again; a line that is there twice in a file has two numbers.
 IDENTIFIED_BY = ("source_file", "identity.line_a", "identity.line_b", "identity.number")

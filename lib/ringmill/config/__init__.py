@@ -1,16 +1,16 @@
 """One frozen model per stage, and the YAML loader."""
 
+from ringmill.config.clean import Clean
 from ringmill.config.gates import Gate
 from ringmill.config.load import load
 from ringmill.config.models import (
-    Clean,
     Config,
     Features,
     Generate,
-    Raw,
     Report,
     Score,
 )
+from ringmill.config.raw import Raw
 from ringmill.config.rfm import Rfm, Segment
 from ringmill.config.rules import Rule, Section
 from ringmill.config.train import Train

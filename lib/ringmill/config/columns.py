@@ -9,7 +9,8 @@ from ringmill.config.rules import NEEDED, NUMBER_TYPES, NUMBERS, OWN_MARKS, OWN_
 from ringmill.errors import ConfigError
 
 if TYPE_CHECKING:
-    from ringmill.config.models import Clean, Raw
+    from ringmill.config.clean import Clean
+    from ringmill.config.raw import Raw
 
 
 def types_of(raw: Raw) -> dict[str, str]:

@@ -12,7 +12,7 @@ from ringmill.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ringmill.config.models import Clean
+    from ringmill.config.clean import Clean
 
 # Later stages tell customers, orders and products apart by these: only a hash leaves one of each what it is.
 IDS = ("customer_id", "order_id", "product_id")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ringmill.config.models import Raw
+from ringmill.config.raw import Raw
 from ringmill.errors import InputError
 from ringmill.lake.files import Source
 from ringmill.lake.look import RawFile

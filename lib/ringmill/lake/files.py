@@ -17,7 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyarrow import fs
 
-from ringmill.config.models import Raw
+from ringmill.config.raw import Raw
 from ringmill.errors import InputError
 from ringmill.lake.look import RawFile, look
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ringmill.clean.law import MOST_FILES_APART
-from ringmill.config.models import Clean, Config
+from ringmill.config.clean import Clean
+from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, QUALITY_RULES, QUALITY_RUNS
 from ringmill.lake.files import Source
 

@@ -9,7 +9,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from zoneinfo import available_timezones
 
-from ringmill.config.models import Raw, SparkSection
+from ringmill.config.models import SparkSection
+from ringmill.config.raw import Raw
 from ringmill.errors import ConfigError, InputError, WarehouseError
 from ringmill.lake.files import Source, find_source
 from ringmill.lake.session import open_session

@@ -13,7 +13,8 @@ from typing import Any
 
 from clean.fuzz.conditions import Condition
 from clean.fuzz.reading import IDS, NEEDED, read, read_id, trimmed
-from ringmill.config.models import Clean, Raw
+from ringmill.config.clean import Clean
+from ringmill.config.raw import Raw
 from ringmill.config.rules import Rule
 
 ENTITY = re.compile(r"&(?:#([0-9]+)|#[xX]([0-9a-fA-F]+)|([A-Za-z0-9]+));")

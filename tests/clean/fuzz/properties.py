@@ -19,8 +19,8 @@ from clean.fuzz.rule_sets import COLUMNS
 from raw_lines import frame, raw_model
 from ringmill.clean import gates, law, rows, statistics
 from ringmill.config import Gate
+from ringmill.config.clean import Clean
 from ringmill.config.columns import check_columns
-from ringmill.config.models import Clean
 from ringmill.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from ringmill.config.extras import Extra
 from ringmill.config.formats import NumberFormat, TimestampFormat
-from ringmill.config.models import Raw
+from ringmill.config.raw import Raw
 
 TEXTS = ("line_id", "order_id", "product_id", "description", "customer_id", "country")
 IDS = ("line_id", "order_id", "product_id", "customer_id")

@@ -7,8 +7,9 @@ from typing import Any
 
 from clean.fuzz.conditions import Condition, begins, compared, some_condition
 from clean.fuzz.judging import Setting
+from ringmill.config.clean import Clean
 from ringmill.config.columns import types_of
-from ringmill.config.models import Clean, Raw
+from ringmill.config.raw import Raw
 
 # Every line of a case has the case's name in this column of ours, and so in each key, group and unique rule.
 CARRIER = "country"
