@@ -6,10 +6,8 @@ order_spend and order_lines (double; the first gap of a customer is null).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -18,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.features.columns_of import Columns
+from ringmill.features.frozen import Frozen
 from ringmill.features.lists import padded, tensor_array
 from ringmill.features.sequences import Sequence
 
@@ -31,7 +30,7 @@ Encoder = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 @dataclass(frozen=True)
-class OrderState:
+class OrderState(Frozen):
     """Plain data, fitted on the train split only. `groups` are categories by id from `FIRST` on, by falling `rows` of
     the train split whose next order has it, of equal ones by their name; `others` are such rows of none of them.
 
@@ -57,13 +56,6 @@ class OrderState:
     def categories(self) -> tuple[str, ...]:
         """That a next order may have; any other is one only where the train split's next orders have some of it."""
         return (*self.groups, OTHER) if self.others else self.groups
-
-    @property
-    def hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:

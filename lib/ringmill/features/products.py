@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
+
+from ringmill.features.frozen import Frozen
 
 FIRST = 1  # the id of the first product; 0 is none
 
 
 @dataclass(frozen=True)
-class ProductState:
+class ProductState(Frozen):
     """Plain data, fitted on the train split only. `products` by id from `FIRST` on, by falling `customers`, of equal
     ones by their code; of a customer's past products the model sees the last `history`."""
 
@@ -29,13 +29,6 @@ class ProductState:
     def length(self) -> int:
         """Ids of a row: a product, and those before it."""
         return 1 + self.history
-
-    @property
-    def hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:

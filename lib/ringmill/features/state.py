@@ -15,6 +15,7 @@ from ringmill.features.columns_of import Columns, Matrix
 from ringmill.features.combine import Combined
 from ringmill.features.extraction.autoencoder import AutoencoderPart
 from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
+from ringmill.features.frozen import Frozen
 from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.lists import Listed, Listing
 from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
@@ -73,7 +74,7 @@ KINDS: Mapping[str, type[Any]] = {part.kind: part for part in PARTS}
 
 
 @dataclass(frozen=True)
-class State:
+class State(Frozen):
     """Everything that `apply` needs.
 
     `inputs` are the columns of the batch that the parts read, each with the Arrow type it was fitted on. A part may
@@ -105,10 +106,6 @@ class State:
     def beside(self) -> tuple[Listed, ...]:
         """The tensors beside x, in the parts' order."""
         return tuple(listed for listed in self.lists if listed.name in self.tensors)
-
-    @property
-    def hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     @property
     def vocabularies(self) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from numpy.typing import NDArray
 
+from ringmill.contracts import Table
 from ringmill.errors import InputError
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.storage import open_file
@@ -73,6 +74,20 @@ class Contract:
     features: tuple[str, ...]
     state: str
     vocabularies: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        table: Table,
+        *tensors: Tensor,
+        state: str,
+        vocabularies: Mapping[str, str],
+        inputs: tuple[Promise, ...] = (),
+        features: tuple[str, ...] = (),
+    ) -> Self:
+        """Of a table, by what is known of its columns already; `state` is the hash of the state that encoded it."""
+        columns = tuple(Promise(column.name, column.type, column.nullable) for column in table.columns)
+        return cls(table.path, columns, inputs, tensors, features, state, vocabularies)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

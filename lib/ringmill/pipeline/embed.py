@@ -73,13 +73,13 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     step.say(f"starting {spec.train.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
     run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     tree = json.loads((trained.folder / FROZEN).read_text(encoding="utf-8"))
     part = AutoencoderPart.of(section.name, state.names, tree)
     step.say("embedding every row")
     rows = run.lake.read(run.spark, f"features/{run.config.features.name}", spec.version)
     table = embeddings_table(section.name)
     version = run.lake.write(with_embedding(rows, part), table, run_id=run.run_id)
+    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest, frozen = trained.manifest, with_code(state, part)
     error = manifest["metrics"]["test"]["squared_error"]
     return Result(

@@ -11,6 +11,7 @@ from ringmill.config.models import Config
 from ringmill.config.text import TextAugmentation
 from ringmill.config.texts import Texts
 from ringmill.errors import ConfigError
+from ringmill.pipeline.train_fitted import FrozenState
 from ringmill.train.vary_words import KnownIds
 
 if TYPE_CHECKING:
@@ -18,16 +19,11 @@ if TYPE_CHECKING:
     from ringmill.handoff.columns import Input
 
 
-class FrozenState(Protocol):
-    """What a stage fitted on the train split: plain data, as the ledger keeps it."""
-
-    @property
-    def hash(self) -> str: ...
+class ClassState(FrozenState, Protocol):
+    """A frozen state that knows the classes of labels."""
 
     @property
     def classes(self) -> tuple[str, ...]: ...
-
-    def to_json(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Kind:
     one: str
     many: str
     tensor: str
-    state: Callable[[Mapping[str, Any]], FrozenState]
+    state: Callable[[Mapping[str, Any]], ClassState]
     x: Callable[[Any], Input]
     known: Callable[[Any, TextAugmentation], KnownIds]
 
@@ -83,7 +79,7 @@ def known_ids(state: TextState, how: TextAugmentation) -> KnownIds:
     return KnownIds(tuple(synonyms), tuple(number for mark in how.marks if (number := state.id_of(mark)) > 1))
 
 
-def _image_state(tree: Mapping[str, Any]) -> FrozenState:
+def _image_state(tree: Mapping[str, Any]) -> ClassState:
     from ringmill.features.images.state import ImageState
 
     return ImageState.from_json(tree)
@@ -95,7 +91,7 @@ def _pixels(state: Any) -> Input:
     return Input("pixels", state.decoding.shape, "uint8", mean=state.mean, scale=state.scale)
 
 
-def _text_state(tree: Mapping[str, Any]) -> FrozenState:
+def _text_state(tree: Mapping[str, Any]) -> ClassState:
     from ringmill.features.text.state import TextState
 
     return TextState.from_json(tree)

@@ -132,20 +132,17 @@ def manifest_of(table: Table, state: State) -> Contract:
     from ringmill.handoff.contract import Contract, Promise, Tensor
 
     refused = {name for part in state.parts if part.refuses_null for name in part.reads}
-    return Contract(
-        table=table.path,
-        columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
-        inputs=tuple(Promise(name, kind, name not in refused) for name, kind in state.inputs),
-        tensors=(
-            Tensor("row_id", "row_id", (), "int64"),
-            Tensor("x", "x", (len(state.names),), "float32"),
-            Tensor("label_buy", "label_buy", (), "float64"),
-            Tensor("label_spend", "label_spend", (), "float64"),
-            *(Tensor(made.name, made.name, made.shape, NUMPY[made.type]) for made in state.beside),
-        ),
-        features=state.names,
+    return Contract.of(
+        table,
+        Tensor("row_id", "row_id", (), "int64"),
+        Tensor("x", "x", (len(state.names),), "float32"),
+        Tensor("label_buy", "label_buy", (), "float64"),
+        Tensor("label_spend", "label_spend", (), "float64"),
+        *(Tensor(made.name, made.name, made.shape, NUMPY[made.type]) for made in state.beside),
         state=state.hash,
         vocabularies=state.vocabularies,
+        inputs=tuple(Promise(name, kind, name not in refused) for name, kind in state.inputs),
+        features=state.names,
     )
 
 

@@ -78,14 +78,11 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 def manifest_of(table: Table, state: ImageState) -> Contract:
     """What the table promises: its columns, and the bytes of a picture."""
-    from ringmill.handoff.contract import Contract, Promise, Tensor
+    from ringmill.handoff.contract import Contract, Tensor
 
-    return Contract(
-        table=table.path,
-        columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
-        inputs=(),
-        tensors=(Tensor("pixels", "pixels", state.decoding.shape, "uint8"),),
-        features=(),
+    return Contract.of(
+        table,
+        Tensor("pixels", "pixels", state.decoding.shape, "uint8"),
         state=state.hash,
         vocabularies={"label": digest(state.classes)},
     )

@@ -98,18 +98,13 @@ def _examples(sales: DataFrame, train: DataFrame, state: ProductState, windows: 
 
 def manifest_of(table: Table, state: ProductState) -> Contract:
     """What the table promises: its columns, and the tensors that training reads."""
-    from ringmill.handoff.contract import Contract, Promise, Tensor
+    from ringmill.handoff.contract import Contract, Tensor
 
-    return Contract(
-        table=table.path,
-        columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
-        inputs=(),
-        tensors=(
-            Tensor("row_id", "row_id", (), "int64"),
-            Tensor("product", "product", (), "float64"),
-            Tensor("x", "x", (state.length,), "int32"),
-        ),
-        features=(),
+    return Contract.of(
+        table,
+        Tensor("row_id", "row_id", (), "int64"),
+        Tensor("product", "product", (), "float64"),
+        Tensor("x", "x", (state.length,), "int32"),
         state=state.hash,
         vocabularies={"product": digest(state.products)},
     )

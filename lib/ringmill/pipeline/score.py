@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, SCORES
@@ -65,22 +68,21 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         .persist()
     )
     model = Path(run.lake.path(inputs["model"]))
-    check_inputs(model, customers.dtypes)
-    expected = customers.count()
-    if not expected:
-        raise no_customers(run, cutoff, key="score.cutoff")
-    step.say(f"scoring {expected:,} customers")
-    answers = customers.coalesce(scorers_for(run, expected)).mapInArrow(
-        scored(str(model), str(run.log_folder), keys=("customer_id", "cutoff"), answer=ANSWER),
-        "customer_id string, cutoff date, buy_probability double, expected_spend double",
-    )
-    version = run.lake.write(answers.withColumn("model_run", F.lit(model.name)), SCORES, run_id=run.run_id)
-    customers.unpersist()
+    try:
+        check_inputs(model, customers.dtypes)
+        expected = customers.count()
+        if not expected:
+            raise no_customers(run, cutoff, key="score.cutoff")
+        step.say(f"scoring {expected:,} customers")
+        answers = customers.coalesce(scorers_for(run, expected)).mapInArrow(
+            scored(str(model), str(run.log_folder), keys=("customer_id", "cutoff"), answer=ANSWER),
+            "customer_id string, cutoff date, buy_probability double, expected_spend double",
+        )
+        version = run.lake.write(answers.withColumn("model_run", F.lit(model.name)), SCORES, run_id=run.run_id)
+    finally:
+        customers.unpersist()
     written = run.lake.read_arrow(SCORES.path, version, ["customer_id", "buy_probability", "expected_spend"])
-    distinct = len(set(written["customer_id"].to_pylist()))
-    if not expected == written.num_rows == distinct:
-        received = f"{written.num_rows} rows, {distinct} customers"
-        raise LawError.broken("Scoring", SCORES.path, f"one row for each of {expected} customers", received)
+    check_each_once(written, expected, where=SCORES.path)
     probability = written["buy_probability"].to_numpy()
     return Result(
         outputs={SCORES.path: version},
@@ -88,6 +90,16 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         summary=f"{expected:,} customers as of {cutoff}, {probability.sum():,.0f} expected to buy",
         detail={"cutoff": str(cutoff)},
     )
+
+
+def check_each_once(
+    written: pa.Table, expected: int, *, where: str, key: str = "customer_id", many: str = "customers"
+) -> None:
+    """Raises LawError where the written scores are not one row for each of so many keys, which are called `many`."""
+    distinct = pc.count_distinct(written[key]).as_py()
+    if not expected == written.num_rows == distinct:
+        received = f"{written.num_rows:,} rows, {distinct:,} {many}"
+        raise LawError.broken("Scoring", where, f"one row for each of {expected:,} {many}", received)
 
 
 def scorers_for(run: Run, rows: int) -> int:

@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, NEXT_ORDERS
-from ringmill.errors import LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
-from ringmill.pipeline.score import scorers_for
+from ringmill.pipeline.score import check_each_once, scorers_for
 from ringmill.pipeline.stage import Result, Run, Stage
 
 if TYPE_CHECKING:
@@ -65,10 +64,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         customers.unpersist()
     columns = ["customer_id", "order_probability", "expected_days"]
     written = run.lake.read_arrow(NEXT_ORDERS.path, version, columns)
-    distinct = pc.count_distinct(written["customer_id"]).as_py()
-    if not expected == written.num_rows == distinct:
-        received = f"{written.num_rows:,} rows, {distinct:,} customers"
-        raise LawError.broken("Scoring", NEXT_ORDERS.path, f"one row for each of {expected:,} customers", received)
+    check_each_once(written, expected, where=NEXT_ORDERS.path)
     coming = pc.sum(written["order_probability"]).as_py()
     return Result(
         outputs={NEXT_ORDERS.path: version},

@@ -13,11 +13,11 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.config.route import Route
 from ringmill.contracts import refined_table, text_scores_table
-from ringmill.errors import ConfigError, LawError
+from ringmill.errors import ConfigError
 from ringmill.pipeline.examples import section_of
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
-from ringmill.pipeline.score import scorers_for
+from ringmill.pipeline.score import check_each_once, scorers_for
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.score.route import ROUTES, Thresholds, choose
 
@@ -111,10 +111,7 @@ def _counts(run: Run, table: str, version: int, expected: int) -> dict[str, int]
         LawError: not every text was scored once.
     """
     written = run.lake.read_arrow(table, version, ["row_id", "route"])
-    distinct = pc.count_distinct(written["row_id"]).as_py()
-    if not expected == written.num_rows == distinct:
-        received = f"{written.num_rows} rows, {distinct} texts"
-        raise LawError.broken("Scoring", table, f"one row for each of {expected} texts", received)
+    check_each_once(written, expected, where=table, key="row_id", many="texts")
     counts = {"texts": expected}
     if run.config.route is not None:
         counts |= {name: pc.sum(pc.equal(written["route"], name)).as_py() or 0 for name in ROUTES}

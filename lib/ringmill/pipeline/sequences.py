@@ -85,14 +85,12 @@ def _encoded(sequences: DataFrame, state: OrderState, run: Run) -> DataFrame:
 
 def manifest_of(table: Table, state: OrderState) -> Contract:
     """What the table promises: its columns, and the tensors that training reads."""
-    from ringmill.handoff.contract import Contract, Promise, Tensor
+    from ringmill.handoff.contract import Contract, Tensor
 
-    return Contract(
-        table=table.path,
-        columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
-        inputs=(),
-        tensors=(Tensor("row_id", "row_id", (), "int64"), Tensor("x", "x", state.shape, "float32")),
-        features=(),
+    return Contract.of(
+        table,
+        Tensor("row_id", "row_id", (), "int64"),
+        Tensor("x", "x", state.shape, "float32"),
         state=state.hash,
         vocabularies={"category": digest(state.categories)},
     )

@@ -92,14 +92,11 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 def manifest_of(table: Table, state: TextState) -> Contract:
     """What the table promises: its columns, and the ids of a text."""
-    from ringmill.handoff.contract import Contract, Promise, Tensor
+    from ringmill.handoff.contract import Contract, Tensor
 
-    return Contract(
-        table=table.path,
-        columns=tuple(Promise(column.name, column.type, column.nullable) for column in table.columns),
-        inputs=(),
-        tensors=(Tensor("ids", "ids", (state.length,), "int32"),),
-        features=(),
+    return Contract.of(
+        table,
+        Tensor("ids", "ids", (state.length,), "int32"),
         state=state.hash,
         vocabularies={"label": digest(state.classes), **state.vocabularies},
     )

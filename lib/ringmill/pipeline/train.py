@@ -26,7 +26,6 @@ from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
-    from ringmill.handoff.contract import Contract
     from ringmill.train.run import Launcher
     from ringmill.train.spec import TrainResult, TrainSpec
 
@@ -95,24 +94,6 @@ def check_manifest(run: Run, spec: TrainSpec) -> list[str]:
         raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
     check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
     return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
-
-
-def check_promises(contract: Contract, spec: TrainSpec, *, state: str, vocabulary: str, values: Sequence[str]) -> None:
-    """Check a pinned version, the hash of its frozen state, and the values of a vocabulary against their manifest.
-
-    Raises:
-        InputError: see `check_contract`; or the state, or the vocabulary, is another.
-        PlanError: a file is gone.
-    """
-    from ringmill.handoff.contract import check_contract
-    from ringmill.handoff.manifest import pin_splits
-
-    where = f"{spec.table}, version {spec.version}"
-    if (known := contract.vocabularies[vocabulary]) != (found := digest(values)):
-        raise InputError.differs(where, vocabulary, f"the values {known[:12]}", f"the values {found[:12]}")
-    if state != contract.state:
-        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state[:12]}")
-    check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
 
 
 def _unread_words(names: Sequence[str]) -> list[str]:

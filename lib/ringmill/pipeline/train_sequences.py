@@ -3,97 +3,83 @@ under models/<name>, judged beside baselines on the test split."""
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.config.sequences import heads_by_label
-from ringmill.contracts import LEDGER_HISTORY
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import (
-    check_promises,
-    history_rows,
-    launcher_of,
-    model_holds,
-    prepared,
-    result_of,
-    say,
-    training_of,
-)
+from ringmill.pipeline.train_fitted import Fitted, configuration, planned_fitted, train_fitted
 from ringmill.score.judge_orders import judge_orders
 from ringmill.score.next_orders import STATE, order_file
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
     from ringmill.features.order_state import OrderState
+    from ringmill.handoff.columns import Input
     from ringmill.train.spec import TrainResult, TrainSpec
 
-MODULES = ("ringmill.pipeline.train_sequences", "ringmill.train.rank", *modules())
+MODULES = (
+    "ringmill.pipeline.train_sequences",
+    "ringmill.pipeline.train_fitted",
+    "ringmill.train.rank",
+    *modules(),
+)
 OWN = ("row_id", "last_category", "own_category", "own_gap_days", "days_since_last_order")
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
     # How far the next order is looked for is a bound of what is said of its days.
-    return {"train": dump(config.train), "seed": config.seed, "horizon_days": config.sequences.horizon_days}
+    return configuration(config) | {"horizon_days": config.sequences.horizon_days}
 
 
-def _inputs(run: Run) -> Mapping[str, Any]:
-    return prepared(run, "features", run.config.sequences.name)
+def _fitted(config: Config) -> Fitted[OrderState]:
+    from ringmill.features.order_state import OrderState
+
+    section, heads = config.sequences, heads_by_label(config.train.task)
+    return Fitted(
+        code=MODULES,
+        stage="features",
+        name=section.name,
+        many="sequences",
+        state=OrderState.from_json,
+        x=_orders,
+        vocabulary="category",
+        values=lambda state: state.categories,
+        file=STATE,
+        kept=lambda state: order_file(state, heads, horizon_days=section.horizon_days),
+        group="customer_id",
+    )
+
+
+def _orders(state: OrderState) -> Input:
+    from ringmill.handoff.columns import Input
+
+    return Input("x", state.shape, ids=state.ids)
 
 
 def planned_sequences(run: Run) -> str:
-    """The hand-off's plan for the published sequences, as text."""
-    from ringmill.train.run import plan
-
-    spec, _ = _checked(run, _inputs(run))
-    _, hand_off = plan(spec)
-    return "\n".join(hand_off.lines())
+    """As `planned_fitted`, for the published sequences."""
+    return planned_fitted(run, _fitted(run.config))
 
 
-def _checked(run: Run, inputs: Mapping[str, Any]) -> tuple[TrainSpec, OrderState]:
-    """The training of the pinned version, which is as its manifest says.
-
-    Raises as `check_promises`.
-    """
-    from ringmill.features.order_state import OrderState
-    from ringmill.handoff.columns import Input
-    from ringmill.handoff.contract import Contract
-
-    detail = run.ledger.resolve("features").detail
-    contract, state = Contract.from_json(detail["manifest"]), OrderState.from_json(detail["state"])
-    x = Input("x", state.shape, ids=state.ids)
-    group = run.config.train.interval_group or "customer_id"
-    spec = training_of(run, inputs, run.config.sequences.name, code=MODULES, features=x.length, x=x, group=group)
-    check_promises(contract, spec, state=state.hash, vocabulary="category", values=state.categories)
-    return spec, state
+def _inputs(run: Run) -> Mapping[str, Any]:
+    return _fitted(run.config).inputs(run)
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    from ringmill.train.run import train
+    def judge(spec: TrainSpec, trained: TrainResult) -> tuple[str, Mapping[str, Any]]:
+        step.say("comparing with each customer's own orders")
+        judged = _judged(run, spec, trained)
+        return _words(judged), {"judged": judged}
 
-    step.say("checking the sequences against their manifest")
-    spec, state = _checked(run, inputs)
-    step.say(f"starting {spec.train.ranks} ranks")
-    trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
-    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
-    step.say("comparing with each customer's own orders")
-    judged = _judged(run, spec, trained)
-    section, heads = run.config.sequences, heads_by_label(run.config.train.task)
-    needed = order_file(state, heads, horizon_days=section.horizon_days)
-    (trained.folder / STATE).write_text(json.dumps(needed, indent=1), encoding="utf-8")
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
-    result = result_of(run, section.name, trained, _words(judged))
-    return replace(result, detail={**result.detail, "judged": judged})
+    return train_fitted(run, inputs, step, _fitted(run.config), judge)
 
 
 def _judged(run: Run, spec: TrainSpec, trained: TrainResult) -> dict[str, list[dict[str, Any]]]:
@@ -123,7 +109,7 @@ def _words(judged: Mapping[str, list[dict[str, Any]]]) -> str:
 
 
 def _is_there(run: Run, entry: Entry) -> bool:
-    return model_holds(run, entry, STATE)
+    return _fitted(run.config).is_there(run, entry)
 
 
 TRAIN_SEQUENCES = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.config.images import Decoding
+from ringmill.features.frozen import Frozen
 from ringmill.features.images.decode import Pixels
 from ringmill.features.images.stored import pixels_of
 
@@ -21,7 +20,7 @@ UNSEEN = -1
 
 
 @dataclass(frozen=True)
-class ImageState:
+class ImageState(Frozen):
     """Plain data, fitted on the train split only: what training and scoring need besides the pixels.
 
     `mean` and `scale` are in grey levels, one per channel. `classes` are the labels of the train split, sorted.
@@ -31,10 +30,6 @@ class ImageState:
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     classes: tuple[str, ...]
-
-    @property
-    def hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,6 +10,7 @@ import pyarrow as pa
 
 from ringmill.config.texts import Cleaning
 from ringmill.features.apply import tensors
+from ringmill.features.frozen import Frozen
 from ringmill.features.state import State
 from ringmill.features.text.parts import TokenIds
 
@@ -20,7 +19,7 @@ FIRST = 2  # the id of the vocabulary's first token; 0 is padding, 1 a token tha
 
 
 @dataclass(frozen=True)
-class TextState:
+class TextState(Frozen):
     """Plain data, fitted on the train split only: what training and scoring need besides the texts.
 
     `tokens` is a features' state with one part, `TokenIds` of the column text. `classes` are the labels of the train
@@ -45,10 +44,6 @@ class TextState:
     def ids(self) -> int:
         """How many different ids there are: all are below it."""
         return FIRST + len(self.part.values)
-
-    @property
-    def hash(self) -> str:
-        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
 
     @property
     def vocabularies(self) -> dict[str, str]:
