@@ -31,7 +31,7 @@ REQUIRED = {
     "schema": {"fields"},
 }
 URI = r"[a-z][a-z0-9+.-]*:\S+"
-PARENT = "airflow/ringmill_daily.clean/01890000-0000-7000-8000-000000000001"
+PARENT = "http://airflow:8080/ringmill_daily.clean/01890000-0000-7000-8000-000000000001"
 
 
 def check(event: Mapping[str, Any]) -> None:
@@ -104,7 +104,7 @@ def test_a_stage_is_a_start_and_a_complete_with_versions_schema_and_parent(tmp_p
     assert (file["name"], file["facets"]["version"]["datasetVersion"]) == ("day.csv", "ab")
     assert [one["facets"]["version"]["datasetVersion"] for one in complete["outputs"]] == ["7"]
     parent = complete["run"]["facets"]["parent"]
-    assert parent["job"] == {"namespace": "airflow", "name": "ringmill_daily.clean"}
+    assert parent["job"] == {"namespace": "http://airflow:8080", "name": "ringmill_daily.clean"}
     assert parent["run"] == {"runId": PARENT.rpartition("/")[2]}
 
 

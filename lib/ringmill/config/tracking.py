@@ -39,7 +39,7 @@ class OpenLineage(Section):
     timeout_seconds: float = Field(5.0, gt=0, le=60)
     parent: str | None = Field(
         None,
-        pattern="^[^/]+/.+/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        pattern="^.+/[^/]+/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
         description="NAMESPACE/JOB/RUN of what started the run, as Airflow's macro lineage_parent_id gives it",
     )
 

@@ -52,9 +52,8 @@ def _event(kind: str, section: OpenLineage, lake: Lake, entry: Entry) -> Event:
         "processing_engine": _facet("1-1-0/ProcessingEngineRunFacet", name="ringmill", version=__version__)
     }
     if section.parent is not None:
-        namespace, _, rest = section.parent.partition("/")
-        job, _, run = rest.rpartition("/")
-        facets["parent"] = _facet("1-0-1/ParentRunFacet", run={"runId": run}, job={"namespace": namespace, "name": job})
+        namespace, job, run = section.parent.rsplit("/", 2)  # a namespace may be an address
+        facets["parent"] = _facet("1-1-0/ParentRunFacet", run={"runId": run}, job={"namespace": namespace, "name": job})
     if kind == "FAIL":
         message = without_credentials(str(entry.detail.get("error", "")))
         facets["errorMessage"] = _facet("1-0-0/ErrorMessageRunFacet", message=message, programmingLanguage="python")
