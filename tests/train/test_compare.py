@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import log, sqrt
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,6 +74,60 @@ def test_reconstructions_are_compared_by_their_squared_errors() -> None:
     one, other = (Predictions(pa.table({"row_id": [1, 2], "squared_error": each})) for each in ([1.0, 2.0], [1.0, 1.0]))
     found = judged(one, other)
     assert (found.metric, found.difference, found.is_worse) == ("squared_error", 0.5, False)
+
+
+HEADS = {
+    "who": {"kind": "classes", "classes": ["a", "b"], "share": 1.0},
+    "when": {"kind": "number", "share": 0.5},
+}
+
+
+def several(chances: list[list[float]], days: list[float], heads: dict[str, Any] = HEADS, **more: Any) -> Predictions:
+    """Rows 0, 1 and 2 are labelled a, b and not, and 3, not and 5."""
+    columns = {
+        "row_id": [0, 1, 2],
+        "who_label": pa.array(["a", "b", None], pa.string()),
+        "who_probabilities": chances,
+        "when_label": pa.array([3.0, None, 5.0], pa.float64()),
+        "when_predicted": days,
+    }
+    return Predictions(pa.table(columns | more), heads=heads)
+
+
+def test_of_several_heads_each_counts_by_its_share_over_the_rows_that_have_its_label() -> None:
+    candidate = several([[0.5, 0.5], [0.5, 0.5], [1.0, 0.0]], [4.0, 99.0, 7.0])
+    current = several([[0.8, 0.2], [0.2, 0.8], [0.0, 1.0]], [3.0, 0.0, 4.0])
+    found = judged(candidate, current)
+    assert found.metric == "who log_loss + when squared_error"
+    assert found.candidate == pytest.approx(-log(0.5) + 0.5 * (1 + 4) / 2)
+    assert found.current == pytest.approx(-log(0.8) + 0.5 * (0 + 1) / 2)
+    assert found.difference == pytest.approx(found.candidate - found.current)
+    # 'who' differs alike in both of its rows. 'when' differs by 1 in row 0 and by 3 in row 2: their deviations are
+    # −1 and 1, which count 0.5 · 3 ÷ 2 each.
+    assert found.high - found.difference == pytest.approx(1.959963985 * sqrt(3 / 2 * 2 * 0.75**2) / 3)
+    assert (found.rows, found.groups) == (3, 3)
+    brier = judged(candidate, current, "brier")
+    assert brier.candidate == pytest.approx(0.5 + 0.5 * (1 + 4) / 2)
+
+
+def test_of_heads_by_other_names_or_without_any_label_nothing_is_said() -> None:
+    one = several([[0.5, 0.5]] * 3, [1.0, 1.0, 1.0])
+    assert judged(one, several([[0.5, 0.5]] * 3, [1.0, 1.0, 1.0], dict(reversed(HEADS.items())))) is None
+    unlabelled = {"who_label": pa.nulls(3, pa.string()), "when_label": pa.nulls(3, pa.float64())}
+    assert judged(several([[0.5, 0.5]] * 3, [1.0] * 3, **unlabelled), one) is None
+    half = judged(several([[0.5, 0.5]] * 3, [1.0] * 3, who_label=unlabelled["who_label"]), one)
+    assert (half.difference, half.candidate) == (0, pytest.approx(0.5 * (4 + 16) / 2))
+
+
+def test_a_category_that_the_current_model_has_not_learnt_costs_it_dearly() -> None:
+    wider = {**HEADS, "who": {**HEADS["who"], "classes": ["b", "c", "a"]}}
+    candidate = several([[0.2, 0.2, 0.6], [0.6, 0.2, 0.2], [1, 0, 0]], [3.0] * 3, wider)
+    narrow = {**HEADS, "who": {**HEADS["who"], "classes": ["b"]}}
+    current = several([[1.0], [1.0], [1.0]], [3.0] * 3, narrow)
+    found = judged(candidate, current)
+    shared = 0.5 * (0 + 4) / 2
+    assert found.candidate - shared == pytest.approx(-log(0.6))
+    assert found.current - shared == pytest.approx(-log(1e-15) / 2)
 
 
 def test_other_tasks_other_rows_or_a_single_customer_say_nothing() -> None:

@@ -104,7 +104,8 @@ def model_to_score_with(run: Run, name: str) -> str:
 
 def _predictions(folder: Path) -> Predictions:
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    return Predictions(pq.read_table(folder / "predictions.parquet"), tuple(manifest.get("classes", ())))
+    table = pq.read_table(folder / "predictions.parquet")
+    return Predictions(table, tuple(manifest.get("classes", ())), manifest.get("heads", {}))
 
 
 def _customers(run: Run, trained: Entry) -> pa.Table | None:

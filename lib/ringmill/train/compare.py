@@ -6,13 +6,15 @@ intervals side by side would need.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from math import sqrt
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
@@ -23,10 +25,23 @@ LEAST_CHANCE = 1e-15
 
 @dataclass(frozen=True)
 class Predictions:
-    """A model's predictions.parquet, and the classes whose places `probabilities` has; () where it has none."""
+    """A model's predictions.parquet, and the classes whose places `probabilities` has; () where it has none.
+
+    Of a task of several heads: `heads`, what the model's manifest says of each by its name.
+    """
 
     table: pa.Table
     classes: tuple[str, ...] = ()
+    heads: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Losses:
+    """(rows,) of one head, NaN where a row has no label of it; `share` is what the head counts beside others."""
+
+    metric: str
+    values: Values
+    share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,10 @@ def compare(
     rows are one customer's; without it each row stands alone. The interval is that of the normal distribution, its
     standard error that of a mean over clusters: √(G ÷ (G − 1) · Σ (Σ of a customer's deviations)²) ÷ n.
 
+    Of several heads the metric is Σ share × mean over the rows with the head's label, as in training, by the shares of
+    the candidate's heads; a head of which no row has a label adds 0. A row's deviation is the sum over its heads of
+    share × n ÷ (rows with the label) × (its difference − the head's mean).
+
     Source: Cameron and Miller, A Practitioner's Guide to Cluster-Robust Inference (2015), equation 11.
     """
     ids, other_ids = (np.asarray(one.table["row_id"]) for one in (candidate, current))
@@ -76,51 +95,79 @@ def compare(
     new, old = candidate.table.take(here), current.table.take(there)
     if new.schema.names != old.schema.names or not len(common):
         return None
-    losses = [_losses(said, new, of.classes, metric) for said, of in ((new, candidate), (old, current))]
-    if losses[0] is None or losses[1] is None:
+    ours, theirs = _losses(new, new, candidate, metric), _losses(old, new, current, metric)
+    if not ours or [one.metric for one in ours] != [one.metric for one in theirs]:
         return None
-    name, difference = losses[0][0], losses[0][1] - losses[1][1]
     group = _groups(common, customers)
     count = int(group.max()) + 1
     if count < 2:
         return None
-    mean = float(difference.mean())
-    of_groups = np.bincount(group, difference - mean)
-    error = sqrt(count / (count - 1) * float(np.sum(of_groups**2))) / len(difference)
-    reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    means, deviation, known = np.zeros(2), np.zeros(len(common)), False
+    for one, other in zip(ours, theirs, strict=True):
+        labelled = ~np.isnan(one.values)
+        if not labelled.any():
+            continue
+        known = True
+        both = one.share * np.stack([one.values[labelled], other.values[labelled]])
+        means += both.mean(axis=1)
+        difference = both[0] - both[1]
+        deviation[labelled] += (difference - difference.mean()) * (len(common) / len(difference))
+    if not known:
+        return None
+    error = sqrt(count / (count - 1) * float(np.sum(np.bincount(group, deviation) ** 2))) / len(common)
+    reach, mean = NormalDist().inv_cdf((1 + confidence) / 2) * error, float(means[0] - means[1])
     return Comparison(
-        metric=name,
+        metric=" + ".join(one.metric for one in ours),
         confidence=confidence,
-        rows=len(difference),
+        rows=len(common),
         groups=count,
-        candidate=float(losses[0][1].mean()),
-        current=float(losses[1][1].mean()),
+        candidate=float(means[0]),
+        current=float(means[1]),
         difference=mean,
         low=mean - reach,
         high=mean + reach,
     )
 
 
-def _losses(said: pa.Table, truth: pa.Table, classes: Sequence[str], metric: str) -> tuple[str, Values] | None:
-    """The metric's name and its value for each row; None for predictions of another kind."""
+def _losses(said: pa.Table, truth: pa.Table, of: Predictions, metric: str) -> list[_Losses]:
+    """What each row costs, by head; none for predictions of another kind."""
     for name in ("squared_error", "log_loss"):
         if name in said.schema.names:
-            return name, np.asarray(said[name])
+            return [_Losses(name, np.asarray(said[name]))]
     if "buy_probability" in said.schema.names:
         chance, bought = np.asarray(said["buy_probability"]), np.asarray(truth["label_buy"])
-        chances, happened = np.stack([1 - chance, chance], axis=1), (bought > 0.5).astype(np.int64)
-    elif "probabilities" in said.schema.names:
-        chances = np.stack([np.asarray(row) for row in said["probabilities"].to_pylist()])
-        place = {name: number for number, name in enumerate(classes)}
-        # A class that the model has never seen has the chance 0: a column that is added for it.
-        happened = np.array([place.get(label, len(classes)) for label in truth["label"].to_pylist()])
-        chances = np.pad(chances, ((0, 0), (0, 1)))
-    else:
-        return None
-    rows = np.arange(len(chances))
+        chances = np.stack([1 - chance, chance], axis=1)
+        return [_Losses(metric, _of_chances(chances, (bought > 0.5).astype(np.float64), metric))]
+    if "probabilities" in said.schema.names:
+        return [_Losses(metric, _of_classes(said["probabilities"], truth["label"], of.classes, metric))]
+    return [_of_head(name, facts, said, truth, metric) for name, facts in of.heads.items()]
+
+
+def _of_head(name: str, facts: Mapping[str, Any], said: pa.Table, truth: pa.Table, metric: str) -> _Losses:
+    label, share = truth[f"{name}_label"], float(facts.get("share", 1.0))
+    if facts["kind"] == "classes":
+        values = _of_classes(said[f"{name}_probabilities"], label, facts["classes"], metric)
+        return _Losses(f"{name} {metric}", values, share)
+    number = pc.subtract(said[f"{name}_predicted"], label).to_numpy()  # NaN where the label is missing
+    return _Losses(f"{name} squared_error", number**2, share)
+
+
+def _of_classes(chances: pa.ChunkedArray, labels: pa.ChunkedArray, classes: Sequence[str], metric: str) -> Values:
+    place = {name: float(number) for number, name in enumerate(classes)} | {None: np.nan}
+    # A class that the model has never seen has the chance 0: a column that is added for it.
+    happened = np.array([place.get(label, len(classes)) for label in labels.to_pylist()], np.float64)
+    return _of_chances(np.pad(np.stack(chances.to_pylist()), ((0, 0), (0, 1))), happened, metric)
+
+
+def _of_chances(chances: Values, happened: Values, metric: str) -> Values:
+    """(rows, classes) and the place of what happened, NaN where that is not known → (rows,), NaN there."""
+    missing = np.isnan(happened)
+    rows, place = np.arange(len(chances)), np.where(missing, 0, happened).astype(np.int64)
     if metric == "log_loss":
-        return metric, -np.log(np.maximum(chances[rows, happened], LEAST_CHANCE))
-    return metric, np.sum((chances - np.eye(chances.shape[1])[happened]) ** 2, axis=1)
+        found = -np.log(np.maximum(chances[rows, place], LEAST_CHANCE))
+    else:
+        found = np.sum((chances - np.eye(chances.shape[1])[place]) ** 2, axis=1)
+    return np.where(missing, np.nan, found)
 
 
 def _groups(row_ids: NDArray[np.int64], customers: pa.Table | None) -> NDArray[np.int64]:

@@ -100,8 +100,8 @@ class SeveralTask:
     def table(self, row_id: NDArray[np.int64], numbers: Values) -> pa.Table:
         columns, at = [pa.array(row_id)], 0
         for part in self.parts:
-            columns += part.arrays(numbers[:, at : at + len(part.columns)])
-            at += len(part.columns)
+            columns += part.arrays(numbers[:, at : at + part.width])
+            at += part.width
         return pa.table(columns, schema=self.schema)
 
     @property

@@ -64,7 +64,11 @@ class OneHead(Protocol):
     def measure(self) -> LabelledMeasure: ...
 
     def predicted(self, said: Values, label: Values) -> Values:
-        """(rows, one for each of `columns`)."""
+        """(rows, `width`)."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers `columns` are made of."""
 
     @property
     def columns(self) -> tuple[tuple[str, pa.DataType], ...]:
@@ -115,7 +119,12 @@ class ClassHead:
 
     def predicted(self, said: Values, label: Values) -> Values:
         outputs = ClassOutputs(said)
-        return np.stack([label, outputs.said, outputs.probabilities.max(axis=1, initial=0.0)], axis=1)
+        best = outputs.probabilities.max(axis=1, initial=0.0)
+        return np.concatenate([np.stack([label, outputs.said, best], axis=1), outputs.probabilities], axis=1)
+
+    @property
+    def width(self) -> int:
+        return 3 + len(self.classes)
 
     @property
     def columns(self) -> tuple[tuple[str, pa.DataType], ...]:
@@ -124,15 +133,19 @@ class ClassHead:
             (f"{name}_label", pa.string()),
             (f"{name}_predicted", pa.string()),
             (f"{name}_probability", pa.float64()),
+            (f"{name}_probabilities", pa.list_(pa.float64())),
         )
 
     def arrays(self, numbers: Values) -> list[pa.Array]:
         names, missing = pa.array(self.classes, pa.string()), np.isnan(numbers[:, 0])
         true = pa.array(np.where(missing, 0, numbers[:, 0]).astype(np.int64), mask=missing)
-        return [names.take(true), names.take(pa.array(numbers[:, 1].astype(np.int64))), pa.array(numbers[:, 2])]
+        said, best, each = numbers[:, 1].astype(np.int64), numbers[:, 2], numbers[:, 3:]
+        ends = pa.array(np.arange(len(numbers) + 1, dtype=np.int32) * each.shape[1])
+        chances = pa.ListArray.from_arrays(ends, pa.array(each.ravel()))
+        return [names.take(true), names.take(pa.array(said)), pa.array(best), chances]
 
     def facts(self) -> Mapping[str, Any]:
-        return {"kind": "classes", "classes": list(self.classes)}
+        return {"kind": "classes", "classes": list(self.classes), "share": self.share}
 
 
 @dataclass(frozen=True)
@@ -171,6 +184,10 @@ class NumberHead:
         return np.stack([label, said], axis=1)
 
     @property
+    def width(self) -> int:
+        return 2
+
+    @property
     def columns(self) -> tuple[tuple[str, pa.DataType], ...]:
         return ((f"{self.name}_label", pa.float64()), (f"{self.name}_predicted", pa.float64()))
 
@@ -179,7 +196,7 @@ class NumberHead:
         return [pa.array(label, mask=np.isnan(label)), pa.array(numbers[:, 1])]
 
     def facts(self) -> Mapping[str, Any]:
-        return {"kind": "number"}
+        return {"kind": "number", "share": self.share}
 
 
 @dataclass
