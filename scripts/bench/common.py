@@ -39,12 +39,17 @@ def claim(
 
 def write(path: Path, claims: Sequence[dict[str, Any]]) -> None:
     """Write the JSON and print each claim's line."""
-    tree = {"claims": list(claims), "machine": machine(), "versions": versions(), "commit": commit()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
+    document(path, {"claims": list(claims)})
     for each in claims:
         verdict = "met" if each["met"] else "MISSED"
         print(f"{each['name']}: {each['value']:.4g} {each['unit']} (goal {each['goal']:.4g}, {verdict})")
+
+
+def document(path: Path, found: dict[str, Any]) -> None:
+    """Write what was found as JSON, with the machine, the versions and the commit."""
+    tree = found | {"machine": machine(), "versions": versions(), "commit": commit()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(tree, indent=1) + "\n", encoding="utf-8")
 
 
 def machine() -> dict[str, Any]:
