@@ -9,8 +9,9 @@ import pytest
 
 from ringmill.config import load
 from ringmill.errors import InputError
+from ringmill.lake.ledger import Ledger
 from ringmill.lake.tables import Lake
-from ringmill.pipeline.run import run_all
+from ringmill.pipeline.run import run_all, run_stages
 from ringmill.pipeline.sequences import SEQUENCES
 from ringmill.pipeline.stage import Run, execute
 from ringmill.pipeline.train_sequences import planned_sequences
@@ -115,6 +116,20 @@ def test_law_3_nothing_changed_means_no_stage_runs(spark, ran):
     config, _ = ran
     assert {entry.outcome for entry in run_all(config, session=spark)} == {"unchanged"}
     assert "rows" in planned_sequences(Run(config))
+
+
+def test_a_later_model_is_judged_by_all_of_its_heads(spark, ran):
+    config, entries = ran
+    run_stages(load(CONF, [*QUICK, "train.epochs=1"], warehouse=config.warehouse), ["train"], session=spark)
+    ledger = Ledger(Lake(config.warehouse))
+    first, later = (entry.detail["gate"] for entry in ledger.entries() if entry.stage == "promote")
+    assert first is None
+    assert later["metric"] == "comes log_loss + category log_loss + days squared_error"
+    assert later["rows"] == entries["features"].counts["test"] == later["groups"]
+    # The current model's figure is its validation loss' own sum, of the test split.
+    heads = entries["train"].detail["metrics"]["test"]["heads"]
+    expected = heads["comes"]["log_loss"] + heads["category"]["log_loss"] + 0.01 * heads["days"]["mse"]
+    assert later["current"] == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_horizon_that_the_orders_do_not_reach_is_refused(spark, ran):

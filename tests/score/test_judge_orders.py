@@ -14,6 +14,7 @@ SAID = pa.table(
         "comes_label": ["no", "no", "yes", "yes", "yes", "yes"],
         "comes_predicted": ["no", "yes", "no", "yes", "yes", "yes"],
         "comes_probability": [0.9, 0.6, 0.7, 0.8, 0.7, 0.9],
+        "comes_probabilities": [[0.1, 0.9]] * 6,
         "what_label": pa.array([None, None, None, "A", "B", "B"], pa.string()),
         "what_predicted": ["A", "A", "A", "A", "A", "B"],
         "when_label": pa.array([None, None, 4.0, 8.0, 2.0, 0.0]),
@@ -78,8 +79,10 @@ def test_who_orders_is_ranked():
 
 
 def test_of_no_row_with_a_label_there_are_no_figures():
-    none = pa.array([None] * 6)
-    said = SAID.set_column(4, "what_label", none.cast(pa.string())).set_column(6, "when_label", none.cast(pa.float64()))
+    said = SAID
+    for name in ("what_label", "when_label"):
+        none = pa.nulls(said.num_rows, said.schema.field(name).type)
+        said = said.set_column(said.schema.get_field_index(name), name, none)
     found = judged(said)
     assert [(each["rows"], each["accuracy"], each["f1_macro"]) for each in found["category"]] == [(0, None, None)] * 4
     assert [(each["rows"], each["mae"], each["rmse"]) for each in found["days"]] == [(0, None, None)] * 4

@@ -33,7 +33,8 @@ def judge_orders(
     the names of the labels' heads. Figures: `accuracy` and `f1_macro` of categories, `mae` and `rmse` of days, `auc` of
     comes; None where no row has the label. The first one is compared.
     """
-    joined = said.join(own, "row_id").sort_by("row_id")
+    single = [field.name for field in said.schema if not pa.types.is_nested(field.type)]  # Arrow joins no lists
+    joined = said.select(single).join(own, "row_id").sort_by("row_id")
     return {
         "category": _categories(joined, learnt, heads["category"], seed=seed),
         "days": _days(joined, learnt, heads["days"], horizon_days=horizon_days, seed=seed),
