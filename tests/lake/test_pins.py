@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from ringmill.errors import RaceLost
 from ringmill.lake.ledger import Entry, Ledger
-from ringmill.lake.pins import pins_of
+from ringmill.lake.pins import pins_of, unfinished
 from ringmill.lake.promotions import Promotions
 from ringmill.lake.tables import Lake
+from ringmill.pipeline.history import ledger_of
 from ringmill.pipeline.stage import alone
 from ringmill.pipeline.vacuum import LEDGER_COMMITS, find, vacuum
 
@@ -132,6 +133,41 @@ def test_a_killed_training_keeps_its_version_as_long_as_it_can_be_gone_on_with(w
     assert not killed.exists()
     assert not kept.exists()
     assert not is_readable(warehouse, FEATURES, first)
+
+
+def test_a_warehouse_that_is_named_by_a_relative_path_keeps_the_same(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = warehouse.write(FEATURES, 0)
+    warehouse.publish("run-0", "features", outputs={FEATURES: first})
+    killed = warehouse.trained("killed", first, checkpoint=True, ends=False)
+    warehouse.publish("run-1", "report")
+    monkeypatch.chdir(warehouse.root.parent)
+    for named in ("shop", "."):  # the warehouse, or a folder with one in it
+        ledger = ledger_of(named)
+        assert pins_of(ledger, keep_runs=1) == pins_of(warehouse.ledger, keep_runs=1)
+        vacuum(ledger, keep_runs=1, hours=0)
+        assert killed.is_dir()
+    assert list(unfinished("shop")) == list(unfinished(str(warehouse.root)))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_killed_training_on_a_table_of_ones_own_keeps_its_checkpoints_and_its_row_index(
+    warehouse: Warehouse, tmp_path: Path, inside: bool
+) -> None:
+    killed = warehouse.trained("killed", 3, checkpoint=True, ends=False)
+    table = warehouse.root / "raw" / "mine" if inside else tmp_path / "mine"
+    spec = json.loads((killed / "spec.json").read_text())
+    spec["spec"]["table"] = str(table)
+    (killed / "spec.json").write_text(json.dumps(spec))
+    index = warehouse.root / "models" / "customers" / "row_index"
+    index.mkdir()
+    finished = warehouse.trained("finished", 3, ends=False)
+    warehouse.publish("run-1", "report")
+    vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    assert killed.is_dir() and index.is_dir()
+    assert (warehouse.root / "models" / "customers" / "checkpoints" / "killed").is_dir()
+    assert not finished.exists()
 
 
 def test_logs_of_runs_that_are_not_kept_go(warehouse: Warehouse) -> None:

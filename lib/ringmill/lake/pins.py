@@ -49,9 +49,13 @@ def pins_of(ledger: Ledger, *, keep_runs: int) -> Pins:
             folders |= {str(tree["model"]) for tree in (entry.inputs, entry.detail) if "model" in tree}
             for name, version in (*versions_in(entry.inputs), *versions_in(entry.outputs)):
                 versions[name].add(version)
+    of_stages = {name for entry in entries for name, _ in versions_in(entry.outputs)}
     for table, version, paths in unfinished(ledger.lake.root):
-        # Checkpoints of a version that is no longer the published one are never found again.
-        if written.get(table) == version:
+        # Checkpoints of a version that is no longer the published one are never found again; what becomes of a table
+        # that no stage writes is not ours to know.
+        if table not in of_stages:
+            folders |= paths
+        elif written.get(table) == version:
             versions[table].add(version)
             folders |= paths
     return Pins({name: frozenset(found) for name, found in versions.items()}, frozenset(folders), frozenset(runs))
@@ -68,13 +72,21 @@ def tables_of(ledger: Ledger) -> list[str]:
 
 
 def unfinished(root: str) -> Iterator[tuple[str, int, set[str]]]:
-    """Of each training of a local warehouse that left checkpoints: its table, the version, and its folders."""
+    """Of each training of a local warehouse that left checkpoints: its table, the version, and its folders.
+
+    A table or folder is named by its path under the warehouse, a table that lies elsewhere by its whole path.
+    """
     if "://" in root:
         return
-    for spec in sorted(Path(root).glob("models/*/*/spec.json")):
+    base = Path(root).absolute()
+    for spec in sorted(base.glob("models/*/*/spec.json")):
         tree = json.loads(spec.read_text(encoding="utf-8"))["spec"]
         checkpoints = Path(tree["checkpoints"] or spec.parent / "checkpoints")
-        paths = [path for path in (spec.parent, checkpoints, Path(tree["table"])) if path.is_relative_to(root)]
-        if len(paths) == 3 and any(checkpoints.glob("*")):
-            run, kept, table = (str(path.relative_to(root)) for path in paths)
-            yield table, int(tree["version"]), {run, kept}
+        if any(checkpoints.glob("*")):
+            table, *folders = (_below(base, path) for path in (tree["table"], spec.parent, checkpoints))
+            yield table, int(tree["version"]), set(folders)
+
+
+def _below(base: Path, path: str | Path) -> str:
+    found = Path(path)
+    return str(found.relative_to(base) if found.is_relative_to(base) else path)

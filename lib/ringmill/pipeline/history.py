@@ -26,11 +26,14 @@ def ledger_of(warehouse: str) -> Ledger:
     Raises:
         InputError: there is none, or more than one.
     """
-    if "://" in warehouse or (Path(warehouse) / "ledger").is_dir():
+    if "://" in warehouse:
         return Ledger(Lake(warehouse))
-    found = sorted(str(path.parent) for path in Path(warehouse).glob("*/ledger"))
+    folder = Path(warehouse).absolute()
+    if (folder / "ledger").is_dir():
+        return Ledger(Lake(str(folder)))
+    found = sorted(str(path.parent) for path in folder.glob("*/ledger"))
     if len(found) != 1:
-        raise InputError.no_ledger(str(Path(warehouse).resolve()), found)
+        raise InputError.no_ledger(str(folder.resolve()), found)
     return Ledger(Lake(found[0]))
 
 

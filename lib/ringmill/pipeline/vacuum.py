@@ -107,9 +107,11 @@ def _folders(root: str, pins: Pins, hours: int) -> dict[str, int]:
     if "://" in root:
         return {}
     base = Path(root)
+    # A row index is of a table that no stage wrote, and each training on it looks for it.
+    kept = ("checkpoints", "row_index")
     of_models = [path for path in (*base.glob("models/*/*"), *base.glob("models/*/checkpoints/*")) if path.is_dir()]
     found = [
-        *(path for path in of_models if path.name != "checkpoints" and str(path.relative_to(base)) not in pins.folders),
+        *(path for path in of_models if path.name not in kept and str(path.relative_to(base)) not in pins.folders),
         *(path for path in base.glob("logs/*") if path.is_dir() and path.name not in pins.runs),
     ]
     return {str(path.relative_to(base)): _size(path) for path in sorted(found) if _is_idle(path, hours)}
