@@ -125,6 +125,16 @@ def test_law_3_a_second_time_nothing_is_committed_and_no_stage_is_done_again(war
     assert warehouse.ledger.resolve("clean").outputs == {ROWS: version + 2}
 
 
+def test_only_the_last_layout_counts_as_done(warehouse: Warehouse) -> None:
+    warehouse.publish("clean", outputs={ROWS: warehouse.fill(ROWS)})
+
+    def laid_out(column: str, megabytes: int) -> bool:
+        return ROWS in optimize(warehouse.ledger, {ROWS: (column,)}, target_mb=megabytes).layouts
+
+    assert [laid_out(*how) for how in (("ordered_at", 64), ("customer_id", 64), ("ordered_at", 64))] == [True] * 3
+    assert [laid_out("ordered_at", megabytes) for megabytes in (64, 1, 1, 64)] == [False, True, False, True]
+
+
 def test_a_stage_that_writes_anew_is_read_from_there_and_may_be_laid_out_again(warehouse: Warehouse) -> None:
     warehouse.publish("clean", outputs={ROWS: warehouse.fill(ROWS)})
     optimize(warehouse.ledger, {}, target_mb=1)

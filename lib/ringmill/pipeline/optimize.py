@@ -68,10 +68,19 @@ def optimize(ledger: Ledger, by: Mapping[str, Sequence[str]], *, target_mb: int)
         wanted = {table: tuple(columns) for table, columns in (by or _by_default(ledger)).items()}
         if unknown := sorted(set(wanted) - set(published)):
             raise ConfigError.bad_value(ledger.lake.root, "--by", f"one of {', '.join(published)}", unknown[0])
-        keys = {table: _key(table, ledger.as_written({table: published[table]}), wanted[table]) for table in wanted}
-        done = {key for entry in entries if entry.stage == OPTIMIZE for key in entry.detail.get("keys", {}).values()}
+        keys = {
+            table: stage_key(ledger.as_written({table: published[table]}), {table: wanted[table], "mb": target_mb}, "")
+            for table in wanted
+        }
+        # How each table lies now: an earlier layout of it is gone.
+        now = {
+            table: key
+            for entry in entries
+            if entry.stage == OPTIMIZE
+            for table, key in entry.detail.get("keys", {}).items()
+        }
         held = {table for table, version, _ in unfinished(ledger.lake.root) if published.get(table) == version}
-        left = {table: "it is laid out so already" for table in wanted if keys[table] in done}
+        left = {table: "it is laid out so already" for table in wanted if keys[table] == now.get(table)}
         left |= {table: "a training that can be gone on with reads it" for table in wanted if table in held}
         layouts = {
             table: cluster(
@@ -112,7 +121,3 @@ def _by_default(ledger: Ledger) -> dict[str, tuple[str, ...]]:
             if columns := tuple(name for name in looked_for if name in there):
                 chosen[table] = columns
     return chosen
-
-
-def _key(table: str, written: Mapping[str, int], columns: Sequence[str]) -> str:
-    return stage_key(written, {table: list(columns)}, "")
