@@ -99,6 +99,13 @@ def test_versions_of_the_last_runs_and_of_the_last_published_row_stay_and_the_ot
     assert list(vacuum(warehouse.ledger, keep_runs=2, hours=0).lines()) == ["0 files of tables and 0 folders, 0.0 MB"]
 
 
+def test_what_a_late_report_read_of_each_stage_stays(warehouse: Warehouse) -> None:
+    versions = [warehouse.write(ROWS, number) for number in range(3)]
+    warehouse.publish("run-0", "report", inputs={"clean": {ROWS: versions[0]}})
+    warehouse.publish("run-1", "clean", outputs={ROWS: versions[2]})
+    assert pins_of(warehouse.ledger, keep_runs=2).versions[ROWS] == {versions[0], versions[2]}
+
+
 def test_what_the_current_model_and_the_one_before_it_were_made_of_stays(warehouse: Warehouse) -> None:
     folders = []
     for number in range(4):

@@ -116,6 +116,8 @@ def test_law_3_a_second_time_nothing_is_committed_and_no_stage_is_done_again(war
     assert warehouse.ledger.resolve("clean").outputs == {ROWS: version + 1}, "readers get the new files"
     now = {ROWS: version + 1, "files": ["a"]}
     assert stage_key(warehouse.ledger.as_written(now), {}, "code") == key, "and their keys are as before"
+    by_stage = {"clean": {ROWS: version + 1}}  # as a report's inputs are
+    assert warehouse.ledger.as_written(by_stage) == {"clean": {ROWS: version}}
     again = optimize(warehouse.ledger, {}, target_mb=1)
     assert list(again.lines()) == ["clean/rows: unchanged, it is laid out so already"]
     assert warehouse.ledger.entries()[-1].outcome == "unchanged"

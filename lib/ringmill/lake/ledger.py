@@ -108,14 +108,21 @@ class Ledger:
         return entry
 
     def as_written(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Inputs with each table at the version that its stage wrote: what a key is made of, since the rows of a table
-        that was laid out anew are the same."""
-        written = dict(inputs)
-        for row in reversed(_layouts(self.entries())):
-            for name, version in row.outputs.items():
-                if written.get(name) == version:
-                    written[name] = row.inputs[name]
-        return written
+        """Inputs with each table at the version that its stage wrote, those within a mapping too: what a key is made
+        of, since the rows of a table that was laid out anew are the same."""
+        layouts = _layouts(self.entries())
+        return _as_written(inputs, layouts[::-1])
+
+
+def _as_written(inputs: Mapping[str, Any], layouts: Sequence[Entry]) -> dict[str, Any]:
+    written = {
+        name: _as_written(value, layouts) if isinstance(value, Mapping) else value for name, value in inputs.items()
+    }
+    for row in layouts:
+        for name, version in row.outputs.items():
+            if written.get(name) == version:
+                written[name] = row.inputs[name]
+    return written
 
 
 def laid_out(entry: Entry, entries: Sequence[Entry]) -> Entry:

@@ -62,8 +62,12 @@ def pins_of(ledger: Ledger, *, keep_runs: int) -> Pins:
 
 
 def versions_in(tree: Mapping[str, object]) -> Iterator[tuple[str, int]]:
-    """The tables among a row's inputs or outputs, each with its version."""
-    yield from ((name, value) for name, value in tree.items() if isinstance(value, int))
+    """The tables among a row's inputs or outputs, those within a mapping too, each with its version."""
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from versions_in(value)
+        elif isinstance(value, int):
+            yield name, value
 
 
 def tables_of(ledger: Ledger) -> list[str]:
