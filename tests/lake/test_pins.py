@@ -21,7 +21,7 @@ from ringmill.lake.pins import pins_of, unfinished
 from ringmill.lake.promotions import Promotions
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.history import ledger_of
-from ringmill.pipeline.stage import alone
+from ringmill.pipeline.stage import all_alone, alone
 from ringmill.pipeline.vacuum import LEDGER_COMMITS, find, vacuum
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -202,6 +202,24 @@ def test_nothing_goes_while_a_stage_runs(warehouse: Warehouse) -> None:
     with alone(warehouse.ledger.lake, "clean"), pytest.raises(RaceLost, match="stage 'clean'"):
         vacuum(warehouse.ledger, keep_runs=1, hours=0)
     assert is_readable(warehouse, ROWS, 0)
+    # One that never ran before has no row in the ledger.
+    with alone(warehouse.ledger.lake, "train"), pytest.raises(RaceLost, match="stage 'train' runs"):
+        vacuum(warehouse.ledger, keep_runs=1, hours=0)
+    with (
+        all_alone(warehouse.ledger.lake, "vacuum"),
+        pytest.raises(RaceLost, match="'warehouse' is held"),
+        alone(warehouse.ledger.lake, "train"),
+    ):
+        pytest.fail("a stage began beside it")
+
+
+def test_stages_run_beside_each_other(warehouse: Warehouse) -> None:
+    lake = warehouse.ledger.lake
+    warehouse.root.mkdir()
+    with alone(lake, "clean"), alone(lake, "promote"), pytest.raises(RaceLost), alone(lake, "clean"):
+        pytest.fail("the same stage began twice")
+    with all_alone(lake, "vacuum"), pytest.raises(RaceLost, match="another command runs"), all_alone(lake, "optimize"):
+        pytest.fail("two had the warehouse to themselves")
 
 
 def test_the_ledgers_commits_are_gathered_and_say_the_same(warehouse: Warehouse) -> None:

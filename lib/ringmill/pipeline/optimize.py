@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -19,7 +18,7 @@ from ringmill.lake.cluster import Layout, cluster, ranged
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import OPTIMIZE, Entry, Ledger
 from ringmill.lake.pins import tables_of, unfinished
-from ringmill.pipeline.stage import alone, new_run_id
+from ringmill.pipeline.stage import all_alone, new_run_id
 
 MEGABYTE = 2**20
 # By table, or by the room that it is in, what is looked for; of these the columns that the log keeps ranges of.
@@ -54,9 +53,7 @@ def optimize(ledger: Ledger, by: Mapping[str, Sequence[str]], *, target_mb: int)
         RaceLost: a stage runs on the warehouse.
     """
     clock, run_id = time.monotonic(), new_run_id()
-    with ExitStack() as locks:
-        for stage in sorted({entry.stage for entry in ledger.entries()} | {OPTIMIZE}):
-            locks.enter_context(alone(ledger.lake, stage))
+    with all_alone(ledger.lake, OPTIMIZE):
         entries = ledger.entries()
         published = {
             name: version

@@ -7,7 +7,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,10 @@ from ringmill.pipeline.tracking import track
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+# The lock that stages share, and that a command holds alone which is for none of them to run beside.
+WHOLE = "warehouse"
 
 
 def new_run_id() -> str:
@@ -167,18 +171,55 @@ def alone(lake: Lake, stage: str) -> Iterator[None]:
     """Hold the stage's lock of a local warehouse; the kernel frees it when its holder dies, however that happens.
 
     Raises:
-        RaceLost: another process runs the same stage on the same warehouse.
+        RaceLost: another process runs the same stage on the same warehouse, or has the whole of it to itself.
     """
+    with (
+        _locked(lake, WHOLE, fcntl.LOCK_SH, f"stage '{stage}' of {lake.root}"),
+        _locked(lake, stage, fcntl.LOCK_EX, f"stage '{stage}' of {lake.root}"),
+    ):
+        yield
+
+
+@contextmanager
+def all_alone(lake: Lake, command: str) -> Iterator[None]:
+    """Hold a local warehouse while no stage runs on it, and none begins.
+
+    Raises:
+        RaceLost: stages run, which are named, or another process holds the warehouse.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(_locked(lake, WHOLE, fcntl.LOCK_EX, f"'{command}' of {lake.root}"))
+        except RaceLost as error:
+            running = [f"stage '{name}'" for name in _held(lake)]
+            raise RaceLost.on(
+                f"'{command}' of {lake.root}", f"{', '.join(running) or 'another command'} runs"
+            ) from error
+        yield
+
+
+def _held(lake: Lake) -> Iterator[str]:
+    """The stages whose locks some process holds."""
+    for name in sorted(file.name for file in (Path(lake.root) / "locks").iterdir() if file.name != WHOLE):
+        try:
+            with _locked(lake, name, fcntl.LOCK_SH, name):
+                continue
+        except RaceLost:
+            yield name
+
+
+@contextmanager
+def _locked(lake: Lake, name: str, how: int, what: str) -> Iterator[None]:
     if "://" in lake.root:
         yield
         return
     folder = Path(lake.root) / "locks"
     folder.mkdir(exist_ok=True)
-    with (folder / stage).open("w") as lock:
+    with (folder / name).open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, how | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise RaceLost.on(f"stage '{stage}' of {lake.root}", "its lock is held by a running process") from error
+            raise RaceLost.on(what, f"the lock '{name}' is held by a running process") from error
         yield
 
 

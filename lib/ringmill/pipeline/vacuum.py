@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +20,7 @@ from ringmill.lake.files import open_path
 from ringmill.lake.key import code_hash
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.pins import Pins, pins_of, tables_of
-from ringmill.pipeline.stage import alone, new_run_id
+from ringmill.pipeline.stage import all_alone, new_run_id
 
 STAGE = "vacuum"
 # A warehouse without locks: a file that is younger may belong to a write that has not been committed yet.
@@ -68,9 +67,7 @@ def vacuum(ledger: Ledger, *, keep_runs: int, hours: int) -> Unpinned:
         RaceLost: a stage runs on the warehouse.
     """
     clock, root = time.monotonic(), ledger.lake.root
-    with ExitStack() as locks:
-        for stage in sorted({entry.stage for entry in ledger.entries()} | {STAGE}):
-            locks.enter_context(alone(ledger.lake, stage))
+    with all_alone(ledger.lake, STAGE):
         if "://" in root:
             hours = max(hours, LEAST_HOURS_WITHOUT_LOCKS)
         found = find(ledger, keep_runs=keep_runs, hours=hours)
