@@ -119,6 +119,18 @@ def test_of_heads_by_other_names_or_without_any_label_nothing_is_said() -> None:
     assert (half.difference, half.candidate) == (0, pytest.approx(0.5 * (4 + 16) / 2))
 
 
+def test_what_a_broken_model_says_is_not_taken_for_a_missing_label() -> None:
+    whole = several([[0.5, 0.5]] * 3, [1.0, 1.0, 1.0])
+    for broken in (
+        several([[0.5, 0.5]] * 3, [float("nan"), 1.0, 1.0]),
+        several([[float("nan")] * 2] * 3, [1.0, 1.0, 1.0]),
+        several([[0.5, 0.5]] * 3, [float("inf"), 1.0, 1.0]),
+    ):
+        assert judged(broken, whole) is None and judged(whole, broken) is None
+    # Of a row without the label it may say anything.
+    assert judged(several([[0.5, 0.5]] * 3, [1.0, float("nan"), 1.0]), whole).difference == 0
+
+
 def test_a_category_that_the_current_model_has_not_learnt_costs_it_dearly() -> None:
     wider = {**HEADS, "who": {**HEADS["who"], "classes": ["b", "c", "a"]}}
     candidate = several([[0.2, 0.2, 0.6], [0.6, 0.2, 0.2], [1, 0, 0]], [3.0] * 3, wider)

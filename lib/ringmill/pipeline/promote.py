@@ -74,7 +74,10 @@ def judge(run: Run, trained: Entry, current: str | None) -> tuple[Comparison | N
         customers=_customers(run, trained),
     )
     if found is None:
-        why = f"cannot be compared with {current}: they held out no rows in common, or learnt different tasks"
+        why = (
+            f"cannot be compared with {current}: they held out no rows in common, learnt different tasks, or say what is "
+            "no finite number"
+        )
         return None, "kept", f"{new} {why}; `ringmill promote {new}` makes it current"
     if found.is_worse:
         return found, "kept", f"{new} is worse, and not current: {found}"

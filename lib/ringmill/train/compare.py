@@ -37,10 +37,11 @@ class Predictions:
 
 @dataclass(frozen=True)
 class _Losses:
-    """(rows,) of one head, NaN where a row has no label of it; `share` is what the head counts beside others."""
+    """(rows,) of one head, of meaning where a row is `labelled`; `share` is what the head counts beside others."""
 
     metric: str
     values: Values
+    labelled: NDArray[np.bool_]
     share: float = 1.0
 
 
@@ -78,7 +79,8 @@ def compare(
     confidence: float,
     customers: pa.Table | None = None,
 ) -> Comparison | None:
-    """Compare on the rows that both held out; None where the two say different things, or share too few rows.
+    """Compare on the rows that both held out; None where the two say different things, share too few rows, or say of
+    one what is no finite number.
 
     What happened is what the candidate's table says, which is the newer. `customers` (row_id, customer_id) says which
     rows are one customer's; without it each row stands alone. The interval is that of the normal distribution, its
@@ -104,14 +106,15 @@ def compare(
         return None
     means, deviation, known = np.zeros(2), np.zeros(len(common)), False
     for one, other in zip(ours, theirs, strict=True):
-        labelled = ~np.isnan(one.values)
-        if not labelled.any():
+        if not one.labelled.any():
             continue
         known = True
-        both = one.share * np.stack([one.values[labelled], other.values[labelled]])
+        both = one.share * np.stack([one.values[one.labelled], other.values[one.labelled]])
+        if not np.isfinite(both).all():
+            return None
         means += both.mean(axis=1)
         difference = both[0] - both[1]
-        deviation[labelled] += (difference - difference.mean()) * (len(common) / len(difference))
+        deviation[one.labelled] += (difference - difference.mean()) * (len(common) / len(difference))
     if not known:
         return None
     error = sqrt(count / (count - 1) * float(np.sum(np.bincount(group, deviation) ** 2))) / len(common)
@@ -131,43 +134,42 @@ def compare(
 
 def _losses(said: pa.Table, truth: pa.Table, of: Predictions, metric: str) -> list[_Losses]:
     """What each row costs, by head; none for predictions of another kind."""
+    every = np.ones(truth.num_rows, bool)
     for name in ("squared_error", "log_loss"):
         if name in said.schema.names:
-            return [_Losses(name, np.asarray(said[name]))]
+            return [_Losses(name, np.asarray(said[name]), every)]
     if "buy_probability" in said.schema.names:
         chance, bought = np.asarray(said["buy_probability"]), np.asarray(truth["label_buy"])
         chances = np.stack([1 - chance, chance], axis=1)
-        return [_Losses(metric, _of_chances(chances, (bought > 0.5).astype(np.float64), metric))]
+        return [_Losses(metric, _of_chances(chances, (bought > 0.5).astype(np.int64), metric), every)]
     if "probabilities" in said.schema.names:
-        return [_Losses(metric, _of_classes(said["probabilities"], truth["label"], of.classes, metric))]
+        return [_Losses(metric, _of_classes(said["probabilities"], truth["label"], of.classes, metric), every)]
     return [_of_head(name, facts, said, truth, metric) for name, facts in of.heads.items()]
 
 
 def _of_head(name: str, facts: Mapping[str, Any], said: pa.Table, truth: pa.Table, metric: str) -> _Losses:
     label, share = truth[f"{name}_label"], float(facts.get("share", 1.0))
+    labelled = pc.is_valid(label).to_numpy()
     if facts["kind"] == "classes":
         values = _of_classes(said[f"{name}_probabilities"], label, facts["classes"], metric)
-        return _Losses(f"{name} {metric}", values, share)
-    number = pc.subtract(said[f"{name}_predicted"], label).to_numpy()  # NaN where the label is missing
-    return _Losses(f"{name} squared_error", number**2, share)
+        return _Losses(f"{name} {metric}", values, labelled, share)
+    error = pc.subtract(said[f"{name}_predicted"], label).to_numpy()
+    return _Losses(f"{name} squared_error", error**2, labelled, share)
 
 
 def _of_classes(chances: pa.ChunkedArray, labels: pa.ChunkedArray, classes: Sequence[str], metric: str) -> Values:
-    place = {name: float(number) for number, name in enumerate(classes)} | {None: np.nan}
-    # A class that the model has never seen has the chance 0: a column that is added for it.
-    happened = np.array([place.get(label, len(classes)) for label in labels.to_pylist()], np.float64)
+    place = {name: number for number, name in enumerate(classes)}
+    # A class that the model has never seen has the chance 0: a column that is added for it, and for missing labels.
+    happened = np.array([place.get(label, len(classes)) for label in labels.to_pylist()])
     return _of_chances(np.pad(np.stack(chances.to_pylist()), ((0, 0), (0, 1))), happened, metric)
 
 
-def _of_chances(chances: Values, happened: Values, metric: str) -> Values:
-    """(rows, classes) and the place of what happened, NaN where that is not known → (rows,), NaN there."""
-    missing = np.isnan(happened)
-    rows, place = np.arange(len(chances)), np.where(missing, 0, happened).astype(np.int64)
+def _of_chances(chances: Values, happened: NDArray[np.int64], metric: str) -> Values:
+    """(rows, classes) and the place of what happened → (rows,)."""
     if metric == "log_loss":
-        found = -np.log(np.maximum(chances[rows, place], LEAST_CHANCE))
-    else:
-        found = np.sum((chances - np.eye(chances.shape[1])[place]) ** 2, axis=1)
-    return np.where(missing, np.nan, found)
+        return -np.log(np.maximum(chances[np.arange(len(chances)), happened], LEAST_CHANCE))
+    found: Values = np.sum((chances - np.eye(chances.shape[1])[happened]) ** 2, axis=1)
+    return found
 
 
 def _groups(row_ids: NDArray[np.int64], customers: pa.Table | None) -> NDArray[np.int64]:
