@@ -118,6 +118,18 @@ def test_law_3_nothing_changed_means_no_stage_runs(spark, ran):
     assert "rows" in planned_sequences(Run(config))
 
 
+def test_law_9_orders_are_read_as_the_model_learnt_them_whatever_is_configured_now(spark, ran):
+    config, entries = ran
+    other = ["sequences.code_characters=2", "sequences.history=2", "score.cutoff=2011-12-10"]
+    (again,) = run_stages(load(CONF, [*QUICK, *other], warehouse=config.warehouse), ["score"], session=spark)
+    assert again.outcome == "published" and again.detail["horizon_days"] == 30
+    before, after = (
+        sorted(table(config, entry, "scores/next_orders"), key=lambda row: row["customer_id"])
+        for entry in (entries["score"], again)
+    )
+    assert before == after
+
+
 def test_a_later_model_is_judged_by_all_of_its_heads(spark, ran):
     config, entries = ran
     run_stages(load(CONF, [*QUICK, "train.epochs=1"], warehouse=config.warehouse), ["train"], session=spark)

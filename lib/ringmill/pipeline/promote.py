@@ -75,8 +75,8 @@ def judge(run: Run, trained: Entry, current: str | None) -> tuple[Comparison | N
     )
     if found is None:
         why = (
-            f"cannot be compared with {current}: they held out no rows in common, learnt different tasks, or say what is "
-            "no finite number"
+            f"cannot be compared with {current}: they held out no rows in common, learnt different tasks, or say what "
+            "is no finite number"
         )
         return None, "kept", f"{new} {why}; `ringmill promote {new}` makes it current"
     if found.is_worse:

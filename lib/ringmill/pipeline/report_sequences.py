@@ -46,7 +46,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             Card(sections.whole(scored.counts["customers"]), "customers scored"),
             Card(
                 sections.whole(scored.detail["expected_orders"]),
-                f"expected to order in {section.horizon_days} days",
+                f"expected to order in {scored.detail['horizon_days']} days",
             ),
             Card("–" if not category["rows"] else f"{category['accuracy']:.1%}", "of the next categories told right"),
             Card("–" if not days["rows"] else f"{days['mae']:.1f}", "days off in the mean"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.score import check_each_once, scorers_for
 from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.score.next_orders import OrderModel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -25,13 +25,8 @@ KEYS = ("customer_id", "cutoff")
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    section = config.sequences
-    return {
-        "score": dump(config.score),
-        "history": section.history,
-        "code_characters": section.code_characters,
-        "zone": config.zone,
-    }
+    # How orders are read is the model's to say.
+    return {"score": dump(config.score), "zone": config.zone}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -44,22 +39,22 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.features.next_orders import filter_order_lines, summarise_sequences
     from ringmill.features.order_state import LISTS
 
-    section, cutoff = run.config.sequences, run.config.score.cutoff or default_cutoff(run)
+    cutoff = run.config.score.cutoff or default_cutoff(run)
     check_cutoff(run, cutoff, key="score.cutoff")
     rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    folder = Path(run.lake.path(inputs["model"]))
+    model = OrderModel.read(folder)
     step.say(f"orders of every customer as of {cutoff}")
-    lines = rows.transform(filter_order_lines, code_characters=section.code_characters)
-    sequences = lines.transform(
-        summarise_sequences, [cutoff], horizon_days=None, history=section.history, zone=run.config.zone
-    )
+    lines = rows.transform(filter_order_lines, code_characters=model.code_characters)
+    history = model.state.numbers.length
+    sequences = lines.transform(summarise_sequences, [cutoff], horizon_days=None, history=history, zone=run.config.zone)
     customers = sequences.select(*KEYS, *LISTS).persist()
     try:
         expected = customers.count()
         if not expected:
             raise no_customers(run, cutoff, key="score.cutoff")
         step.say(f"scoring {expected:,} customers")
-        model = Path(run.lake.path(inputs["model"]))
-        version = run.lake.write(_scored(run, customers, model, expected), NEXT_ORDERS, run_id=run.run_id)
+        version = run.lake.write(_scored(run, customers, folder, model, expected), NEXT_ORDERS, run_id=run.run_id)
     finally:
         customers.unpersist()
     columns = ["customer_id", "order_probability", "expected_days"]
@@ -71,25 +66,22 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         counts={"customers": expected},
         summary=f"{expected:,} customers as of {cutoff}, {coming:,.0f} expected to order",
         laws={"law 2": {"scored_as_of": str(cutoff)}},
-        detail={"cutoff": str(cutoff), "expected_orders": coming},
+        detail={"cutoff": str(cutoff), "horizon_days": model.horizon_days, "expected_orders": coming},
     )
 
 
-def _scored(run: Run, customers: DataFrame, model: Path, rows: int) -> DataFrame:
+def _scored(run: Run, customers: DataFrame, folder: Path, model: OrderModel, rows: int) -> DataFrame:
     from pyspark.sql import functions as F
 
-    from ringmill.config.sequences import heads_by_label
     from ringmill.score.batches import ORDER_SCORES, scored
 
-    manifest = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
-    head = heads_by_label(run.config.train.task)["category"]
-    categories = F.array(*map(F.lit, manifest["heads"][head]["classes"]))
+    categories = F.array(*map(F.lit, model.classes["category"]))
     answers = customers.coalesce(scorers_for(run, rows)).mapInArrow(
-        scored(str(model), str(run.log_folder), keys=KEYS, answer=ORDER_SCORES),
+        scored(str(folder), str(run.log_folder), keys=KEYS, answer=ORDER_SCORES),
         "customer_id string, cutoff date, order_probability double, category string, category_probability double, "
         "probabilities array<double>, expected_days double",
     )
-    return answers.withColumns({"categories": categories, "model_run": F.lit(model.name)})
+    return answers.withColumns({"categories": categories, "model_run": F.lit(folder.name)})
 
 
 SCORE_SEQUENCES = Stage(

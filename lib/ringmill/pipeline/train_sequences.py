@@ -53,7 +53,9 @@ def _fitted(config: Config) -> Fitted[OrderState]:
         vocabulary="category",
         values=lambda state: state.categories,
         file=STATE,
-        kept=lambda state: order_file(state, heads, horizon_days=section.horizon_days),
+        kept=lambda state: order_file(
+            state, heads, horizon_days=section.horizon_days, code_characters=section.code_characters
+        ),
         group="customer_id",
     )
 

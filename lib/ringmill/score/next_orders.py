@@ -26,9 +26,43 @@ STATE = "orders.json"
 AT_ONCE = 4_096
 
 
-def order_file(state: OrderState, heads: Mapping[str, str], *, horizon_days: int) -> dict[str, Any]:
-    """What scoring needs besides what the ranks left: the state, the name of each label's head, and the horizon."""
-    return {"state": state.to_json(), "heads": dict(heads), "horizon_days": horizon_days}
+def order_file(
+    state: OrderState, heads: Mapping[str, str], *, horizon_days: int, code_characters: int
+) -> dict[str, Any]:
+    """What scoring needs besides what the ranks left: the state, the name of each label's head, the horizon, and how
+    many characters of a code name its group."""
+    return {
+        "state": state.to_json(),
+        "heads": dict(heads),
+        "horizon_days": horizon_days,
+        "code_characters": code_characters,
+    }
+
+
+@dataclass(frozen=True)
+class OrderModel:
+    """What a model's folder says of how it reads orders: law 9 is that scoring reads them so, whatever is configured
+    now. `heads` are the names of the labels' heads, `classes` those of each label with classes."""
+
+    state: OrderState
+    heads: Mapping[str, str]
+    classes: Mapping[str, tuple[str, ...]]
+    horizon_days: int
+    code_characters: int
+
+    @classmethod
+    def read(cls, folder: Path) -> OrderModel:
+        """Raises InputError where a file of it is missing, or does not say all of it."""
+        try:
+            orders = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise InputError.not_published("train", str(error.filename)) from error
+        if "code_characters" not in orders:  # of a version that took the configuration's
+            raise InputError.not_published("train", f"{folder / STATE}, with 'code_characters'")
+        classes = {label: tuple(manifest["heads"][name].get("classes", ())) for label, name in orders["heads"].items()}
+        state, days = OrderState.from_json(orders["state"]), orders["horizon_days"]
+        return cls(state, orders["heads"], classes, days, orders["code_characters"])
 
 
 def within_horizon(days: Values, *, horizon_days: int) -> Values:
@@ -39,30 +73,19 @@ def within_horizon(days: Values, *, horizon_days: int) -> Values:
 
 @dataclass(frozen=True)
 class OrderScorer:
-    """What scoring needs of a model folder. `classes` are those of each label with classes; `heads` the models' outputs
-    by label."""
+    """A loaded model, the type of its input, and how it reads orders."""
 
     model: Any
     dtype: str
-    state: OrderState
-    heads: Mapping[str, str]
-    classes: Mapping[str, tuple[str, ...]]
-    horizon_days: int
+    orders: OrderModel
 
     @classmethod
     def load(cls, folder: Path) -> OrderScorer:
-        """Read a model folder. Raises InputError where a file of it is missing."""
+        """Read a model folder. Raises as `OrderModel.read`."""
         import_tensorflow(threads=1)
-        try:
-            orders = json.loads((folder / STATE).read_text(encoding="utf-8"))
-            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise InputError.not_published("train", str(error.filename)) from error
-        classes = {label: tuple(manifest["heads"][name].get("classes", ())) for label, name in orders["heads"].items()}
+        orders = OrderModel.read(folder)
         model = load_model(folder / "model.keras")
-        heads = {label: f"head_{name}" for label, name in orders["heads"].items()}
-        state, days = OrderState.from_json(orders["state"]), orders["horizon_days"]
-        return cls(model, str(model.inputs[0].dtype), state, heads, classes, days)
+        return cls(model, str(model.inputs[0].dtype), orders)
 
     @property
     def schema(self) -> pa.Schema:
@@ -71,16 +94,17 @@ class OrderScorer:
 
     def answer(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """(rows) with the lists of their orders → (rows) of `ORDER_SCORES`."""
-        said = self._said(encode(batch, self.state))
-        comes = ClassOutputs(said["comes"]).probabilities[:, self.classes["comes"].index("yes")]
+        classes = self.orders.classes
+        said = self._said(encode(batch, self.orders.state))
+        comes = ClassOutputs(said["comes"]).probabilities[:, classes["comes"].index("yes")]
         chances = ClassOutputs(said["category"]).probabilities
         best = chances.argmax(axis=1)
         columns = [
             pa.array(comes),
-            pa.array(np.array(self.classes["category"], object)[best], pa.string()),
+            pa.array(np.array(classes["category"], object)[best], pa.string()),
             pa.array(chances[np.arange(len(best)), best]),
             tensor_array(chances, "double"),
-            pa.array(within_horizon(said["days"], horizon_days=self.horizon_days)),
+            pa.array(within_horizon(said["days"], horizon_days=self.orders.horizon_days)),
         ]
         return pa.record_batch(columns, schema=ORDER_SCORES)
 
@@ -90,6 +114,6 @@ class OrderScorer:
             self.model(x[at : at + AT_ONCE].astype(self.dtype), training=False) for at in range(0, len(x), AT_ONCE)
         ]
         return {
-            label: np.concatenate([np.asarray(part[head]) for part in parts]).astype(np.float64)
-            for label, head in self.heads.items()
+            label: np.concatenate([np.asarray(part[f"head_{name}"]) for part in parts]).astype(np.float64)
+            for label, name in self.orders.heads.items()
         }
