@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +19,9 @@ import pytest
 from deltalake import write_deltalake
 
 from ringmill.config import Config
+from ringmill.config.tracking import OpenLineage
 from ringmill.errors import InputError, WarehouseError
-from ringmill.pipeline.openlineage import run_uuid
+from ringmill.pipeline.openlineage import emit, run_uuid
 from ringmill.pipeline.stage import Result, Run, Stage, execute
 
 # Of each facet that is written: what the specification requires besides _producer and _schemaURL.
@@ -121,6 +124,38 @@ def test_a_failed_stage_says_why_and_no_password(tmp_path: Path) -> None:
     assert "secret" not in (tmp_path / "events").read_text()
 
 
+@contextmanager
+def serving(handler: type[BaseRequestHandler]) -> Iterator[str]:
+    """The address of a server of this process, as http://HOST:PORT."""
+    server = TCPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("key", ["hush hush", "hush\nhush", "hüsch", " \n"])
+def test_a_key_that_no_header_may_hold_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("LINEAGE_KEY", key)
+    section = OpenLineage(url="http://127.0.0.1:9/", key_variable="LINEAGE_KEY")
+    with pytest.raises(WarehouseError, match="variable LINEAGE_KEY that is empty, or has") as caught:
+        emit(section, {})
+    assert "hush" not in str(caught.value)
+    assert "hüsch" not in str(caught.value)
+
+
+def test_a_server_that_answers_by_another_protocol_is_named() -> None:
+    class Tls(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+
+    with serving(Tls) as address, pytest.raises(WarehouseError, match="behind https:// is asked by http://"):
+        emit(OpenLineage(url=f"{address}/"), {})
+
+
 def test_a_server_gets_the_events_with_its_key_which_stands_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,17 +171,13 @@ def test_a_server_gets_the_events_with_its_key_which_stands_nowhere_else(
         def log_message(self, *_: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Endpoint)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("LINEAGE_KEY", "hush-hush")
-    url = f"http://127.0.0.1:{server.server_port}/api/v1/lineage"
-    run = run_of(tmp_path, url=url, key_variable="LINEAGE_KEY")
-    try:
-        execute(stage(run), run)
-    finally:
-        run.close()
-        server.shutdown()
-        server.server_close()
+    monkeypatch.setenv("LINEAGE_KEY", "hush-hush\n")  # as a file of it ends
+    with serving(Endpoint) as address:
+        run = run_of(tmp_path, url=f"{address}/api/v1/lineage", key_variable="LINEAGE_KEY")
+        try:
+            execute(stage(run), run)
+        finally:
+            run.close()
     for key, event in got:
         check(event)
         assert key == "Bearer hush-hush"

@@ -5,8 +5,10 @@ The events are plain JSON of the published specification (2-0-2); nothing of Spa
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 import uuid
@@ -29,6 +31,8 @@ from ringmill.lake.tables import Lake
 PRODUCER = "urn:ringmill:" + __version__
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = "https://openlineage.io/spec/facets"
+# Of what a key is made: printed characters of ASCII.
+HEADER_SAFE = re.compile("[!-~]+")
 Event = dict[str, Any]
 
 
@@ -134,7 +138,7 @@ def emit(section: OpenLineage, event: Event) -> None:
             return
         headers = {"Content-Type": "application/json"}
         if section.key_variable is not None:
-            headers["Authorization"] = f"Bearer {os.environ[section.key_variable]}"
+            headers["Authorization"] = f"Bearer {_key(section, section.key_variable)}"
         request = urllib.request.Request(str(section.url), line.encode(), headers, method="POST")
         with urllib.request.urlopen(request, timeout=section.timeout_seconds):
             pass
@@ -142,3 +146,20 @@ def emit(section: OpenLineage, event: Event) -> None:
         raise WarehouseError.no_event(str(section.url), f"no variable {section.key_variable}") from error
     except (OSError, urllib.error.URLError) as error:
         raise WarehouseError.no_event(str(section.path or section.url), str(error)) from error
+    except http.client.HTTPException as error:
+        problem = f"no answer by HTTP ({type(error).__name__}), as where a server behind https:// is asked by http://"
+        raise WarehouseError.no_event(str(section.url), problem) from error
+
+
+def _key(section: OpenLineage, variable: str) -> str:
+    """The server's key, less the line's end that a file of it has.
+
+    Raises:
+        KeyError: there is no such variable.
+        WarehouseError: the key is none that a header may hold; it is not shown.
+    """
+    key = os.environ[variable].strip()
+    if HEADER_SAFE.fullmatch(key) is None:
+        problem = f"a key in the variable {variable} that is empty, or has characters that no header may hold"
+        raise WarehouseError.no_event(str(section.url), problem)
+    return key
