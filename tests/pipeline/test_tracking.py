@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -90,6 +91,18 @@ def test_a_name_has_only_characters_that_mlflow_takes() -> None:
     entry = replace(TRAINED, detail={"metrics": {"test": {"f1 [größe]": 1.0}}}, configuration={}, counts={})
     names = {name for name, _ in training_of(entry, []).metrics}
     assert names == {"test.f1 _größe", "seconds", "peak_bytes"}
+
+
+def test_classes_have_names_that_mlflow_takes_and_each_its_own() -> None:
+    recall = {"Q&A, other": 0.1, "Q_A_ other": 0.2, "Q?A, other": 0.3, "n/a": 0.4, "..": 0.5, "x" * 300: 0.6}
+    figures = {"test": {"classes": {name: {"recall": value} for name, value in recall.items()}}}
+    entry = replace(TRAINED, detail={"metrics": figures}, configuration={}, counts={})
+    told = training_of(entry, []).metrics
+    names = [name for name, _ in told if name not in ("seconds", "peak_bytes")]
+    assert sorted(told[name, 0] for name in names) == sorted(recall.values())
+    assert all(re.fullmatch(r"[\w.\- :]{1,250}", name) for name in names)
+    assert told["test.classes.Q_A_ other.recall", 0] == 0.2
+    assert told["test.classes.n_a.recall", 0] == 0.4
 
 
 def test_without_the_extra_a_run_ends_before_it_begins() -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,7 @@ from deltalake import DeltaTable
 from ringmill.config.tracking import Mlflow
 from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import ConfigError, TrainingError
+from ringmill.lake.key import digest
 from ringmill.lake.ledger import Entry
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.history import leaves
@@ -27,6 +29,7 @@ from ringmill.pipeline.history import leaves
 # By which a training is found again: it is told once.
 RUN_TAG = "ringmill.run_id"
 LONGEST_VALUE = 6_000
+LONGEST_NAME = 250
 MOST_AT_ONCE = 100
 FINISHED = "FINISHED"
 
@@ -50,7 +53,9 @@ def check_installed(section: Mlflow | None) -> None:
 def training_of(entry: Entry, epochs: list[Mapping[str, Any]]) -> Training:
     """What is told of a published training, whose epochs are rows of ledger/history."""
     told = {name: entry.configuration[name] for name in ("train", "seed") if name in entry.configuration}
-    params = {_name(key): str(value)[:LONGEST_VALUE] for key, value in leaves(told)}
+    settings = dict(leaves(told))
+    param_names = names_of(settings)
+    params = {param_names[key]: str(value)[:LONGEST_VALUE] for key, value in settings.items()}
     metrics = dict(_numbers(entry.detail.get("metrics", {}), 0))
     metrics |= {(f"rows.{split}", 0): float(rows) for split, rows in entry.counts.items() if _is_number(rows)}
     metrics |= {("seconds", 0): entry.seconds, ("peak_bytes", 0): float(entry.peak_bytes)}
@@ -59,8 +64,10 @@ def training_of(entry: Entry, epochs: list[Mapping[str, Any]]) -> Training:
         metrics |= dict(_numbers(figures, int(epoch["epoch"])))
     tags = {RUN_TAG: entry.run_id, "ringmill.pipeline": entry.pipeline, "ringmill.code": entry.code}
     tags |= {"ringmill.version": entry.ringmill, "mlflow.user": entry.user, "mlflow.runName": entry.run_id}
-    tags |= {f"ringmill.input.{_name(name)}": str(version)[:LONGEST_VALUE] for name, version in entry.inputs.items()}
-    return Training(params, metrics, tags)
+    for name, version in entry.inputs.items():
+        tags["ringmill.input." + "/".join(map(_name, name.split("/")))] = str(version)[:LONGEST_VALUE]
+    names = names_of(name for name, _ in metrics)
+    return Training(params, {(names[name], step): value for (name, step), value in metrics.items()}, tags)
 
 
 def track(section: Mlflow, entry: Entry, lake: Lake) -> None:
@@ -121,13 +128,25 @@ def _numbers(tree: Mapping[str, Any], step: int) -> Iterator[tuple[tuple[str, in
         if isinstance(value, Mapping):
             yield from (((f"{key}.{name}", at), number) for (name, at), number in _numbers(value, step))
         elif _is_number(value):
-            yield (_name(key), step), float(value)
+            yield (key, step), float(value)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def names_of(paths: Iterable[str]) -> Mapping[str, str]:
+    """The name in MLflow of each path of keys; those that would be equal, or too long, end with a piece of a hash."""
+    plain = {path: _name(path) for path in paths}
+    times = Counter(plain.values())
+    return {
+        path: name
+        if len(name) <= LONGEST_NAME and (name == path or times[name] == 1)
+        else f"{name[: LONGEST_NAME - 7]}-{digest(path)[:6]}"
+        for path, name in plain.items()
+    }
+
+
 def _name(key: str) -> str:
-    """With the characters alone that MLflow takes in a name."""
-    return re.sub(r"[^\w\-. :/]+", "_", key).strip("_")
+    """With the characters alone that MLflow takes in a name; no '/' either, which makes a folder of it."""
+    return re.sub(r"[^\w\-. :]+", "_", key).strip("_")
