@@ -26,8 +26,8 @@ from ringmill.lake.ledger import Entry
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.history import leaves
 
-# By which a training is found again: it is told once.
-RUN_TAG = "ringmill.run_id"
+# By which a training is found again, that it is told once: a run may have several, each of a model of its own.
+RUN_TAG, MODEL_TAG = "ringmill.run_id", "ringmill.model"
 LONGEST_VALUE = 6_000
 LONGEST_NAME = 250
 MOST_AT_ONCE = 100
@@ -60,9 +60,10 @@ def training_of(entry: Entry, epochs: list[Mapping[str, Any]]) -> Training:
     metrics |= {(f"rows.{split}", 0): float(rows) for split, rows in entry.counts.items() if _is_number(rows)}
     metrics |= {("seconds", 0): entry.seconds, ("peak_bytes", 0): float(entry.peak_bytes)}
     for epoch in epochs:
-        figures = {f"epoch.{name}": value for name, value in epoch.items() if name not in ("run_id", "epoch")}
+        figures = {f"epoch.{name}": value for name, value in epoch.items() if name not in ("run_id", "epoch", "model")}
         metrics |= dict(_numbers(figures, int(epoch["epoch"])))
-    tags = {RUN_TAG: entry.run_id, "ringmill.pipeline": entry.pipeline, "ringmill.code": entry.code}
+    tags = {RUN_TAG: entry.run_id, MODEL_TAG: str(entry.detail["model"])}
+    tags |= {"ringmill.pipeline": entry.pipeline, "ringmill.code": entry.code}
     tags |= {"ringmill.version": entry.ringmill, "mlflow.user": entry.user, "mlflow.runName": entry.run_id}
     for name, version in entry.inputs.items():
         tags["ringmill.input." + "/".join(map(_name, name.split("/")))] = str(version)[:LONGEST_VALUE]
@@ -96,9 +97,11 @@ def _tell(client: Any, section: Mlflow, entry: Entry, lake: Lake) -> None:
     name = section.experiment or entry.pipeline
     found = client.get_experiment_by_name(name)
     experiment = client.create_experiment(name) if found is None else found.experiment_id
-    training = training_of(entry, epochs_of(lake, entry.run_id))
+    model = str(entry.detail["model"])
+    training = training_of(entry, epochs_of(lake, entry.run_id, model))
     started = int(entry.started_at.timestamp() * 1000)
-    known = client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{entry.run_id}'")
+    same = f"tags.`{RUN_TAG}` = '{entry.run_id}' AND tags.`{MODEL_TAG}` = '{model}'"
+    known = client.search_runs([experiment], same)
     if any(run.info.status == FINISHED for run in known):
         return
     run = known[0] if known else client.create_run(experiment, start_time=started, tags=dict(training.tags))
@@ -109,17 +112,19 @@ def _tell(client: Any, section: Mlflow, entry: Entry, lake: Lake) -> None:
         some = slice(place, place + MOST_AT_ONCE)
         client.log_batch(run.info.run_id, metrics=metrics[some], params=params[some])
     if section.keep_model:
-        client.log_artifacts(run.info.run_id, lake.path(str(entry.detail["model"])), "model")
+        client.log_artifacts(run.info.run_id, lake.path(model), "model")
     client.set_terminated(run.info.run_id, FINISHED, end_time=ended)
 
 
-def epochs_of(lake: Lake, run_id: str) -> list[Mapping[str, Any]]:
-    """The rows of ledger/history of a training."""
+def epochs_of(lake: Lake, run_id: str, model: str) -> list[Mapping[str, Any]]:
+    """The rows of ledger/history of a training; rows of an older version of ringmill name no model, and are its run's
+    alone."""
     path = lake.path(LEDGER_HISTORY.path)
     if not DeltaTable.is_deltatable(path):
         return []
-    rows: pa.Table = DeltaTable(path).to_pyarrow_table(filters=[("run_id", "=", run_id)])
-    return list(rows.sort_by("epoch").to_pylist())
+    found: pa.Table = DeltaTable(path).to_pyarrow_table(filters=[("run_id", "=", run_id)])
+    rows = found.sort_by("epoch").to_pylist()
+    return [row for row in rows if row.get("model") in (model, None)]
 
 
 def _numbers(tree: Mapping[str, Any], step: int) -> Iterator[tuple[tuple[str, int], float]]:
