@@ -22,9 +22,9 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from ringmill import __version__
-from ringmill.config.load import without_credentials
 from ringmill.config.tracking import OpenLineage
 from ringmill.errors import WarehouseError
+from ringmill.errors.credentials import without_credentials
 from ringmill.lake.ledger import Entry
 from ringmill.lake.tables import Lake
 
