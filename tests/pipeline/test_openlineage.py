@@ -19,9 +19,12 @@ import pytest
 from deltalake import write_deltalake
 
 from ringmill.config import Config
+from ringmill.config.load import dump_whole
 from ringmill.config.tracking import OpenLineage
 from ringmill.errors import InputError, WarehouseError
-from ringmill.pipeline.openlineage import emit, run_uuid
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.tables import Lake
+from ringmill.pipeline.openlineage import emit, ended, run_uuid
 from ringmill.pipeline.stage import Result, Run, Stage, execute
 
 # Of each facet that is written: what the specification requires besides _producer and _schemaURL.
@@ -109,6 +112,82 @@ def test_a_stage_is_a_start_and_a_complete_with_versions_schema_and_parent(tmp_p
     parent = complete["run"]["facets"]["parent"]
     assert parent["job"] == {"namespace": "http://airflow:8080", "name": "ringmill_daily.clean"}
     assert parent["run"] == {"runId": PARENT.rpartition("/")[2]}
+
+
+SHOP = {
+    "pipeline": "shop",
+    "warehouse": "w",
+    "raw": {
+        "path": "r",
+        "columns": {
+            "order_id": "o",
+            "product_id": "p",
+            "quantity": "q",
+            "unit_price": "u",
+            "customer_id": "c",
+            "ordered_at": "t",
+        },
+    },
+    "features": {"train_cutoffs": ["2024-05-01"]},
+}
+
+
+def inputs_of(lake: Lake, stage: str, inputs: dict[str, Any], **sections: Any) -> list[tuple[str, str, str]]:
+    """Namespace, name and version of each input dataset of a stage's last event."""
+    config = {**SHOP, **{name: {**SHOP.get(name, {}), **section} for name, section in sections.items()}}
+    detail = {"config": dump_whole(Config.model_validate(config))}
+    entry = Entry("1", "shop", stage, "published", "k", "c", {}, inputs, detail=detail)
+    event = ended(OpenLineage(path="e"), lake, entry)
+    check(event)
+    return [(one["namespace"], one["name"], one["facets"]["version"]["datasetVersion"]) for one in event["inputs"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "namespace", "full"),
+    [
+        ("/in/day.csv", "day.csv", "file", "/in/day.csv"),
+        ("/in/", "2024/day.csv", "file", "/in/2024/day.csv"),
+        ("/in/20*/day.csv", "2024/day.csv", "file", "/in/2024/day.csv"),
+        ("in", "day.csv", "file", str(Path("in/day.csv").absolute())),
+        ("s3://me:hush@bucket/in?region=eu", "day.csv", "s3://bucket", "in/day.csv"),
+    ],
+)
+def test_a_raw_file_is_named_in_full(tmp_path: Path, path: str, name: str, namespace: str, full: str) -> None:
+    files = {"raw": [{"name": name, "bytes": 3, "sha256": "ab"}], "quarantined": []}
+    assert inputs_of(Lake(str(tmp_path)), "clean", files, raw={"path": path}) == [(namespace, full, "ab")]
+
+
+def test_a_table_of_exchange_rates_or_of_a_rule_is_named_by_its_own_path(tmp_path: Path) -> None:
+    lake, file = Lake(str(tmp_path)), {"bytes": 3, "sha256": "ab"}
+    known = {"name": "known", "column": "product_id", "references": {"path": "/ref/products.csv", "column": "id"}}
+    found = inputs_of(lake, "clean", {"reference known": [{"name": "products.csv", **file}]}, clean={"rules": [known]})
+    assert found == [("file", "/ref/products.csv", "ab")]
+    found = inputs_of(
+        lake, "rfm", {"rates": [{"name": "ecb.csv", **file}]}, rfm={"currency": {"into": "EUR", "rates": "/rates"}}
+    )
+    assert found == [("file", "/rates/ecb.csv", "ab")]
+
+
+def test_raw_delta_and_a_table_of_ones_own_are_datasets_with_version_and_columns(tmp_path: Path) -> None:
+    lake, path = Lake(str(tmp_path)), str(tmp_path / "lines")
+    write_deltalake(path, pa.table({"a": [1]}))
+    raw = {"raw": [{"name": "version 0", "bytes": 0, "sha256": "ab"}]}
+    assert inputs_of(lake, "clean", raw, raw={"path": path}) == [("file", path, "0")]
+    entry = Entry("1", "own", "train", "published", "k", "c", {}, {"table": path, "version": 0, "id": "x"})
+    (own,) = ended(OpenLineage(path="e"), lake, entry)["inputs"]
+    assert (own["name"], own["facets"]["version"]["datasetVersion"]) == (path, "0")
+    assert [field["name"] for field in own["facets"]["schema"]["fields"]] == ["a"]
+
+
+def test_a_reports_inputs_are_the_tables_and_the_model_that_it_shows(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    detail = {"model": "models/customers/run-1"}
+    Ledger(lake).append(Entry("run-1", "shop", "train", "published", "k", "c", {}, {}, detail=detail))
+    inputs = {"clean": {"clean/rows": 3}, "train": {"model": "run-1"}, "score": {"scores/customers": 2}}
+    found = {(name.removeprefix(f"{tmp_path}/"), version) for _, name, version in inputs_of(lake, "report", inputs)}
+    assert found == {("clean/rows", "3"), ("models/customers/run-1", "run-1"), ("scores/customers", "2")}
+    weights = {"class_weights": {"model": 1.5, "a/b": 0.5}}
+    assert inputs_of(lake, "train_weighted", weights) == []
 
 
 def test_a_failed_stage_says_why_and_no_password(tmp_path: Path) -> None:

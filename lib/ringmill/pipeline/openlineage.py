@@ -25,7 +25,8 @@ from ringmill import __version__
 from ringmill.config.tracking import OpenLineage
 from ringmill.errors import WarehouseError
 from ringmill.errors.credentials import without_credentials
-from ringmill.lake.ledger import Entry
+from ringmill.lake.files import absolute, lies_at
+from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
 
 PRODUCER = "urn:ringmill:" + __version__
@@ -33,6 +34,8 @@ SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = "https://openlineage.io/spec/facets"
 # Of what a key is made: printed characters of ASCII.
 HEADER_SAFE = re.compile("[!-~]+")
+# How a raw Delta table is named among the inputs.
+DELTA_VERSION = re.compile(r"version (\d+)")
 Event = dict[str, Any]
 
 
@@ -71,25 +74,63 @@ def _event(kind: str, section: OpenLineage, lake: Lake, entry: Entry) -> Event:
             "name": f"{entry.pipeline}.{entry.stage}",
             "facets": {"jobType": _facet("2-0-4/JobTypeJobFacet", **kind_of_job)},
         },
-        "inputs": [] if kind == "START" else list(_datasets(lake, entry.inputs, entry)),
-        "outputs": [] if kind == "START" else list(_datasets(lake, entry.outputs, entry)),
+        "inputs": [] if kind == "START" else list(_datasets(lake, entry, entry.inputs, entry.stage)),
+        "outputs": [] if kind == "START" else list(_datasets(lake, entry, entry.outputs, entry.stage)),
         "producer": PRODUCER,
         "schemaURL": SPEC,
     }
 
 
-def _datasets(lake: Lake, tree: Mapping[str, Any], entry: Entry) -> Iterator[Event]:
-    """Tables and models by name and version, and the files of raw input, each as a dataset."""
+def _datasets(lake: Lake, entry: Entry, tree: Mapping[str, Any], stage: str) -> Iterator[Event]:
+    """Tables and models by name and version, and the files of raw input, each as a dataset.
+
+    A report's inputs are the outputs of each stage that it shows; `stage` is the one that `tree` is of.
+    """
     for name, value in tree.items():
-        if isinstance(value, int) and not isinstance(value, bool) and "/" in name:
-            yield _dataset(lake.path(name), str(value), _fields(lake.path(name), value))
-        elif name == "model":
-            model = entry.detail.get("model", value) if tree is entry.outputs else value
-            yield _dataset(lake.path(str(model)), str(model).rpartition("/")[2], [])
+        if isinstance(value, Mapping):
+            yield from _datasets(lake, entry, value, name)
+        elif name == "table" and isinstance(tree.get("version"), int):  # one's own, that lies anywhere
+            yield _table(str(value), tree["version"])
+        elif isinstance(value, int) and not isinstance(value, bool) and "/" in name:
+            yield _table(lake.path(name), value)
+        elif name == "model" and isinstance(value, str):
+            model = value if "/" in value else _model_of(lake, entry, stage, value)
+            yield _dataset(lake.path(model), model.rpartition("/")[2], [])
         elif isinstance(value, list):
             files = [one for one in value if isinstance(one, Mapping) and "name" in one]
-            for file in files:
-                yield _dataset(str(file.get("path") or file["name"]), str(file.get("sha256", "")), [])
+            yield from (_file(_place(entry, name), file) for file in files)
+
+
+def _model_of(lake: Lake, entry: Entry, stage: str, run_id: str) -> str:
+    """The path under the warehouse of the model that a stage's outputs name by its run."""
+    rows = [entry] if stage == entry.stage else reversed(Ledger(lake).entries())
+    made = (row.detail["model"] for row in rows if row.stage == stage and "model" in row.detail)
+    return next((str(model) for model in made if str(model).endswith(f"/{run_id}")), run_id)
+
+
+def _place(entry: Entry, name: str) -> str | None:
+    """The path that the configuration gives an input of files; None where it gives none."""
+    config = entry.detail.get("config", {})
+    if name.startswith("reference "):
+        rules = {rule["name"]: rule for rule in config["clean"]["rules"]}
+        return str(rules[name.removeprefix("reference ")]["references"]["path"])
+    if name == "rates":
+        return str(config["rfm"]["currency"]["rates"])
+    return str(config["raw"]["path"]) if name in ("raw", "quarantined") and config.get("raw") else None
+
+
+def _file(place: str | None, file: Mapping[str, Any]) -> Event:
+    """A file by its full path and the hash of its bytes; a Delta table that is raw input, by its version."""
+    name = str(file["name"])
+    if place is None:
+        return _dataset(name, str(file.get("sha256", "")), [])
+    if (version := DELTA_VERSION.fullmatch(name)) is not None and not file.get("bytes"):
+        return _table(absolute(place), int(version[1]))
+    return _dataset(lies_at(place, name), str(file.get("sha256", "")), [])
+
+
+def _table(path: str, version: int) -> Event:
+    return _dataset(path, str(version), _fields(path, version))
 
 
 def _dataset(place: str, version: str, fields: list[dict[str, str]]) -> Event:
