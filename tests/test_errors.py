@@ -33,6 +33,23 @@ def test_other_traces_name_nothing(trace):
     assert named_in(trace) is None
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("s3://KEY:hush@bucket/rows", "s3://bucket/rows"),
+        ("s3://KEY:hu@sh@bucket/rows", "s3://bucket/rows"),
+        ("Cannot parse 's3://KEY:hush@bucket/a b'", "Cannot parse 's3://bucket/a b'"),
+        ("http://host:80/x?key=hush&b=hush#c", "http://host:80/x?key=***&b=***#c"),
+        ("s3://bucket/x@y?region=eu, ann@example.org", "s3://bucket/x@y?region=eu, ann@example.org"),
+    ],
+)
+def test_law_10_no_part_of_an_error_says_a_password(said, shown):
+    error = InputError.unreadable(said, said)
+    assert (error.where, error.received) == (shown, shown)
+    assert error.parts()["where"] == shown
+    assert "hush" not in f"{error} {error!r} {error.parts()}"
+
+
 def test_an_unforeseen_error_says_its_first_line_and_where_the_trace_is():
     error = UnforeseenError.of(ValueError("\n  first\nsecond"), "error.log")
     assert (error.exit_status, error.where, error.received) == (1, "error.log", "ValueError: first")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from socketserver import BaseRequestHandler, TCPServer
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +19,12 @@ import pytest
 from deltalake import write_deltalake
 
 from ringmill.config import Config
+from ringmill.config.load import dump_whole
+from ringmill.config.tracking import OpenLineage
 from ringmill.errors import InputError, WarehouseError
-from ringmill.pipeline.openlineage import run_uuid
+from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.tables import Lake
+from ringmill.pipeline.openlineage import emit, ended, run_uuid
 from ringmill.pipeline.stage import Result, Run, Stage, execute
 
 # Of each facet that is written: what the specification requires besides _producer and _schemaURL.
@@ -108,6 +114,82 @@ def test_a_stage_is_a_start_and_a_complete_with_versions_schema_and_parent(tmp_p
     assert parent["run"] == {"runId": PARENT.rpartition("/")[2]}
 
 
+SHOP = {
+    "pipeline": "shop",
+    "warehouse": "w",
+    "raw": {
+        "path": "r",
+        "columns": {
+            "order_id": "o",
+            "product_id": "p",
+            "quantity": "q",
+            "unit_price": "u",
+            "customer_id": "c",
+            "ordered_at": "t",
+        },
+    },
+    "features": {"train_cutoffs": ["2024-05-01"]},
+}
+
+
+def inputs_of(lake: Lake, stage: str, inputs: dict[str, Any], **sections: Any) -> list[tuple[str, str, str]]:
+    """Namespace, name and version of each input dataset of a stage's last event."""
+    config = {**SHOP, **{name: {**SHOP.get(name, {}), **section} for name, section in sections.items()}}
+    detail = {"config": dump_whole(Config.model_validate(config))}
+    entry = Entry("1", "shop", stage, "published", "k", "c", {}, inputs, detail=detail)
+    event = ended(OpenLineage(path="e"), lake, entry)
+    check(event)
+    return [(one["namespace"], one["name"], one["facets"]["version"]["datasetVersion"]) for one in event["inputs"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "namespace", "full"),
+    [
+        ("/in/day.csv", "day.csv", "file", "/in/day.csv"),
+        ("/in/", "2024/day.csv", "file", "/in/2024/day.csv"),
+        ("/in/20*/day.csv", "2024/day.csv", "file", "/in/2024/day.csv"),
+        ("in", "day.csv", "file", str(Path("in/day.csv").absolute())),
+        ("s3://me:hush@bucket/in?region=eu", "day.csv", "s3://bucket", "in/day.csv"),
+    ],
+)
+def test_a_raw_file_is_named_in_full(tmp_path: Path, path: str, name: str, namespace: str, full: str) -> None:
+    files = {"raw": [{"name": name, "bytes": 3, "sha256": "ab"}], "quarantined": []}
+    assert inputs_of(Lake(str(tmp_path)), "clean", files, raw={"path": path}) == [(namespace, full, "ab")]
+
+
+def test_a_table_of_exchange_rates_or_of_a_rule_is_named_by_its_own_path(tmp_path: Path) -> None:
+    lake, file = Lake(str(tmp_path)), {"bytes": 3, "sha256": "ab"}
+    known = {"name": "known", "column": "product_id", "references": {"path": "/ref/products.csv", "column": "id"}}
+    found = inputs_of(lake, "clean", {"reference known": [{"name": "products.csv", **file}]}, clean={"rules": [known]})
+    assert found == [("file", "/ref/products.csv", "ab")]
+    found = inputs_of(
+        lake, "rfm", {"rates": [{"name": "ecb.csv", **file}]}, rfm={"currency": {"into": "EUR", "rates": "/rates"}}
+    )
+    assert found == [("file", "/rates/ecb.csv", "ab")]
+
+
+def test_raw_delta_and_a_table_of_ones_own_are_datasets_with_version_and_columns(tmp_path: Path) -> None:
+    lake, path = Lake(str(tmp_path)), str(tmp_path / "lines")
+    write_deltalake(path, pa.table({"a": [1]}))
+    raw = {"raw": [{"name": "version 0", "bytes": 0, "sha256": "ab"}]}
+    assert inputs_of(lake, "clean", raw, raw={"path": path}) == [("file", path, "0")]
+    entry = Entry("1", "own", "train", "published", "k", "c", {}, {"table": path, "version": 0, "id": "x"})
+    (own,) = ended(OpenLineage(path="e"), lake, entry)["inputs"]
+    assert (own["name"], own["facets"]["version"]["datasetVersion"]) == (path, "0")
+    assert [field["name"] for field in own["facets"]["schema"]["fields"]] == ["a"]
+
+
+def test_a_reports_inputs_are_the_tables_and_the_model_that_it_shows(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    detail = {"model": "models/customers/run-1"}
+    Ledger(lake).append(Entry("run-1", "shop", "train", "published", "k", "c", {}, {}, detail=detail))
+    inputs = {"clean": {"clean/rows": 3}, "train": {"model": "run-1"}, "score": {"scores/customers": 2}}
+    found = {(name.removeprefix(f"{tmp_path}/"), version) for _, name, version in inputs_of(lake, "report", inputs)}
+    assert found == {("clean/rows", "3"), ("models/customers/run-1", "run-1"), ("scores/customers", "2")}
+    weights = {"class_weights": {"model": 1.5, "a/b": 0.5}}
+    assert inputs_of(lake, "train_weighted", weights) == []
+
+
 def test_a_failed_stage_says_why_and_no_password(tmp_path: Path) -> None:
     run = run_of(tmp_path, path=str(tmp_path / "events"))
     try:
@@ -119,6 +201,38 @@ def test_a_failed_stage_says_why_and_no_password(tmp_path: Path) -> None:
     assert (start["eventType"], fail["eventType"]) == ("START", "FAIL")
     assert "The raw input cannot be read." in fail["run"]["facets"]["errorMessage"]["message"]
     assert "secret" not in (tmp_path / "events").read_text()
+
+
+@contextmanager
+def serving(handler: type[BaseRequestHandler]) -> Iterator[str]:
+    """The address of a server of this process, as http://HOST:PORT."""
+    server = TCPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize("key", ["hush hush", "hush\nhush", "hüsch", " \n"])
+def test_a_key_that_no_header_may_hold_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, key: str) -> None:
+    monkeypatch.setenv("LINEAGE_KEY", key)
+    section = OpenLineage(url="http://127.0.0.1:9/", key_variable="LINEAGE_KEY")
+    with pytest.raises(WarehouseError, match="variable LINEAGE_KEY that is empty, or has") as caught:
+        emit(section, {})
+    assert "hush" not in str(caught.value)
+    assert "hüsch" not in str(caught.value)
+
+
+def test_a_server_that_answers_by_another_protocol_is_named() -> None:
+    class Tls(BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            self.request.sendall(b"\x15\x03\x01\x00\x02\x02\x46")
+
+    with serving(Tls) as address, pytest.raises(WarehouseError, match="behind https:// is asked by http://"):
+        emit(OpenLineage(url=f"{address}/"), {})
 
 
 def test_a_server_gets_the_events_with_its_key_which_stands_nowhere_else(
@@ -136,17 +250,13 @@ def test_a_server_gets_the_events_with_its_key_which_stands_nowhere_else(
         def log_message(self, *_: object) -> None:
             pass
 
-    server = HTTPServer(("127.0.0.1", 0), Endpoint)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("LINEAGE_KEY", "hush-hush")
-    url = f"http://127.0.0.1:{server.server_port}/api/v1/lineage"
-    run = run_of(tmp_path, url=url, key_variable="LINEAGE_KEY")
-    try:
-        execute(stage(run), run)
-    finally:
-        run.close()
-        server.shutdown()
-        server.server_close()
+    monkeypatch.setenv("LINEAGE_KEY", "hush-hush\n")  # as a file of it ends
+    with serving(Endpoint) as address:
+        run = run_of(tmp_path, url=f"{address}/api/v1/lineage", key_variable="LINEAGE_KEY")
+        try:
+            execute(stage(run), run)
+        finally:
+            run.close()
     for key, event in got:
         check(event)
         assert key == "Bearer hush-hush"

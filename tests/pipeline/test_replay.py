@@ -48,6 +48,16 @@ def test_law_10_a_version_that_is_gone_is_named_and_the_warehouse_stays_as_it_wa
     assert [row.run_id for row in ledger_of(tmp_path).entries()] == ["one"]
 
 
+def test_nobody_is_told_of_a_replay_as_of_the_run_itself(tmp_path: Path, trained: Entry) -> None:
+    from ringmill.pipeline.replay import _config_of
+
+    told = {"openlineage": {"path": str(tmp_path / "events")}, "mlflow": {"uri": str(tmp_path / "mlruns")}}
+    row = replace(trained, detail={**trained.detail, "config": {**trained.detail["config"], **told}})
+    replayed = _config_of(row, tmp_path / "replays")
+    assert (replayed.openlineage, replayed.mlflow) == (None, None)
+    assert replayed.table.version == 0
+
+
 @pytest.mark.parametrize(
     ("now", "says"),
     [

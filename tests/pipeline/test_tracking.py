@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from ringmill.config import load
 from ringmill.config.tracking import Mlflow
@@ -21,7 +25,9 @@ from ringmill.errors import ConfigError, TrainingError
 from ringmill.lake.arrow import schema_of
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
-from ringmill.pipeline.tracking import check_installed, epochs_of, training_of
+from ringmill.pipeline.tracking import _tell, check_installed, epochs_of, training_of
+from ringmill.pipeline.train import history_rows
+from ringmill.train.spec import TrainResult
 
 ROOT = Path(__file__).parents[2]
 TRAINED = Entry(
@@ -53,7 +59,9 @@ def epochs(lake: Lake) -> None:
     losses = {"train_loss": 0.5, "val_loss": 0.4, "seconds": 1.0}
     names = {column.name for column in LEDGER_HISTORY.columns}
     rows = [
-        {"run_id": run, "epoch": epoch, "rows_seen": 70, **losses} for run in ("run-1", "other") for epoch in (2, 1)
+        {"run_id": run, "model": f"models/{name}/{run}", "epoch": epoch, "rows_seen": 70, **losses}
+        for run, name in (("run-1", "customers"), ("run-1", "embedding"), ("other", "customers"))
+        for epoch in (2, 1)
     ]
     kept = [{name: row.get(name, 0.0) for name in names} for row in rows]
     lake.append_arrow(LEDGER_HISTORY.path, pa.Table.from_pylist(kept, schema=schema_of(LEDGER_HISTORY)))
@@ -62,7 +70,7 @@ def epochs(lake: Lake) -> None:
 def test_a_trainings_row_is_parameters_figures_by_split_and_epoch_and_tags(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     epochs(lake)
-    told = training_of(TRAINED, epochs_of(lake, "run-1"))
+    told = training_of(TRAINED, epochs_of(lake, "run-1", "models/customers/run-1"))
     assert dict(told.params) == {
         "train.batch": "64",
         "train.model.kind": "mlp",
@@ -83,13 +91,90 @@ def test_a_trainings_row_is_parameters_figures_by_split_and_epoch_and_tags(tmp_p
     assert {step for name, step in told.metrics if name == "epoch.val_loss"} == {1, 2}
     assert told.metrics["epoch.val_loss", 2] == 0.4
     assert told.tags["ringmill.run_id"] == "run-1"
+    assert told.tags["ringmill.model"] == "models/customers/run-1"
     assert told.tags["ringmill.input.features/customers"] == "3"
 
 
 def test_a_name_has_only_characters_that_mlflow_takes() -> None:
-    entry = replace(TRAINED, detail={"metrics": {"test": {"f1 [größe]": 1.0}}}, configuration={}, counts={})
+    detail = {"model": "m", "metrics": {"test": {"f1 [größe]": 1.0}}}
+    entry = replace(TRAINED, detail=detail, configuration={}, counts={})
     names = {name for name, _ in training_of(entry, []).metrics}
     assert names == {"test.f1 _größe", "seconds", "peak_bytes"}
+
+
+class Client:
+    """As much of MLflow's client as is asked: runs by their tags, and how often each metric was told."""
+
+    def __init__(self) -> None:
+        self.runs: list[SimpleNamespace] = []
+        self.told: Counter[tuple[str, str]] = Counter()
+
+    def get_experiment_by_name(self, name: str) -> SimpleNamespace:
+        return SimpleNamespace(experiment_id=name)
+
+    def search_runs(self, experiments: list[str], where: str) -> list[SimpleNamespace]:
+        asked = dict(re.findall(r"tags\.`([^`]+)` = '([^']*)'", where))
+        return [run for run in self.runs if asked.items() <= run.tags.items()]
+
+    def create_run(self, experiment: str, *, start_time: int, tags: dict[str, str]) -> SimpleNamespace:
+        info = SimpleNamespace(run_id=str(len(self.runs)), status="RUNNING")
+        self.runs.append(SimpleNamespace(info=info, tags=tags))
+        return self.runs[-1]
+
+    def log_batch(self, run_id: str, *, metrics: list[tuple[Any, ...]], params: list[tuple[str, str]]) -> None:
+        self.told.update((run_id, metric[0]) for metric in metrics)
+
+    def set_terminated(self, run_id: str, status: str, *, end_time: int) -> None:
+        self.runs[int(run_id)].info.status = status
+
+
+def test_each_training_of_a_run_is_told_once_with_its_own_epochs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entities = SimpleNamespace(Metric=lambda *told: told, Param=lambda *told: told)
+    monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace(entities=entities))
+    monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
+    lake, client, section = Lake(str(tmp_path)), Client(), Mlflow(uri="x", keep_model=False)
+    epochs(lake)
+    embedded = replace(TRAINED, stage="embed", detail={"model": "models/embedding/run-1", "metrics": {}})
+    for entry in (embedded, TRAINED, embedded, TRAINED):
+        _tell(client, section, entry, lake)
+    assert [run.tags["ringmill.model"] for run in client.runs] == ["models/embedding/run-1", "models/customers/run-1"]
+    assert [client.told[run, "epoch.val_loss"] for run in ("0", "1")] == [2, 2]
+
+
+def test_epochs_of_an_older_version_are_their_runs_and_the_table_goes_on_with_the_model(tmp_path: Path) -> None:
+    lake, schema = Lake(str(tmp_path)), schema_of(LEDGER_HISTORY)
+    older = pa.schema([field for field in schema if field.name != "model"])
+    row = dict.fromkeys(schema.names, 1.0) | {"run_id": "old", "epoch": 1, "rows_seen": 70}
+    lake.append_arrow(LEDGER_HISTORY.path, pa.Table.from_pylist([row], schema=older))
+    assert [epoch["epoch"] for epoch in epochs_of(lake, "old", "models/customers/old")] == [1]
+    epochs(lake)
+    assert [epoch["epoch"] for epoch in epochs_of(lake, "old", "models/customers/old")] == [1]
+    assert [epoch["epoch"] for epoch in epochs_of(lake, "run-1", "models/embedding/run-1")] == [1, 2]
+    field = DeltaTable(lake.path(LEDGER_HISTORY.path)).schema().fields[-1]
+    assert (field.name, field.nullable) == ("model", True)
+    assert field.metadata["comment"].startswith("path of the model")
+
+
+def test_an_epochs_row_names_the_model_under_the_warehouse() -> None:
+    epoch = {name: 1.0 for name in schema_of(LEDGER_HISTORY).names if name not in ("run_id", "model")}
+    epoch |= {"epoch": 1, "rows_seen": 70}
+    folder = Path("/lake/models/customers/run-1")
+    rows = history_rows(TrainResult(folder, folder / "model.keras", {"run_id": "run-1"}, (epoch,)))
+    assert rows["model"].to_pylist() == ["models/customers/run-1"]
+
+
+def test_classes_have_names_that_mlflow_takes_and_each_its_own() -> None:
+    recall = {"Q&A, other": 0.1, "Q_A_ other": 0.2, "Q?A, other": 0.3, "n/a": 0.4, "..": 0.5, "x" * 300: 0.6}
+    figures = {"test": {"classes": {name: {"recall": value} for name, value in recall.items()}}}
+    entry = replace(TRAINED, detail={"model": "m", "metrics": figures}, configuration={}, counts={})
+    told = training_of(entry, []).metrics
+    names = [name for name, _ in told if name not in ("seconds", "peak_bytes")]
+    assert sorted(told[name, 0] for name in names) == sorted(recall.values())
+    assert all(re.fullmatch(r"[\w.\- :]{1,250}", name) for name in names)
+    assert told["test.classes.Q_A_ other.recall", 0] == 0.2
+    assert told["test.classes.n_a.recall", 0] == 0.4
 
 
 def test_without_the_extra_a_run_ends_before_it_begins() -> None:

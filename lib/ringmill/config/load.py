@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,8 +13,9 @@ from pydantic.fields import FieldInfo
 
 from ringmill.config.models import Config
 from ringmill.errors import ConfigError
+from ringmill.errors.credentials import without_credentials
 
-_IN_URI = re.compile(r"://[^/@\s\"]*@")
+_ADDRESS = re.compile(r"\s*[\w+.:-]+://")
 # Of images: what a folder from the command replaces.
 PATHS = ("path", "label_path", "test_path", "test_label_path")
 
@@ -144,17 +144,29 @@ def _kinds_of(model: type[BaseModel]) -> tuple[Any, ...]:
 
 def dump_whole(config: Config) -> dict[str, Any]:
     """The configuration as plain JSON values that `Config.model_validate` reads again, without what may be secret:
-    Spark's settings, and a user's name and password in a URI."""
+    Spark's settings, a user's name and password in a URI, and the values of a query of the web."""
     tree = config.model_dump(mode="json", by_alias=True, exclude={"spark": {"settings"}})
-    redacted: dict[str, Any] = json.loads(without_credentials(json.dumps(tree)))
-    return redacted
-
-
-def without_credentials(text: str) -> str:
-    """A text without users' names and passwords in the addresses that stand in it."""
-    return _IN_URI.sub("://", text)
+    shown: dict[str, Any] = _shown(tree, without_credentials)
+    return shown
 
 
 def dump(section: BaseModel) -> Mapping[str, Any]:
-    """A section as plain JSON values, for the ledger and for keys."""
-    return section.model_dump(mode="json")
+    """A section as plain JSON values, for the ledger and for keys; addresses without what may be secret.
+
+    Other texts stay as they are: a rule's pattern may look like an address, and two patterns must not be one key.
+    """
+    shown: Mapping[str, Any] = _shown(section.model_dump(mode="json"), _address_without_credentials)
+    return shown
+
+
+def _address_without_credentials(text: str) -> str:
+    return without_credentials(text) if _ADDRESS.match(text) else text
+
+
+def _shown(value: Any, show: Callable[[str], str]) -> Any:
+    """The same tree, each text in it as `show` says it."""
+    if isinstance(value, str):
+        return show(value)
+    if isinstance(value, dict):
+        return {name: _shown(inner, show) for name, inner in value.items()}
+    return [_shown(inner, show) for inner in value] if isinstance(value, list) else value

@@ -54,5 +54,11 @@ LEDGER_HISTORY = Table(
         Column("rows_per_second", "double", "training rows of one rank by its seconds of training"),
         Column("share_data", "double", "of the seconds of training, spent on getting rows ready"),
         Column("share_allreduce", "double", "of the seconds of training, that as many sums of gradients as steps take"),
+        Column(
+            "model",
+            "string",
+            "path of the model under the warehouse: a run may train several; null in rows of an older version",
+            nullable=True,
+        ),
     ),
 )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from ringmill.errors.credentials import without_credentials
+
 
 class RingmillError(Exception):
-    """Base of all errors that a person can act on; its text is complete without a stack trace."""
+    """Base of all errors that a person can act on; its text is complete without a stack trace, and says no password:
+    it stands in the ledger, in logs and on terminals."""
 
     exit_status = 2
 
     def __init__(self, what: str, *, where: str, expected: str, received: str, todo: str) -> None:
-        self.what, self.where, self.expected, self.received, self.todo = what, where, expected, received, todo
+        shown = (without_credentials(str(part)) for part in (what, where, expected, received, todo))
+        self.what, self.where, self.expected, self.received, self.todo = shown
         super().__init__(
-            f"{what}\n  where:    {where}\n  expected: {expected}\n  received: {received}\n  to do:    {todo}"
+            f"{self.what}\n  where:    {self.where}\n  expected: {self.expected}\n  received: {self.received}\n"
+            f"  to do:    {self.todo}"
         )
 
     def parts(self) -> dict[str, str]:

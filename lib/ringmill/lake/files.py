@@ -172,6 +172,12 @@ def absolute(path: str) -> str:
     return path if "://" in path else str(Path(path).absolute())
 
 
+def lies_at(path: str, name: str) -> str:
+    """The full path of a file that was found at a file's, folder's or glob's path, and is named below its folder."""
+    place = absolute(path).partition("?")[0] if "://" in path else absolute(path)
+    return place if place.endswith(f"/{name}") else f"{_before_glob(place).rstrip('/')}/{name}"
+
+
 def list_below(path: str) -> tuple[str, list[tuple[str, int]]]:
     """Names and bytes of the files at a file's, folder's or glob's path, and the folder below which they are named."""
     system, inner = open_path(path)

@@ -17,7 +17,7 @@ from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import SPLITS, checkpoints_of, history_rows, launcher_of, model_holds, say
-from ringmill.pipeline.train_table import input_of, pinned, table_spec
+from ringmill.pipeline.train_table import input_of, path_of, pinned, table_spec
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _write(
     from ringmill.augment.rows import filter_no_copies, flat_x, numbered, repeated, with_made
 
     section, label, seed = run.config.table, label_of(run.config), run.config.seed
-    source = run.spark.read.format("delta").option("versionAsOf", inputs["version"]).load(inputs["table"])
+    source = run.spark.read.format("delta").option("versionAsOf", inputs["version"]).load(path_of(run.config))
     train = source.where("split = 'train'")
     own = flat_x(train.where(F.col(label).cast("string") == helped.name), section.x)
     made = with_made(numbered(run.spark, helped.rows, seed=seed), generator, frame, seed=seed)

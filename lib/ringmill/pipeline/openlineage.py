@@ -5,8 +5,10 @@ The events are plain JSON of the published specification (2-0-2); nothing of Spa
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import re
 import urllib.error
 import urllib.request
 import uuid
@@ -20,15 +22,20 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
 from ringmill import __version__
-from ringmill.config.load import without_credentials
 from ringmill.config.tracking import OpenLineage
 from ringmill.errors import WarehouseError
-from ringmill.lake.ledger import Entry
+from ringmill.errors.credentials import without_credentials
+from ringmill.lake.files import absolute, lies_at
+from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
 
 PRODUCER = "urn:ringmill:" + __version__
 SPEC = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 FACETS = "https://openlineage.io/spec/facets"
+# Of what a key is made: printed characters of ASCII.
+HEADER_SAFE = re.compile("[!-~]+")
+# How a raw Delta table is named among the inputs.
+DELTA_VERSION = re.compile(r"version (\d+)")
 Event = dict[str, Any]
 
 
@@ -67,25 +74,63 @@ def _event(kind: str, section: OpenLineage, lake: Lake, entry: Entry) -> Event:
             "name": f"{entry.pipeline}.{entry.stage}",
             "facets": {"jobType": _facet("2-0-4/JobTypeJobFacet", **kind_of_job)},
         },
-        "inputs": [] if kind == "START" else list(_datasets(lake, entry.inputs, entry)),
-        "outputs": [] if kind == "START" else list(_datasets(lake, entry.outputs, entry)),
+        "inputs": [] if kind == "START" else list(_datasets(lake, entry, entry.inputs, entry.stage)),
+        "outputs": [] if kind == "START" else list(_datasets(lake, entry, entry.outputs, entry.stage)),
         "producer": PRODUCER,
         "schemaURL": SPEC,
     }
 
 
-def _datasets(lake: Lake, tree: Mapping[str, Any], entry: Entry) -> Iterator[Event]:
-    """Tables and models by name and version, and the files of raw input, each as a dataset."""
+def _datasets(lake: Lake, entry: Entry, tree: Mapping[str, Any], stage: str) -> Iterator[Event]:
+    """Tables and models by name and version, and the files of raw input, each as a dataset.
+
+    A report's inputs are the outputs of each stage that it shows; `stage` is the one that `tree` is of.
+    """
     for name, value in tree.items():
-        if isinstance(value, int) and not isinstance(value, bool) and "/" in name:
-            yield _dataset(lake.path(name), str(value), _fields(lake.path(name), value))
-        elif name == "model":
-            model = entry.detail.get("model", value) if tree is entry.outputs else value
-            yield _dataset(lake.path(str(model)), str(model).rpartition("/")[2], [])
+        if isinstance(value, Mapping):
+            yield from _datasets(lake, entry, value, name)
+        elif name == "table" and isinstance(tree.get("version"), int):  # one's own, that lies anywhere
+            yield _table(str(value), tree["version"])
+        elif isinstance(value, int) and not isinstance(value, bool) and "/" in name:
+            yield _table(lake.path(name), value)
+        elif name == "model" and isinstance(value, str):
+            model = value if "/" in value else _model_of(lake, entry, stage, value)
+            yield _dataset(lake.path(model), model.rpartition("/")[2], [])
         elif isinstance(value, list):
             files = [one for one in value if isinstance(one, Mapping) and "name" in one]
-            for file in files:
-                yield _dataset(str(file.get("path") or file["name"]), str(file.get("sha256", "")), [])
+            yield from (_file(_place(entry, name), file) for file in files)
+
+
+def _model_of(lake: Lake, entry: Entry, stage: str, run_id: str) -> str:
+    """The path under the warehouse of the model that a stage's outputs name by its run."""
+    rows = [entry] if stage == entry.stage else reversed(Ledger(lake).entries())
+    made = (row.detail["model"] for row in rows if row.stage == stage and "model" in row.detail)
+    return next((str(model) for model in made if str(model).endswith(f"/{run_id}")), run_id)
+
+
+def _place(entry: Entry, name: str) -> str | None:
+    """The path that the configuration gives an input of files; None where it gives none."""
+    config = entry.detail.get("config", {})
+    if name.startswith("reference "):
+        rules = {rule["name"]: rule for rule in config["clean"]["rules"]}
+        return str(rules[name.removeprefix("reference ")]["references"]["path"])
+    if name == "rates":
+        return str(config["rfm"]["currency"]["rates"])
+    return str(config["raw"]["path"]) if name in ("raw", "quarantined") and config.get("raw") else None
+
+
+def _file(place: str | None, file: Mapping[str, Any]) -> Event:
+    """A file by its full path and the hash of its bytes; a Delta table that is raw input, by its version."""
+    name = str(file["name"])
+    if place is None:
+        return _dataset(name, str(file.get("sha256", "")), [])
+    if (version := DELTA_VERSION.fullmatch(name)) is not None and not file.get("bytes"):
+        return _table(absolute(place), int(version[1]))
+    return _dataset(lies_at(place, name), str(file.get("sha256", "")), [])
+
+
+def _table(path: str, version: int) -> Event:
+    return _dataset(path, str(version), _fields(path, version))
 
 
 def _dataset(place: str, version: str, fields: list[dict[str, str]]) -> Event:
@@ -134,7 +179,7 @@ def emit(section: OpenLineage, event: Event) -> None:
             return
         headers = {"Content-Type": "application/json"}
         if section.key_variable is not None:
-            headers["Authorization"] = f"Bearer {os.environ[section.key_variable]}"
+            headers["Authorization"] = f"Bearer {_key(section, section.key_variable)}"
         request = urllib.request.Request(str(section.url), line.encode(), headers, method="POST")
         with urllib.request.urlopen(request, timeout=section.timeout_seconds):
             pass
@@ -142,3 +187,20 @@ def emit(section: OpenLineage, event: Event) -> None:
         raise WarehouseError.no_event(str(section.url), f"no variable {section.key_variable}") from error
     except (OSError, urllib.error.URLError) as error:
         raise WarehouseError.no_event(str(section.path or section.url), str(error)) from error
+    except http.client.HTTPException as error:
+        problem = f"no answer by HTTP ({type(error).__name__}), as where a server behind https:// is asked by http://"
+        raise WarehouseError.no_event(str(section.url), problem) from error
+
+
+def _key(section: OpenLineage, variable: str) -> str:
+    """The server's key, less the line's end that a file of it has.
+
+    Raises:
+        KeyError: there is no such variable.
+        WarehouseError: the key is none that a header may hold; it is not shown.
+    """
+    key = os.environ[variable].strip()
+    if HEADER_SAFE.fullmatch(key) is None:
+        problem = f"a key in the variable {variable} that is empty, or has characters that no header may hold"
+        raise WarehouseError.no_event(str(section.url), problem)
+    return key

@@ -97,8 +97,12 @@ def _why_not(ledger: Ledger, found: Sequence[Entry], rows: Sequence[Entry]) -> s
 
 
 def _config_of(row: Entry, root: Path) -> Config:
-    """The run's configuration, in the warehouse of the replay; a table of one's own at the version that was read."""
-    tree = {**row.detail["config"], "warehouse": str(root)}
+    """The run's configuration, in the warehouse of the replay; a table of one's own at the version that was read.
+
+    Nobody else is told of it: OpenLineage and MLflow would take its stages for the run's own, of the same id.
+    """
+    kept = {name: section for name, section in row.detail["config"].items() if name not in ("mlflow", "openlineage")}
+    tree = {**kept, "warehouse": str(root)}
     if tree.get("table"):
         tree["table"] = {**tree["table"], "path": row.inputs["table"], "version": row.inputs["version"]}
     return Config.model_validate(tree)

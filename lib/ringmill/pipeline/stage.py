@@ -17,6 +17,7 @@ from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
 from ringmill.config.tracking import OpenLineage
 from ringmill.errors import RaceLost, RingmillError, UnforeseenError, named_in
+from ringmill.errors.credentials import without_credentials
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
@@ -236,7 +237,7 @@ def _unforeseen(run: Run, error: Exception) -> RingmillError:
         return named
     log = run.log_folder / "error.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    log.write_text(without_credentials("".join(traceback.format_exception(error))), encoding="utf-8")
     return UnforeseenError.of(error, str(log))
 
 

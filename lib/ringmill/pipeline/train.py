@@ -175,7 +175,8 @@ def result_of(run: Run, name: str, trained: TrainResult, words: str) -> Result:
 
 def history_rows(trained: TrainResult) -> pa.Table:
     """One row per epoch, of `LEDGER_HISTORY`."""
-    rows = [{"run_id": trained.manifest["run_id"], **epoch} for epoch in trained.history]
+    model = "/".join(trained.folder.parts[-3:])  # models/<name>/<run id>
+    rows = [{"run_id": trained.manifest["run_id"], "model": model, **epoch} for epoch in trained.history]
     return pa.Table.from_pylist(rows, schema=schema_of(LEDGER_HISTORY))
 
 

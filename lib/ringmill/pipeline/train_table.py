@@ -15,6 +15,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import InputError
+from ringmill.errors.credentials import without_credentials
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
@@ -40,12 +41,17 @@ def pinned(run: Run) -> Mapping[str, Any]:
         InputError: there is no Delta table, or none of that version.
     """
     section = run.config.table
-    path = section.path if "://" in section.path else str(Path(section.path).absolute())
+    path = path_of(run.config)
     try:
         found = DeltaTable(path, version=section.version)
     except (DeltaError, OSError) as error:
         raise InputError.no_table(path, section.version, str(error).splitlines()[0]) from error
-    return {"table": path, "version": found.version(), "id": str(found.metadata().id)}
+    return {"table": without_credentials(path), "version": found.version(), "id": str(found.metadata().id)}
+
+
+def path_of(config: Config) -> str:
+    """Where the table lies, as it is opened: with what a URI may hold besides, which no ledger sees."""
+    return config.table.path if "://" in config.table.path else str(Path(config.table.path).absolute())
 
 
 def planned_table(run: Run) -> str:
@@ -73,7 +79,7 @@ def table_spec(run: Run, inputs: Mapping[str, Any], name: str) -> TrainSpec:
 
     x = input_of(run.config)
     return TrainSpec(
-        table=inputs["table"],
+        table=path_of(run.config),
         version=inputs["version"],
         folder=run.lake.path(f"models/{name}/{run.run_id}"),
         train=run.config.train,

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ringmill.config.train import Train
+from ringmill.errors.credentials import without_credentials
 from ringmill.handoff.budget import HandOff
 from ringmill.handoff.columns import Rows
 from ringmill.train.build import frozen_of
@@ -83,7 +84,7 @@ def _manifest(
     spec, plan = job.spec, job.plan
     return {
         "run_id": spec.run_id,
-        "table": spec.table,
+        "table": without_credentials(spec.table),
         "version": spec.version,
         "features": spec.features,
         "seed": spec.seed,
