@@ -254,7 +254,7 @@ class InputError(RingmillError):
             f"No models have the name '{name}'." if name else "It is not said whose models are meant.",
             where=where,
             expected=f"one of: {', '.join(known)}" if known else "a name whose models were promoted",
-            received=name or f"no name, where {len(known)} have a current model",
+            received=name or f"no name, where there are models of {len(known)} names",
             todo="name them: --model NAME",
         )
 
