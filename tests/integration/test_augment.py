@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ from handoff.tables import write_table
 from ringmill.config import Config, load
 from ringmill.errors import ConfigError, InputError
 from ringmill.generate.imbalanced import RARE, rows_of
+from ringmill.lake.ledger import Entry
 from ringmill.pipeline.augment import AUGMENT, class_of
-from ringmill.pipeline.run import run_all, run_stages, stages_of
+from ringmill.pipeline.run import HELPED, run_all, run_stages, stages_of
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_helped import balanced
 from ringmill.pipeline.train_table import pinned
@@ -181,6 +183,36 @@ def test_what_cannot_be_helped_is_said_before_anything_is_started(
     with pytest.raises(InputError, match=words):
         helped(tmp_path, pa.concat_tables([train, *held_out]), *settings)
     assert AUGMENT.name == "augment" and not list((tmp_path / "lake").glob("models/*/*/spec.json"))
+
+
+@pytest.mark.parametrize("stage", HELPED[1:], ids=lambda stage: stage.name)
+def test_help_that_is_of_other_rows_is_refused_by_every_training_with_it(stage: Any, tmp_path: Path) -> None:
+    rows, path = pa.concat_tables([kinds("train", a=90, b=30), *HELD_OUT]), tmp_path / "table"
+    write_table(path, rows)
+    run = Run(load(CONF, QUICK, warehouse=str(tmp_path / "lake"), raw=str(path)))
+    tables = {f"{kind}/imbalanced": 3 for kind in ("generated", "oversampled")}
+    detail = {"classes": {"train": {"a": 90, "b": 30}}}
+    row = Entry("r", "augment", "augment", "published", "k", "c", {}, pinned(run), tables, detail=detail)
+    run.ledger.append(row)
+    assert {"table", "version", "id"} < set(stage.inputs(run))
+
+    renamed = Run(load(CONF, [*QUICK, "table.name=other"], warehouse=str(tmp_path / "lake"), raw=str(path)))
+    with pytest.raises(InputError, match=r"'augment' has published nothing yet[\s\S]*/generated/other"):
+        stage.inputs(renamed)
+
+    write_table(path, kinds("train", b=1))
+    with pytest.raises(InputError, match=r"version 1 \([\s\S]*received: .*version 0 \([\s\S]*'ringmill augment CONF'"):
+        stage.inputs(run)
+
+    # Another table in its place, of the same version.
+    elsewhere = tmp_path / "other"
+    write_table(elsewhere, rows)
+    shutil.rmtree(path)
+    elsewhere.rename(path)
+    with pytest.raises(InputError, match="another version of the table than the one that is trained on"):
+        stage.inputs(run)
+    for one in (run, renamed):
+        one.close()
 
 
 def test_a_made_up_row_hangs_on_its_number_and_the_seed_alone(tmp_path: Path) -> None:

@@ -32,6 +32,18 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def other_version(cls, stage: str, now: Mapping[str, object], seen: Mapping[str, object]) -> InputError:
+        """`now` and `seen`: the `table`, its `version` and its `id`, as pinned now and as the stage saw them."""
+        expected, received = (f"{one['table']}, version {one['version']} (id {one['id']})" for one in (now, seen))
+        return cls(
+            f"The stage '{stage}' saw another version of the table than the one that is trained on.",
+            where=str(now["table"]),
+            expected=f"{expected}, which is pinned now",
+            received=received,
+            todo=f"run 'ringmill {stage} CONF' again, or set table.version to the version that it saw",
+        )
+
+    @classmethod
     def empty(cls, path: str) -> InputError:
         return cls(
             "The raw input holds no rows.",
