@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
@@ -18,6 +19,7 @@ from ringmill.errors import ConfigError, InputError
 from ringmill.generate.imbalanced import RARE, rows_of
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.augment import AUGMENT, class_of
+from ringmill.pipeline.report_augment import WAYS, judged
 from ringmill.pipeline.run import HELPED, run_all, run_stages, stages_of
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_helped import balanced
@@ -213,6 +215,26 @@ def test_help_that_is_of_other_rows_is_refused_by_every_training_with_it(stage: 
         stage.inputs(run)
     for one in (run, renamed):
         one.close()
+
+
+def test_the_report_reads_each_model_s_predictions_in_the_order_of_its_own_classes(tmp_path: Path) -> None:
+    run, entries = Run(load(CONF, warehouse=str(tmp_path))), {}
+    for stage in WAYS:
+        # As a table of whole numbers and rows that are added as text were learnt: in two orders.
+        order = ["10", "9"] if stage in ("train_oversampled", "train_generated") else ["9", "10"]
+        folder = tmp_path / "models" / stage / "r"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"classes": order}))
+        chances = [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]
+        said = [row if order[0] == "9" else row[::-1] for row in chances]
+        columns = {"label": ["9", "10", "9"], "predicted": ["9", "10", "9"], "probabilities": said}
+        pq.write_table(pa.table({"row_id": [1, 2, 3], **columns}), folder / "predictions.parquet")
+        made = {"counts": {"train": 9}, "detail": {"model": f"models/{stage}/r"}}
+        entries[stage] = Entry("r", "augment", stage, "published", "k", "c", {}, {}, **made)
+    helped = {"counts": {"train": 2, "repeated": 1, "kept": 1}, "detail": {"minority": "10"}}
+    entries["augment"] = Entry("r", "augment", "augment", "published", "k", "c", {}, {}, **helped)
+    assert [way["figures"]["auc"]["value"] for way in judged(run, entries)] == [1.0] * 4
+    run.close()
 
 
 def test_a_made_up_row_hangs_on_its_number_and_the_seed_alone(tmp_path: Path) -> None:
