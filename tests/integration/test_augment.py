@@ -125,9 +125,14 @@ def test_the_pipeline_s_sections_fit_together(tmp_path: Path) -> None:
     assert list(stages_of(load(CONF))) == STAGES
     own = load(CONF, warehouse=str(tmp_path), raw="/data/mine")
     assert own.table.path == "/data/mine" and own.table.generate is None
+    cutoffs = "validation_cutoff: 2024-03-01, test_cutoff: 2024-05-01"
     for setting, words in {
         "augment.model={kind: mlp}": "kind: gan",
         "train.class_weights={rare: 3}": "one of the four ways",
+        "train.sample_weight=heavy": "no train.sample_weight",
+        f"recommend={{{cutoffs}}}": "'train' alone",
+        f"sequences={{{cutoffs}, train_cutoffs: [2024-01-01]}}": "'train' alone",
+        "embeddings={}": "'train' alone",
         "train.task={kind: purchase}": "kind 'classes'",
         "table.shape=[28, 28]": "a shape of rows or of images",
         "table.version=3": "without 'version'",
