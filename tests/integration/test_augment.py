@@ -24,6 +24,8 @@ from ringmill.pipeline.run import HELPED, run_all, run_stages, stages_of
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_helped import balanced
 from ringmill.pipeline.train_table import pinned
+from ringmill.train.results import FROZEN
+from ringmill.train.spec import TrainResult
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "augment.yaml"
 QUICK = [
@@ -220,6 +222,35 @@ def test_help_that_is_of_other_rows_is_refused_by_every_training_with_it(stage: 
         stage.inputs(run)
     for one in (run, renamed):
         one.close()
+
+
+@pytest.mark.parametrize("ends", ["_write", "_checked"])
+def test_the_networks_checkpoints_stay_until_the_tables_are_written_and_checked(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path / "table", pa.concat_tables([kinds("train", a=90, b=30), *HELD_OUT]))
+    run = Run(load(CONF, QUICK, warehouse=str(tmp_path / "lake"), raw=str(tmp_path / "table")))
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    (folder / FROZEN).write_text("{}")
+    monkeypatch.setattr("ringmill.augment.generator.Generator.of", lambda tree: None)
+    checkpoints: list[Path] = []
+
+    def trained(spec: Any, *given: Any, **more: Any) -> TrainResult:
+        checkpoints.append(Path(spec.checkpoint_folder))
+        checkpoints[0].mkdir(parents=True)
+        return TrainResult(folder, folder / "model.keras", {"run_id": run.run_id}, ())
+
+    def killed(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ringmill.train.run.train", trained)
+    monkeypatch.setattr("ringmill.pipeline.augment._write", lambda *given: ({"generated/imbalanced": 0}, 0))
+    monkeypatch.setattr(f"ringmill.pipeline.augment.{ends}", killed)
+    with pytest.raises(KeyboardInterrupt), run.progress.stage("augment") as step:
+        AUGMENT.body(run, pinned(run), step)
+    assert checkpoints[0].is_dir()
+    run.close()
 
 
 def test_the_report_reads_each_model_s_predictions_in_the_order_of_its_own_classes(tmp_path: Path) -> None:
