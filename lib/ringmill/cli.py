@@ -168,11 +168,17 @@ def diff(
 
 
 @app.command(help="Make the model that a run trained current: it scores from now on. The ledger keeps who and when.")
-def promote(run_id: Annotated[str, typer.Argument(metavar="RUN")], warehouse: Where = "warehouse") -> None:
+def promote(
+    run_id: Annotated[str, typer.Argument(metavar="RUN")],
+    warehouse: Where = "warehouse",
+    model: Annotated[
+        str | None, typer.Option("--model", help="the model's name, where the run trained more than one")
+    ] = None,
+) -> None:
     from ringmill.pipeline.by_hand import promote as promoted
     from ringmill.pipeline.history import ledger_of
 
-    _print(promoted(ledger_of(warehouse), run_id))
+    _print(promoted(ledger_of(warehouse), run_id, model))
 
 
 @app.command(help="Make the model current again that was before the current one; repeated, the one before that.")

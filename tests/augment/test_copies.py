@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ringmill.augment.copies import NEAR, check_copies, nearest
+from ringmill.augment.copies import LEAST, NEAR, check_copies, nearest
 
 
 def test_the_nearest_row_s_distance_is_the_root_of_the_mean_squared_difference() -> None:
@@ -32,4 +32,30 @@ def test_rows_of_the_same_kind_are_as_near_as_held_out_ones_and_planted_copies_a
 def test_nothing_to_compare_says_so() -> None:
     rows = np.ones((3, 2))
     for made, held_out, train in ((rows[:0], rows, rows), (rows, rows[:0], rows), (rows, rows, rows[:0])):
-        assert check_copies(made, held_out, train).near_made is None
+        found = check_copies(made, held_out, train)
+        assert (found.made_median, found.near, found.near_made, found.near_held_out) == (None, None, None, None)
+
+
+def away(*distances: float) -> np.ndarray:
+    """Rows so far from the one train row, which lies at the origin."""
+    return np.array(distances)[:, None]
+
+
+ORIGIN = np.zeros((1, 1))
+
+
+def test_rows_at_the_bound_are_near_and_the_share_of_held_out_rows_is_measured() -> None:
+    # A tenth of the held-out rows lie at 1, which is what is near; of the made ones three quarters are no farther.
+    found = check_copies(away(0.5, 1, 1, 2), away(1, 1, 1, *[3] * 27), ORIGIN)
+    assert (found.near, found.near_held_out, found.near_made) == (1.0, 0.1, 0.75)
+
+
+def test_few_held_out_rows_do_not_say_what_is_near() -> None:
+    few, enough = (check_copies(away(0.5, 1), away(*[2] * rows), ORIGIN) for rows in (LEAST - 1, LEAST))
+    assert (few.near, few.near_made, few.near_held_out, few.held_out_median) == (None, None, None, 2.0)
+    assert (enough.near, enough.near_made, enough.near_held_out) == (2.0, 1.0, 1.0)
+
+
+def test_held_out_rows_that_are_train_rows_do_not_say_what_is_near() -> None:
+    found = check_copies(away(1e-9, 1), away(0, 0, 0, *[3] * 17), ORIGIN)
+    assert (found.near, found.near_made, found.near_held_out) == (0.0, None, 0.15)

@@ -29,6 +29,7 @@ def test_texts_alone_are_a_pipeline_whose_file_the_command_may_replace():
     [
         (["train.task.kind=purchase", "train.task.label=null"], "task"),
         (["images={name: a, path: b, decoding: {height: 2, width: 2}}"], "'images' or 'texts' without both"),
+        (["embeddings={}"], "'embeddings' with 'raw' and 'features' beside it"),
         (["texts.columns=[label, message]"], "'columns' that hold text"),
         (["texts.quote='\"'"], "with 'generate', which writes so"),
         (["texts.format=jsonl", "texts.generate=null"], "lines of JSON name their own"),

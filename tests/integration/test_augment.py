@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
@@ -15,11 +17,15 @@ from handoff.tables import write_table
 from ringmill.config import Config, load
 from ringmill.errors import ConfigError, InputError
 from ringmill.generate.imbalanced import RARE, rows_of
+from ringmill.lake.ledger import Entry
 from ringmill.pipeline.augment import AUGMENT, class_of
-from ringmill.pipeline.run import run_all, run_stages, stages_of
+from ringmill.pipeline.report_augment import WAYS, judged
+from ringmill.pipeline.run import HELPED, run_all, run_stages, stages_of
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_helped import balanced
 from ringmill.pipeline.train_table import pinned
+from ringmill.train.results import FROZEN
+from ringmill.train.spec import TrainResult
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "augment.yaml"
 QUICK = [
@@ -121,9 +127,14 @@ def test_the_pipeline_s_sections_fit_together(tmp_path: Path) -> None:
     assert list(stages_of(load(CONF))) == STAGES
     own = load(CONF, warehouse=str(tmp_path), raw="/data/mine")
     assert own.table.path == "/data/mine" and own.table.generate is None
+    cutoffs = "validation_cutoff: 2024-03-01, test_cutoff: 2024-05-01"
     for setting, words in {
         "augment.model={kind: mlp}": "kind: gan",
         "train.class_weights={rare: 3}": "one of the four ways",
+        "train.sample_weight=heavy": "no train.sample_weight",
+        f"recommend={{{cutoffs}}}": "'train' alone",
+        f"sequences={{{cutoffs}, train_cutoffs: [2024-01-01]}}": "'train' alone",
+        "embeddings={}": "'train' alone",
         "train.task={kind: purchase}": "kind 'classes'",
         "table.shape=[28, 28]": "a shape of rows or of images",
         "table.version=3": "without 'version'",
@@ -181,6 +192,85 @@ def test_what_cannot_be_helped_is_said_before_anything_is_started(
     with pytest.raises(InputError, match=words):
         helped(tmp_path, pa.concat_tables([train, *held_out]), *settings)
     assert AUGMENT.name == "augment" and not list((tmp_path / "lake").glob("models/*/*/spec.json"))
+
+
+@pytest.mark.parametrize("stage", HELPED[1:], ids=lambda stage: stage.name)
+def test_help_that_is_of_other_rows_is_refused_by_every_training_with_it(stage: Any, tmp_path: Path) -> None:
+    rows, path = pa.concat_tables([kinds("train", a=90, b=30), *HELD_OUT]), tmp_path / "table"
+    write_table(path, rows)
+    run = Run(load(CONF, QUICK, warehouse=str(tmp_path / "lake"), raw=str(path)))
+    tables = {f"{kind}/imbalanced": 3 for kind in ("generated", "oversampled")}
+    detail = {"classes": {"train": {"a": 90, "b": 30}}}
+    row = Entry("r", "augment", "augment", "published", "k", "c", {}, pinned(run), tables, detail=detail)
+    run.ledger.append(row)
+    assert {"table", "version", "id"} < set(stage.inputs(run))
+
+    renamed = Run(load(CONF, [*QUICK, "table.name=other"], warehouse=str(tmp_path / "lake"), raw=str(path)))
+    with pytest.raises(InputError, match=r"'augment' has published nothing yet[\s\S]*/generated/other"):
+        stage.inputs(renamed)
+
+    write_table(path, kinds("train", b=1))
+    with pytest.raises(InputError, match=r"version 1 \([\s\S]*received: .*version 0 \([\s\S]*'ringmill augment CONF'"):
+        stage.inputs(run)
+
+    # Another table in its place, of the same version.
+    elsewhere = tmp_path / "other"
+    write_table(elsewhere, rows)
+    shutil.rmtree(path)
+    elsewhere.rename(path)
+    with pytest.raises(InputError, match="another version of the table than the one that is trained on"):
+        stage.inputs(run)
+    for one in (run, renamed):
+        one.close()
+
+
+@pytest.mark.parametrize("ends", ["_write", "_checked"])
+def test_the_networks_checkpoints_stay_until_the_tables_are_written_and_checked(
+    ends: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path / "table", pa.concat_tables([kinds("train", a=90, b=30), *HELD_OUT]))
+    run = Run(load(CONF, QUICK, warehouse=str(tmp_path / "lake"), raw=str(tmp_path / "table")))
+    folder = tmp_path / "trained"
+    folder.mkdir()
+    (folder / FROZEN).write_text("{}")
+    monkeypatch.setattr("ringmill.augment.generator.Generator.of", lambda tree: None)
+    checkpoints: list[Path] = []
+
+    def trained(spec: Any, *given: Any, **more: Any) -> TrainResult:
+        checkpoints.append(Path(spec.checkpoint_folder))
+        checkpoints[0].mkdir(parents=True)
+        return TrainResult(folder, folder / "model.keras", {"run_id": run.run_id}, ())
+
+    def killed(*given: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ringmill.train.run.train", trained)
+    monkeypatch.setattr("ringmill.pipeline.augment._write", lambda *given: ({"generated/imbalanced": 0}, 0))
+    monkeypatch.setattr(f"ringmill.pipeline.augment.{ends}", killed)
+    with pytest.raises(KeyboardInterrupt), run.progress.stage("augment") as step:
+        AUGMENT.body(run, pinned(run), step)
+    assert checkpoints[0].is_dir()
+    run.close()
+
+
+def test_the_report_reads_each_model_s_predictions_in_the_order_of_its_own_classes(tmp_path: Path) -> None:
+    run, entries = Run(load(CONF, warehouse=str(tmp_path))), {}
+    for stage in WAYS:
+        # As a table of whole numbers and rows that are added as text were learnt: in two orders.
+        order = ["10", "9"] if stage in ("train_oversampled", "train_generated") else ["9", "10"]
+        folder = tmp_path / "models" / stage / "r"
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps({"classes": order}))
+        chances = [[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]]
+        said = [row if order[0] == "9" else row[::-1] for row in chances]
+        columns = {"label": ["9", "10", "9"], "predicted": ["9", "10", "9"], "probabilities": said}
+        pq.write_table(pa.table({"row_id": [1, 2, 3], **columns}), folder / "predictions.parquet")
+        made = {"counts": {"train": 9}, "detail": {"model": f"models/{stage}/r"}}
+        entries[stage] = Entry("r", "augment", stage, "published", "k", "c", {}, {}, **made)
+    helped = {"counts": {"train": 2, "repeated": 1, "kept": 1}, "detail": {"minority": "10"}}
+    entries["augment"] = Entry("r", "augment", "augment", "published", "k", "c", {}, {}, **helped)
+    assert [way["figures"]["auc"]["value"] for way in judged(run, entries)] == [1.0] * 4
+    run.close()
 
 
 def test_a_made_up_row_hangs_on_its_number_and_the_seed_alone(tmp_path: Path) -> None:

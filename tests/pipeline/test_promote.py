@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -35,18 +36,20 @@ class Shop:
     def run(self, *settings: str) -> Run:
         return Run(load(self.conf, settings))
 
-    def trained(self, run_id: str, chance: float, *, ids: range = range(40)) -> Entry:
+    def trained(
+        self, run_id: str, chance: float, *, ids: range = range(40), stage: str = "train", name: str = "mine"
+    ) -> Entry:
         """The published training of a model that gives what happened about this chance."""
-        folder = self.root / "models" / "mine" / run_id
+        folder = self.root / "models" / name / run_id
         folder.mkdir(parents=True)
         said = [chance + 0.01 * (row % 3 - 1) for row in range(40)]
         chances = [each if bought else 1 - each for each, bought in zip(said, BOUGHT, strict=True)]
         columns = {"row_id": list(ids), "buy_probability": chances, "label_buy": BOUGHT}
         pq.write_table(pa.table(columns), folder / "predictions.parquet")
         (folder / "manifest.json").write_text(json.dumps({"run_id": run_id}))
-        detail = {"model": f"models/mine/{run_id}", "summary": "trained"}
+        detail = {"model": f"models/{name}/{run_id}", "summary": "trained"}
         entry = Entry(
-            run_id, "own", "train", "published", "k", "c", {}, {"table": "t"}, {"model": run_id}, {}, {}, detail
+            run_id, "own", stage, "published", "k", "c", {}, {"table": "t"}, {"model": run_id}, {}, {}, detail
         )
         self.ledger.append(entry)
         return entry
@@ -109,6 +112,43 @@ def test_a_model_that_cannot_be_compared_waits_for_a_person(shop: Shop, said) ->
     assert shop.current == "a"
     assert "no rows in common" in Promotions(shop.ledger, "mine").rows()[-1].detail["summary"]
     assert said("promote", "b") == (0, "models/mine/b is current, in the place of a\n")
+    assert shop.current == "b"
+
+
+def test_models_of_any_stage_are_promoted_and_rolled_back_by_their_name(shop: Shop, said) -> None:
+    for run_id in "ab":
+        settle(shop.run(), shop.trained(run_id, 0.8))
+        settle(shop.run(), shop.trained(run_id, 0.8, stage="train_generated", name="mine_generated"))
+    status, text = said("promote", "a")
+    assert status == 2 and "one of: mine, mine_generated" in text and "--model NAME" in text
+    assert said("promote", "a", "--model", "other")[0] == 2
+    to_first = "models/mine_generated/a is current, in the place of b\n"
+    assert said("promote", "a", "--model", "mine_generated") == (0, to_first)
+    back = (0, "models/mine_generated/b is current, in the place of a\n")
+    assert said("rollback", "--model", "mine_generated") == back
+    assert said("rollback", "--model", "mine_generated") == (0, to_first)
+    assert shop.current == "b"
+
+
+def test_a_run_that_trained_one_of_several_models_anew_needs_no_name_and_the_gate_gives_the_command(
+    shop: Shop, said
+) -> None:
+    settle(shop.run(), shop.trained("a", 0.8, name="mine_generated"))
+    unchanged = {"run_id": "b", "outcome": "unchanged"}
+    shop.ledger.append(replace(shop.trained("a", 0.8), **unchanged))
+    settle(shop.run(), shop.trained("b", 0.6, stage="train_generated", name="mine_generated"))
+    words = Promotions(shop.ledger, "mine_generated").rows()[-1].detail["summary"]
+    assert words.startswith("models/mine_generated/b is worse, and not current")
+    assert words.endswith("`ringmill promote b --model mine_generated` makes it current")
+    assert said("promote", "b") == (0, "models/mine_generated/b is current, in the place of a\n")
+
+
+def test_the_file_that_repeats_the_pointer_is_mended_by_the_same_command(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    settle(shop.run(), shop.trained("b", 0.8))
+    # As a run leaves it that is killed between its commit and the file.
+    (shop.root / "models" / "mine" / "current").write_text("a\n")
+    assert said("promote", "b") == (0, "models/mine/b is current already\n")
     assert shop.current == "b"
 
 

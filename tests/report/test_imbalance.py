@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from ringmill.report.imbalance import copies, what_helped
 
 
@@ -34,9 +36,31 @@ def test_every_way_is_a_row_and_a_loss_has_a_minus() -> None:
 def test_made_rows_stand_beside_held_out_ones() -> None:
     counts = {"made": 1_000, "train": 50, "copies": 3, "kept": 997}
     check = {"made_rows": 997, "made_median": 0.5, "near": 0.2, "near_made": 0.07}
-    check |= {"held_out_rows": 20, "held_out_median": 0.6, "near_held_out": 0.05}
+    check |= {"held_out_rows": 30, "held_out_median": 0.6, "near_held_out": 2 / 30}
     text, block = copies(counts, check, "rare").blocks
     assert "3 of them were rejected" in text.text and "997 were kept" in text.text
     assert block.grid is not None and list(block.grid.rows[0]) == ["made", "997", "0.500", "7.0%"]
-    (alone,) = copies(counts, {**check, "near": None}, "rare").blocks
+    assert list(block.grid.rows[1]) == ["held out", "30", "0.600", "6.7%"]
+    assert "6.7% of 30 held-out rows lie 0.200 or less from a train row" in block.text
+    (alone,) = copies(counts, {**check, "made_median": None}, "rare").blocks
     assert "no rows to compare" in alone.text
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (
+            {"held_out_rows": 7, "near": None, "near_held_out": None},
+            "there are 7 held-out rows, and it takes 20",
+        ),
+        ({"near": 0.0, "near_held_out": 0.15}, "not judged: 15.0% of 40 held-out rows are train rows"),
+    ],
+    ids=["few", "equal"],
+)
+def test_what_is_usual_is_not_judged_where_held_out_rows_do_not_say_it(found: dict[str, Any], words: str) -> None:
+    counts = {"made": 1_000, "train": 50, "copies": 3, "kept": 997}
+    check = {"made_rows": 997, "made_median": 0.5, "near_made": None, "held_out_rows": 40, "held_out_median": 0.6}
+    check["least_held_out"] = 20
+    _, block = copies(counts, check | found, "rare").blocks
+    assert words in block.text and block.grid is not None
+    assert [row[-1] for row in block.grid.rows] == ["not judged"] * 2

@@ -19,6 +19,7 @@ from ringmill.config.train import Train
 from ringmill.errors import ConfigError, InputError
 from ringmill.handoff.columns import Input, Rows
 from ringmill.handoff.manifest import Manifest, pin_splits
+from ringmill.handoff.subset import with_rows_of
 from ringmill.train.build import build_model, builders, settings_of
 from ringmill.train.metrics import Values
 from ringmill.train.ranks import Solo
@@ -98,6 +99,15 @@ def test_classes_are_those_of_the_train_split_in_order(tmp_path: Path) -> None:
     assert known_classes(text, "label") == ("10", "9", "a", "b")
     whole = splits_of(tmp_path / "whole", {"train": [10, 9, -1, 9], "validation": [9], "test": [10]}, pa.int32())
     assert known_classes(whole, "label") == ("-1", "9", "10")
+
+
+def test_the_table_s_own_rows_say_whether_classes_are_whole_numbers_and_not_those_that_are_added(
+    tmp_path: Path,
+) -> None:
+    whole = splits_of(tmp_path / "whole", {"train": [10, 9, 9], "validation": [9], "test": [10]}, pa.int64())
+    text = splits_of(tmp_path / "text", {"train": ["9"], "validation": ["9"], "test": ["9"]})
+    assert known_classes(whole | {"train": with_rows_of(whole["train"], [text["train"]])}, "label") == ("9", "10")
+    assert known_classes(text | {"train": with_rows_of(text["train"], [whole["train"]])}, "label") == ("10", "9")
 
 
 @pytest.mark.parametrize(

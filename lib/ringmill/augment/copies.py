@@ -17,16 +17,18 @@ Floats = NDArray[np.float64]
 # Rows that are compared, made ones and held-out ones each, with so many train rows: a second or two.
 MOST, MOST_TRAIN = 2_000, 20_000
 BLOCK = 512
-# Held-out rows of which so many are nearer say what is near.
-NEAR = 0.05
+# The share of held-out rows whose distance says what is near, and so many of them that one row is no more than that.
+NEAR, LEAST = 0.05, 20
 
 
 @dataclass(frozen=True)
 class CopyCheck:
     """Distances to the nearest train row, per number and in deviations of the class's train rows: medians of the made
-    and the held-out rows, and `near`, below which `near_held_out` of the held-out ones lie and `near_made` of the made.
+    and the held-out rows, and the shares of both, `near_made` and `near_held_out`, that lie no farther than `near`.
 
-    None where no row was held out.
+    Medians are None where there is nothing to compare, `near` and the shares also where fewer than `least_held_out`
+    rows were held out. Where held-out rows are train rows so often that `near` is 0, `near_made` is None: made rows
+    that are train rows were rejected, so that none can be as near.
     """
 
     made_rows: int
@@ -36,7 +38,8 @@ class CopyCheck:
     held_out_median: float | None
     near: float | None
     near_made: float | None
-    near_held_out: float = NEAR
+    near_held_out: float | None
+    least_held_out: int = LEAST
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -46,15 +49,16 @@ def check_copies(made: Floats, held_out: Floats, train: Floats) -> CopyCheck:
     """(rows, length) each, scaled as training sees them."""
     sizes = (len(made), len(held_out), len(train))
     if not all(sizes):
-        return CopyCheck(*sizes, made_median=None, held_out_median=None, near=None, near_made=None)
+        return CopyCheck(*sizes, made_median=None, held_out_median=None, near=None, near_made=None, near_held_out=None)
     of_made, of_held_out = nearest(made, train), nearest(held_out, train)
-    near = float(np.quantile(of_held_out, NEAR))
+    near = float(np.quantile(of_held_out, NEAR)) if len(held_out) >= LEAST else None
     return CopyCheck(
         *sizes,
         made_median=float(np.median(of_made)),
         held_out_median=float(np.median(of_held_out)),
         near=near,
-        near_made=float(np.mean(of_made < near)),
+        near_made=float(np.mean(of_made <= near)) if near else None,
+        near_held_out=None if near is None else float(np.mean(of_held_out <= near)),
     )
 
 

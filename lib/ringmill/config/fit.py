@@ -35,7 +35,8 @@ def check_sections(config: Config) -> None:
 
 def _check_table(config: Config, table: OwnTable) -> None:
     beside = (config.raw_section, config.features_section, config.images, config.texts, config.generate, config.route)
-    if any(section is not None for section in beside):
+    others = (config.recommend_section, config.sequences_section, config.embeddings_section)
+    if any(section is not None for section in (*beside, *others)):
         raise ValueError("a section 'table' with 'train' alone beside it: the table is trained on as it is")
     if config.augment_section is None:
         if table.generate is not None:
@@ -44,6 +45,11 @@ def _check_table(config: Config, table: OwnTable) -> None:
         raise ValueError(
             "train.task of kind 'classes' by the engine 'ring' beside a section 'augment', and no "
             "train.class_weights: weights are one of the four ways that are compared"
+        )
+    elif config.train.sample_weight is not None:
+        raise ValueError(
+            "no train.sample_weight beside a section 'augment': made and repeated rows have no such column, and the "
+            "four ways that are compared would weigh other rows"
         )
 
 
@@ -62,6 +68,8 @@ def _check_examples(config: Config) -> None:
         raise ValueError("sections 'raw' and 'features', or a section 'images' or 'texts' without both")
     if config.train.task.kind != "classes":
         raise ValueError("train.task of kind 'classes', which is what is learnt of images and texts")
+    if config.embeddings_section is not None:
+        raise ValueError("a section 'embeddings' with 'raw' and 'features' beside it: it learns a code of their rows")
     if config.generate is not None:
         raise ValueError("images.generate or texts.generate: 'generate' makes up a shop")
 

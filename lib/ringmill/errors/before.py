@@ -32,6 +32,18 @@ class InputError(RingmillError):
         )
 
     @classmethod
+    def other_version(cls, stage: str, now: Mapping[str, object], seen: Mapping[str, object]) -> InputError:
+        """`now` and `seen`: the `table`, its `version` and its `id`, as pinned now and as the stage saw them."""
+        expected, received = (f"{one['table']}, version {one['version']} (id {one['id']})" for one in (now, seen))
+        return cls(
+            f"The stage '{stage}' saw another version of the table than the one that is trained on.",
+            where=str(now["table"]),
+            expected=f"{expected}, which is pinned now",
+            received=received,
+            todo=f"run 'ringmill {stage} CONF' again, or set table.version to the version that it saw",
+        )
+
+    @classmethod
     def empty(cls, path: str) -> InputError:
         return cls(
             "The raw input holds no rows.",
@@ -254,7 +266,7 @@ class InputError(RingmillError):
             f"No models have the name '{name}'." if name else "It is not said whose models are meant.",
             where=where,
             expected=f"one of: {', '.join(known)}" if known else "a name whose models were promoted",
-            received=name or f"no name, where {len(known)} have a current model",
+            received=name or f"no name, where there are models of {len(known)} names",
             todo="name them: --model NAME",
         )
 

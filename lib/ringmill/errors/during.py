@@ -163,7 +163,7 @@ class LawError(RingmillError):
             expected="no difference that lies above 0 with all of its interval (promotion)",
             received=words,
             todo="the current model stays, and the new one is kept; look at what it learnt from, or make it current by "
-            "`ringmill promote RUN`",
+            "`ringmill promote RUN --model NAME`",
         )
 
 

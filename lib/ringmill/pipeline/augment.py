@@ -139,12 +139,13 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     step.say(f"starting {spec.train.ranks} ranks on {helped.there:,} rows of '{helped.name}'")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
     run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     generator = Generator.of(json.loads((trained.folder / FROZEN).read_text(encoding="utf-8")))
     step.say(f"making {helped.rows:,} rows, and repeating as many")
     tables, copies = _write(run, inputs, helped, generator, frame)
     step.say("comparing made rows with train rows")
     check = _checked(run, helped, own, frame, tables)
+    # Not before: who is killed while writing or comparing goes on with them.
+    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest, made = trained.manifest, helped.rows - copies
     return Result(
         outputs={**tables, "model": run.run_id},

@@ -12,23 +12,31 @@ from ringmill.pipeline.history import run_of
 from ringmill.pipeline.stage import alone, new_run_id
 
 
-def promote(ledger: Ledger, run_id: str) -> str:
-    """Make the model that a run trained current, whatever its gate said; returns what was done, in words.
+def promote(ledger: Ledger, run_id: str, name: str | None = None) -> str:
+    """Make a model that a run trained current, whatever its gate said; returns what was done, in words.
+
+    `name` says of which models; None where the run trained one alone.
 
     Raises:
-        InputError: no single run is meant, it trained no model, or the model's files are gone.
+        InputError: no single run is meant, it trained no model or none of that name, it trained several and none is
+            named, or the model's files are gone.
         RaceLost: another process decides of a model at the same time.
     """
     entries = ledger.entries()
     run = run_of(entries, run_id)[0].run_id
-    trained = _trained(entries, run)
-    if trained is None:
-        raise InputError.unknown_run(run_id, [one.run_id for one in entries if _trained([one], one.run_id)])
-    models = Promotions.of(ledger, trained.detail["model"])
+    trained = _trained(ledger, entries, run)
+    if not trained:
+        raise InputError.unknown_run(run_id, list(dict.fromkeys(one.run_id for one in entries if _is_training(one))))
+    if name not in trained and (name is not None or len(trained) != 1):
+        raise InputError.unknown_models(f"{ledger.lake.path('models')}, of run {run}", name, sorted(trained))
+    found = trained[name] if name is not None else next(iter(trained.values()))
+    models = Promotions.of(ledger, found.detail["model"])
     with alone(ledger.lake, STAGE):
         if models.current() == run:
+            # The run that moved the pointer may have been killed before it could be repeated.
+            models.repeat()
             return f"{models.path(run)} is current already"
-        return _move(models, trained, "hand")
+        return _move(models, found, "hand")
 
 
 def roll_back(ledger: Ledger, name: str | None) -> str:
@@ -47,16 +55,22 @@ def roll_back(ledger: Ledger, name: str | None) -> str:
     models = Promotions(ledger, name or known[0])
     with alone(ledger.lake, STAGE):
         line = models.line()
-        trained = _trained(entries, line[-2]) if len(line) > 1 else None
+        trained = _trained(ledger, entries, line[-2]).get(models.name) if len(line) > 1 else None
         if trained is None:
             where, received = ledger.lake.path(models.folder), f"current, in their order: {', '.join(line) or 'none'}"
             raise InputError.no_earlier_model(where, received)
         return _move(models, trained, "rollback")
 
 
-def _trained(entries: list[Entry], run_id: str) -> Entry | None:
-    found = [one for one in entries if one.run_id == run_id and one.stage == "train" and one.outcome == "published"]
-    return found[-1] if found else None
+def _trained(ledger: Ledger, entries: list[Entry], run_id: str) -> dict[str, Entry]:
+    """The name of each model that a run trained → the row that published it, whatever its stage."""
+    found = [one for one in entries if one.run_id == run_id and _is_training(one)]
+    return {Promotions.of(ledger, one.detail["model"]).name: one for one in found}
+
+
+def _is_training(entry: Entry) -> bool:
+    model = str(entry.detail.get("model", ""))
+    return entry.outcome == "published" and model.rpartition("/")[2] == entry.run_id
 
 
 def _move(models: Promotions, trained: Entry, how: str) -> str:

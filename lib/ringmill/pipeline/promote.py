@@ -59,12 +59,13 @@ def _decide(run: Run, trained: Entry, models: Promotions) -> None:
 
 def judge(run: Run, trained: Entry, current: str | None) -> tuple[Comparison | None, str, str]:
     """The comparison with the current model, if there is one; 'published' or 'kept'; and why, in words."""
-    new = trained.run_id
+    models, new = Promotions.of(run.ledger, trained.detail["model"]), trained.detail["model"]
     if current is None:
         return None, "published", f"{new} is the first model of its name, and current"
-    folder = Path(run.lake.path(Promotions.of(run.ledger, trained.detail["model"]).path(current)))
+    folder = Path(run.lake.path(models.path(current)))
     if not (folder / "predictions.parquet").is_file():
         return None, "published", f"{new} is current: the model of {current}, which was, is gone"
+    by_hand = f"`ringmill promote {trained.run_id} --model {models.name}` makes it current"
     section = run.config.promotion
     found = compare(
         _predictions(Path(run.lake.path(trained.detail["model"]))),
@@ -78,9 +79,9 @@ def judge(run: Run, trained: Entry, current: str | None) -> tuple[Comparison | N
             f"cannot be compared with {current}: they held out no rows in common, learnt different tasks, or say what "
             "is no finite number"
         )
-        return None, "kept", f"{new} {why}; `ringmill promote {new}` makes it current"
+        return None, "kept", f"{new} {why}; {by_hand}"
     if found.is_worse:
-        return found, "kept", f"{new} is worse, and not current: {found}"
+        return found, "kept", f"{new} is worse, and not current: {found}; {by_hand}"
     return found, "published", f"{new} is current: {found}"
 
 

@@ -40,7 +40,10 @@ def judged(run: Run, entries: Mapping[str, Entry]) -> list[dict[str, Any]]:
     """Of each way to help, in their order: its stage, name in words, train rows, and how its model finds the class."""
     name, counts = entries["augment"].detail["minority"], entries["augment"].counts
     folders = {stage: Path(run.lake.path(entries[stage].detail["model"])) for stage in WAYS}
-    classes = json.loads((folders[PLAIN] / "manifest.json").read_text(encoding="utf-8"))["classes"]
+    classes = {
+        stage: json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["classes"]
+        for stage, folder in folders.items()
+    }
     predictions = {stage: pq.read_table(folder / "predictions.parquet") for stage, folder in folders.items()}
     found = compare_on_class(predictions, classes, name, seed=run.config.seed)
     more = {OVERSAMPLED: counts["repeated"], GENERATED: counts["kept"]}

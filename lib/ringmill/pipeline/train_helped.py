@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
+from ringmill.errors import InputError
+from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 MODULES = ("ringmill.pipeline.train_helped", "ringmill.train.rank", *modules())
 WEIGHTED, OVERSAMPLED, GENERATED = "train_weighted", "train_oversampled", "train_generated"
 # What of `augment`'s row each stage depends on.
-Wanted = Callable[[Run], Mapping[str, Any]]
+Wanted = Callable[[Run, Entry], Mapping[str, Any]]
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
@@ -37,16 +39,31 @@ def balanced(counts: Mapping[str, int]) -> dict[str, float]:
     return {name: whole / (len(counts) * rows) for name, rows in counts.items()}
 
 
-def _weights(run: Run) -> Mapping[str, Any]:
-    return {"class_weights": balanced(run.ledger.resolve("augment").detail["classes"]["train"])}
+def _weights(run: Run, helped: Entry) -> Mapping[str, Any]:
+    return {"class_weights": balanced(helped.detail["classes"]["train"])}
 
 
 def _table_of(kind: str) -> Wanted:
-    def found(run: Run) -> Mapping[str, Any]:
+    def found(run: Run, helped: Entry) -> Mapping[str, Any]:
         path = f"{kind}/{run.config.table.name}"
-        return {path: run.ledger.resolve("augment").outputs[path]}
+        return {path: helped.outputs[path]}
 
     return found
+
+
+def _helped(run: Run, now: Mapping[str, Any]) -> Entry:
+    """The last row of `augment`, which saw the table as it is pinned `now`.
+
+    Raises:
+        InputError: there is none, it was of a table of another name, or it saw another table or version.
+    """
+    last = run.ledger.resolve("augment")
+    for path in (f"{kind}/{run.config.table.name}" for kind in ("generated", "oversampled")):
+        if path not in last.outputs:
+            raise InputError.not_published("augment", run.lake.path(path))
+    if (seen := {key: last.inputs.get(key) for key in now}) != now:
+        raise InputError.other_version("augment", now, seen)
+    return last
 
 
 def _spec(run: Run, inputs: Mapping[str, Any], stage: str) -> TrainSpec:
@@ -60,7 +77,8 @@ def _spec(run: Run, inputs: Mapping[str, Any], stage: str) -> TrainSpec:
 
 def _stage(name: str, wanted: Wanted) -> Stage:
     def inputs(run: Run) -> Mapping[str, Any]:
-        return {**pinned(run), **wanted(run)}
+        now = pinned(run)
+        return {**now, **wanted(run, _helped(run, now))}
 
     def body(run: Run, given: Mapping[str, Any], step: Step) -> Result:
         return trained_on(run, _spec(run, given, name), step)

@@ -41,26 +41,38 @@ def copies(counts: Mapping[str, int], check: Mapping[str, Any], name: str) -> Se
         f"{whole(counts['copies'])} of them were rejected, since they were train rows number for number; "
         f"{whole(counts['kept'])} were kept. They are trained with and never judged by."
     )
-    if check["near"] is None:
+    if check["made_median"] is None:
         return Section("Made rows", [Block(f"{text} There were no rows to compare.")], "made")
+    columns = ("compared", "median distance to the nearest train row", "as near as is usual, or nearer")
     grid = Grid(
-        ("rows", "compared", "median distance to the nearest train row", "nearer than is usual"),
+        ("rows", *columns),
         [
-            ["made", whole(check["made_rows"]), f"{check['made_median']:.3f}", f"{check['near_made']:.1%}"],
             [
-                "held out",
-                whole(check["held_out_rows"]),
-                f"{check['held_out_median']:.3f}",
-                f"{check['near_held_out']:.1%}",
-            ],
+                rows,
+                whole(check[f"{key}_rows"]),
+                f"{check[f'{key}_median']:.3f}",
+                "not judged" if check["near_made"] is None else f"{check[f'near_{key}']:.1%}",
+            ]
+            for rows, key in (("made", "made"), ("held out", "held_out"))
         ],
-        numbers=("compared", "median distance to the nearest train row", "nearer than is usual"),
+        numbers=columns,
     )
-    words = (
-        f"Distances are of a number, in deviations of the class. {check['near_held_out']:.0%} of held-out rows lie "
-        f"nearer than {check['near']:.3f} to a train row; a share of made rows far above that would speak of copies."
-    )
+    words = f"Distances are of a number, in deviations of the class. {_nearness(check)}"
     return Section("Made rows", [Block(text), Block(words, grid=grid)], "made")
+
+
+def _nearness(check: Mapping[str, Any]) -> str:
+    """What is usual among held-out rows, or why that is not judged."""
+    rows, unjudged = whole(check["held_out_rows"]), "Whether made rows are nearer than is usual is not judged"
+    if check["near"] is None:
+        return f"{unjudged}: there are {rows} held-out rows, and it takes {check['least_held_out']}."
+    usual = f"{check['near_held_out']:.1%} of {rows} held-out rows"
+    if check["near_made"] is None:
+        return f"{unjudged}: {usual} are train rows number for number."
+    return (
+        f"{usual} lie {check['near']:.3f} or less from a train row; a share of made rows far above that would speak of "
+        "copies."
+    )
 
 
 def _figure(figure: Mapping[str, float | None]) -> str:

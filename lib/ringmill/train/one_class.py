@@ -20,10 +20,12 @@ Found = dict[str, dict[str, float | None]]
 
 
 def compare_on_class(
-    predictions: Mapping[str, pa.Table], classes: Sequence[str], name: str, *, seed: int
+    predictions: Mapping[str, pa.Table], classes: Mapping[str, Sequence[str]], name: str, *, seed: int
 ) -> dict[str, Found]:
     """By model each of `FIGURES`, and of `GAINED` under '<figure>_gain' by how much it is above the first model's; each
     with `value`, `low` and `high`, the bounds of its 95 % bootstrap interval, None where it is not defined.
+
+    `classes` are each model's own, in the order of its probabilities.
 
     Precision, recall and F1 are of the rows that a model says are of the class `name`, the likeliest one; AUC is the
     chance that a row of it is given a greater probability of it than one of any other class. Each row counts once,
@@ -39,7 +41,7 @@ def compare_on_class(
         if table[ROW_ID] != first[ROW_ID]:
             expected, received = f"{first.num_rows:,} test rows, the same for all", f"others for '{model}'"
             raise LawError.broken("Comparison on the same rows", "predictions.parquet", expected, received)
-    figures = _together({model: _of_model(table, classes, name) for model, table in tables.items()})
+    figures = _together({model: _of_model(table, classes[model], name) for model, table in tables.items()})
     rows = first.num_rows
     if rows > MOST_ROWS:
         whole = figures(np.ones(rows))

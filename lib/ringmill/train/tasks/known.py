@@ -77,16 +77,17 @@ def class_counts(manifest: Manifest, column: str) -> dict[str, int]:
 
 
 def _counted(manifest: Manifest, column: str, where: str, missing: str) -> tuple[Counter[str], bool]:
-    """How many rows each class has, and whether classes are whole numbers."""
-    counts, whole = Counter[str](), False
+    """How many rows each class has, and whether classes are whole numbers: as the table's own rows say, which come
+    first. Rows of other tables, behind them, may have the same classes as text."""
+    counts, whole = Counter[str](), None
     for values in _values(manifest, column):
         if values.null_count and missing == "refused":
             received = f"{values.null_count:,} nulls among {manifest.rows:,} {manifest.split} rows"
             raise InputError.differs(where, column, "a class in every row", received)
-        whole = pa.types.is_integer(values.type)
+        whole = pa.types.is_integer(values.type) if whole is None else whole
         counted = pc.value_counts(class_names(where, column, values.drop_null()))
         counts.update({pair["values"]: pair["counts"] for pair in counted.to_pylist()})
-    return counts, whole
+    return counts, bool(whole)
 
 
 def _values(manifest: Manifest, column: str) -> Iterator[pa.Array]:
