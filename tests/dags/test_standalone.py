@@ -108,12 +108,12 @@ def airflow_of_a_shop(tmp_path: Path, by_day: Path) -> Iterator[Standalone]:
             "RINGMILL_CONF": str(tmp_path / "shop.yaml"),
             "RINGMILL_RAW": str(tmp_path / "raw"),
             "RINGMILL_WAREHOUSE": str(tmp_path / "lake"),
-            "RINGMILL_LAST_DAY": "2011-12-03",  # or it would begin with yesterday
+            "RINGMILL_LAST_DAY": "2011-12-05",  # or it would begin with yesterday
         },
     )
     # A backfill has a bound of its own: without it both days would clean at once, and one of them lose the race.
     bounded = ["backfill", "create", "--dag-id", "ringmill_daily", "--max-active-runs", "1"]
-    days = ["--from-date", "2011-12-02", "--to-date", "2011-12-03"]
+    days = ["--from-date", "2011-12-04", "--to-date", "2011-12-05"]
     for command in (
         ["set-up"],
         ["dags", "reserialize"],
@@ -139,7 +139,7 @@ def standalone(tmp_path: Path, online_retail: Path) -> Iterator[Standalone]:
 
 def test_a_backfill_of_two_days_starts_the_trainings_of_their_features(standalone: Standalone, tmp_path: Path) -> None:
     ledger = Ledger(Lake(str(tmp_path / "lake")))
-    standalone.wait_for(ledger, "2011-12-03")
+    standalone.wait_for(ledger, "2011-12-05")
     runs = standalone.runs()
     assert {state for _, _, state in runs} == {"success"}
     assert [kind for dag, kind, _ in runs if dag == "ringmill_daily"] == ["backfill", "backfill"]
@@ -148,6 +148,6 @@ def test_a_backfill_of_two_days_starts_the_trainings_of_their_features(standalon
     assert standalone.tasks("failed") == []
     # A training goes on with the day and the parameters of the run that made its features.
     trained = ledger.resolve("train").detail["config"]
-    assert trained["raw"]["up_to"] == "2011-12-03"
+    assert trained["raw"]["up_to"] == "2011-12-05"
     assert trained["features"]["horizon_days"] == 2
-    assert ledger.resolve("rfm").detail["cutoff"] == "2011-12-04"
+    assert ledger.resolve("rfm").detail["cutoff"] == "2011-12-06"
