@@ -71,6 +71,9 @@ def settings(section: SparkSection, *, log: Path) -> dict[str, str]:
     if section.master.startswith("local"):
         # A laptop's host name may not resolve, and nothing outside has to reach this driver.
         chosen |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        # By default a sixteenth of a core's memory, 32 MB of these 1,536: each broadcast table, of two rows too, takes
+        # one from the driver until the collector comes round, and twenty of them were all that there was.
+        chosen["spark.buffer.pageSize"] = "4m"
     if not delta_jars():
         chosen["spark.jars.packages"] = f"{DELTA_PACKAGE}:{version('delta-spark')}"
     return chosen | section.settings
