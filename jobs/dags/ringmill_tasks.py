@@ -243,8 +243,13 @@ def gate(stage: str, further: list[str], ti: Any = None) -> list[str]:
 
 
 def passed(run: Mapping[str, Any]) -> bool:
-    """Whether a run did all it was to do, and a model that it trained became current."""
-    return run["exit_status"] == 0 and run["stages"].get("promote", {}).get("outcome") != "kept"
+    """Whether a run did all it was to do, and a model that it trained became current.
+
+    Whoever was ended between a training's row and the decision about its model has left no decision.
+    """
+    decided = run["stages"].get("promote", {}).get("outcome")
+    trained = run["stages"].get("train", {}).get("outcome") == "published"
+    return run["exit_status"] == 0 and (decided == "published" if trained else decided != "kept")
 
 
 @task(retries=0)

@@ -80,8 +80,10 @@ def statuses() -> Any:
     return answers
 
 
-def run(status: int, *, promote: str | None = None) -> dict[str, Any]:
+def run(status: int, *, promote: str | None = None, train: str | None = None) -> dict[str, Any]:
     stages: dict[str, Any] = {"clean": {"detail": {"error": "two of the gates are closed"}}}
+    if train:
+        stages["train"] = {"outcome": train}
     if promote:
         stages["promote"] = {"outcome": promote, "detail": {"summary": "r is worse"}}
     return {"run_id": "r", "exit_status": status, "stages": stages}
@@ -139,8 +141,8 @@ def gates() -> Any:
     """Whether runs pass, and what is told of one that does not, and of one that never began."""
     import ringmill_tasks as tasks
 
-    runs = [run(0), run(0, promote="published"), run(0, promote="kept"), run(3)]
-    return [[tasks.passed(each) for each in runs], tasks.told("clean", runs[3]), tasks.told("clean", None)]
+    runs = [run(0), run(0, promote="published"), run(0, promote="kept"), run(0, train="published"), run(3)]
+    return [[tasks.passed(each) for each in runs], tasks.told("clean", runs[4]), tasks.told("clean", None)]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ringmill.config import Config
+from ringmill.config import Config, load
+from ringmill.pipeline.augment import AUGMENT
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_table import TRAIN_TABLE, pinned, table_spec
 
@@ -37,3 +38,12 @@ def test_a_stages_key_has_no_password_and_the_table_is_opened_with_it(
     finally:
         before.close()
         after.close()
+
+
+def test_rows_that_are_made_of_one_label_are_no_result_for_another(tmp_path: Path) -> None:
+    conf = Path(__file__).resolve().parents[2] / "conf" / "augment.yaml"
+    by_label = [
+        AUGMENT.configuration(load(conf, [f"train.task={{kind: classes, label: {name}}}"], warehouse=str(tmp_path)))
+        for name in ("label", "other")
+    ]
+    assert by_label[0] != by_label[1]

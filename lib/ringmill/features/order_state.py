@@ -69,7 +69,7 @@ def encode(batch: pa.RecordBatch, state: OrderState) -> NDArray[np.float32]:
     """(rows) of the lists → (rows, places, 1 + numbers), the latest order in the last place; zeros where there is none.
 
     Raises:
-        InputError: a list is missing, lists of a row differ in length, or an item is null that may not be.
+        InputError: a list is missing, or a row's lists of numbers differ in length.
     """
     columns, (length, width) = Columns(batch, {}), state.shape
     groups, (numbers,) = columns.array(GROUPS), state.numbers.arrays(columns)

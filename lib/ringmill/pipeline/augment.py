@@ -51,7 +51,13 @@ class Class:
 def _configuration(config: Config) -> Mapping[str, Any]:
     section = config.augment
     trained = dump(section.train_of(config.train))
-    return {"table": dump(config.table), "augment": dump(section), "train": trained, "seed": config.seed}
+    return {
+        "table": dump(config.table),
+        "augment": dump(section),
+        "train": trained,
+        "label": label_of(config),  # whose rows of one class are made: the training of the generator has another task
+        "seed": config.seed,
+    }
 
 
 def class_of(run: Run, inputs: Mapping[str, Any]) -> Class:
