@@ -273,6 +273,13 @@ def told(stage: str, run: Mapping[str, Any] | None) -> str:
 
 
 @task.short_circuit
-def model(name: str = "customers", params: Any = None) -> bool:
+def model(params: Any = None, ti: Any = None) -> bool:
     """Whether there is a model to score with: on the first day there is none before the training has ended."""
-    return model_is_there(params["warehouse"], name)
+    return model_is_there(params["warehouse"], name_of(run_of("features", ti)))
+
+
+def name_of(run: Mapping[str, Any] | None) -> str:
+    """What the features, and the models on them, are called in the pipeline whose features a run made."""
+    outputs = run["stages"]["features"]["outputs"] if run is not None else {}
+    names = [table.removeprefix("features/") for table in outputs if table.startswith("features/")]
+    return names[0] if names else "customers"

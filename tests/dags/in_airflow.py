@@ -137,6 +137,14 @@ def asked() -> Any:
     return answers
 
 
+def names() -> Any:
+    """What a pipeline's models are called, by the run that made its features; and where there is no such run."""
+    import ringmill_tasks as tasks
+
+    of_run = {"stages": {"features": {"outputs": {"features/clients": 3}}}}
+    return [tasks.name_of(of_run), tasks.name_of(None)]
+
+
 def gates() -> Any:
     """Whether runs pass, and what is told of one that does not, and of one that never began."""
     import ringmill_tasks as tasks

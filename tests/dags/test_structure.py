@@ -134,6 +134,10 @@ def test_a_day_is_batch_and_cutoff_and_cleaning_knows_of_no_cutoff(airflow: Airf
     assert score == [*begin, *raw, *(part for each in (*cutoffs, *learnt, "seed=1") for part in ("--set", each))]
 
 
+def test_the_model_that_is_waited_for_is_of_the_pipelines_own_name(airflow: AirflowHome) -> None:
+    assert airflow.ask("names") == ["clients", "customers"]
+
+
 def test_a_closed_gate_and_a_model_that_was_not_promoted_are_told(airflow: AirflowHome) -> None:
     passed, closed, nothing = airflow.ask("gates")
     assert passed == [True, True, False, False, False]
