@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -21,9 +23,10 @@ from deltalake import write_deltalake
 from ringmill.config import Config
 from ringmill.config.load import dump_whole
 from ringmill.config.tracking import OpenLineage
-from ringmill.errors import InputError, WarehouseError
+from ringmill.errors import InputError, LawError, LineageError, RaceLost, WarehouseError
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
+from ringmill.pipeline.history import exit_status
 from ringmill.pipeline.openlineage import emit, ended, run_uuid
 from ringmill.pipeline.stage import Result, Run, Stage, execute
 
@@ -268,12 +271,54 @@ def test_a_server_gets_the_events_with_its_key_which_stands_nowhere_else(
 def test_an_event_that_cannot_be_written_is_named_before_the_stage_begins(tmp_path: Path) -> None:
     run = run_of(tmp_path, path=str(tmp_path / "nowhere" / "events"))
     try:
-        with pytest.raises(WarehouseError, match="An event of OpenLineage could not be written"):
+        with pytest.raises(LineageError, match="An event of OpenLineage could not be written") as caught:
             execute(stage(run), run)
+        assert caught.value.exit_status == 4, "the next try may do"
         assert run.ledger.entries() == []
         missing = run_of(tmp_path, url="http://127.0.0.1:9/", key_variable="NO_SUCH_KEY")
         with pytest.raises(WarehouseError, match="no variable NO_SUCH_KEY"):
             execute(stage(missing), missing)
         missing.close()
+    finally:
+        run.close()
+
+
+def test_what_fails_once_a_stage_is_published_is_in_the_ledger_and_the_end_is_still_told(tmp_path: Path) -> None:
+    events = tmp_path / "events"
+    run = run_of(tmp_path, path=str(events))
+
+    def lose(run: Run, entry: Entry) -> None:
+        raise RaceLost.on("models/mine", "another process decides")
+
+    try:
+        with pytest.raises(RaceLost):
+            execute(replace(stage(run), after=lose), run)
+        published, afterwards = run.ledger.entries()
+        assert (published.stage, published.outcome) == ("rfm", "published")
+        assert (afterwards.stage, afterwards.outcome) == ("after rfm", "failed")
+        assert exit_status(run.ledger.entries()) == 5
+        assert run.ledger.resolve("rfm").outputs == published.outputs
+        assert [event["eventType"] for event in events_of(events)] == ["START", "COMPLETE"]
+        # What closed the gate of a model has its own row already.
+        with pytest.raises(LawError):
+            execute(replace(stage(run), after=_worse), run)
+        assert [entry.stage for entry in run.ledger.entries()] == ["rfm", "after rfm", "rfm"]
+    finally:
+        run.close()
+
+
+def _worse(run: Run, entry: Entry) -> None:
+    raise LawError.worse_model("models/mine", "worse")
+
+
+def test_a_server_that_is_gone_when_the_stage_ends_leaves_a_row_and_status_4(tmp_path: Path) -> None:
+    folder = tmp_path / "told"
+    folder.mkdir()
+    run = run_of(tmp_path, path=str(folder / "events"))
+    try:
+        with pytest.raises(LineageError):
+            execute(replace(stage(run), after=lambda run, entry: shutil.rmtree(folder)), run)
+        assert [entry.stage for entry in run.ledger.entries()] == ["rfm", "after rfm"]
+        assert exit_status(run.ledger.entries()) == 4
     finally:
         run.close()

@@ -1,7 +1,7 @@
 """Every failure that Ringmill reports by name: what happened, where, expected, received, what to do.
 
 `exit_status` is what a command ends with: 1 unforeseen, 2 bad input, 3 a law or a gate was broken, 4 training or
-scoring failed, 5 lost a race.
+scoring failed or somebody could not be told of it, 5 lost a race.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from ringmill.errors.before import InputError
 from ringmill.errors.configuration import ConfigError
 from ringmill.errors.during import (
     LawError,
+    LineageError,
     PlanError,
     RaceLost,
     RankLost,
@@ -26,6 +27,7 @@ __all__ = [
     "ConfigError",
     "InputError",
     "LawError",
+    "LineageError",
     "PlanError",
     "RaceLost",
     "RankLost",

@@ -42,6 +42,12 @@ class WarehouseError(RingmillError):
         )
 
 
+class LineageError(WarehouseError):
+    """An event of OpenLineage does not come through; the next try may."""
+
+    exit_status = 4
+
+
 class PlanError(RingmillError):
     """The hand-off from a table to ranks cannot be planned."""
 

@@ -23,7 +23,7 @@ from deltalake.exceptions import DeltaError
 
 from ringmill import __version__
 from ringmill.config.tracking import OpenLineage
-from ringmill.errors import WarehouseError
+from ringmill.errors import LineageError, WarehouseError
 from ringmill.errors.credentials import without_credentials
 from ringmill.lake.files import absolute, lies_at
 from ringmill.lake.ledger import Entry, Ledger
@@ -186,10 +186,10 @@ def emit(section: OpenLineage, event: Event) -> None:
     except KeyError as error:
         raise WarehouseError.no_event(str(section.url), f"no variable {section.key_variable}") from error
     except (OSError, urllib.error.URLError) as error:
-        raise WarehouseError.no_event(str(section.path or section.url), str(error)) from error
+        raise LineageError.no_event(str(section.path or section.url), str(error)) from error
     except http.client.HTTPException as error:
         problem = f"no answer by HTTP ({type(error).__name__}), as where a server behind https:// is asked by http://"
-        raise WarehouseError.no_event(str(section.url), problem) from error
+        raise LineageError.no_event(str(section.url), problem) from error
 
 
 def _key(section: OpenLineage, variable: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
 from ringmill.config.tracking import OpenLineage
-from ringmill.errors import RaceLost, RingmillError, UnforeseenError, named_in
+from ringmill.errors import LawError, RaceLost, RingmillError, UnforeseenError, named_in
 from ringmill.errors.credentials import without_credentials
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
@@ -116,7 +116,7 @@ def execute(stage: Stage, run: Run) -> Entry:
 
     Raises:
         RingmillError: as the stage says; the ledger keeps a row with outcome 'failed', and no table version of this
-            stage becomes visible.
+            stage becomes visible. What fails once the stage is published has a row of its own, 'after' it.
     """
     clock = time.monotonic()
     entry = Entry(
@@ -155,11 +155,25 @@ def execute(stage: Stage, run: Run) -> Entry:
             _emit(run, ended, failed)
         raise named from error
     # The stage is published, whatever comes of this; and after a crash in between it is not left undone.
-    stage.after(run, last)
-    if run.config.mlflow is not None and "model" in last.detail:
-        track(run.config.mlflow, last, run.lake)
-    _emit(run, ended, done)
+    try:
+        stage.after(run, last)
+        if run.config.mlflow is not None and "model" in last.detail:
+            track(run.config.mlflow, last, run.lake)
+        _emit(run, ended, done)
+    except RingmillError as error:
+        _record_afterwards(run, entry, error)
+        with suppress(RingmillError):
+            _emit(run, ended, done)
+        raise
     return done
+
+
+def _record_afterwards(run: Run, entry: Entry, error: RingmillError) -> None:
+    """A row of its own, so that the ledger knows what the command ended with; a gate of models has written one."""
+    if not isinstance(error, LawError):
+        row = replace(entry, stage=f"after {entry.stage}", started_at=datetime.now(UTC), key="", inputs={})
+        detail = {"error": str(error), "exit_status": error.exit_status}
+        _append(run, row, Result({}, {}, "", detail=detail), time.monotonic(), outcome="failed")
 
 
 def _emit(run: Run, kind: Callable[[OpenLineage, Lake, Entry], Event], entry: Entry) -> None:
