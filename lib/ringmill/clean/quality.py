@@ -35,9 +35,7 @@ class Quality:
     batch: str
     rows: int
     torn: int
-    unreadable: int
     statuses: Mapping[str, int]
-    reasons: Mapping[str, int]
     together: Mapping[frozenset[str], int]
     flags: Mapping[str, int]
     sales: int
@@ -45,6 +43,19 @@ class Quality:
     last_event_at: str | None
     last_known_at: str | None
     columns: Sequence[Mapping[str, Any]]
+
+    @property
+    def reasons(self) -> Mapping[str, int]:
+        """Rows by each of their reasons, most first."""
+        counts = Counter[str]()
+        for each, rows in self.together.items():
+            counts.update(dict.fromkeys(each, rows))
+        return _ordered(counts)
+
+    @property
+    def unreadable(self) -> int:
+        """Rows that could not be parsed, or hold a value that cannot be read."""
+        return sum(rows for each, rows in self.together.items() if any(map(_says_unreadable, each)))
 
 
 def summarise_quality(rows: DataFrame, *, personal: Collection[str] = ()) -> DataFrame:
@@ -117,15 +128,12 @@ def _recounted(batch: str, found: Sequence[Row]) -> Quality:
         statuses[row["status"]] += row["rows"]
         together[frozenset(row["reasons"])] += row["rows"]
         flags.update(dict.fromkeys(row["flags"], row["rows"]))
-    reasons = _by_reason(together)
     ranges = {name: [row[name] for row in found if row[name]] for name in RANGES}
     return Quality(
         batch=batch,
         rows=sum(statuses.values()),
-        torn=reasons["torn_line"],
-        unreadable=_unreadable(together),
+        torn=sum(rows for each, rows in together.items() if "torn_line" in each),
         statuses=_ordered(statuses),
-        reasons=_ordered(reasons),
         together={each: rows for each, rows in together.items() if each},
         flags=_ordered(flags),
         sales=sum(row["sales"] for row in found),
@@ -134,17 +142,6 @@ def _recounted(batch: str, found: Sequence[Row]) -> Quality:
         last_known_at=max(ranges["last_known_at"], default=None),
         columns=(),
     )
-
-
-def _by_reason(together: Mapping[frozenset[str], int]) -> Counter[str]:
-    reasons = Counter[str]()
-    for each, rows in together.items():
-        reasons.update(dict.fromkeys(each, rows))
-    return reasons
-
-
-def _unreadable(together: Mapping[frozenset[str], int]) -> int:
-    return sum(rows for each, rows in together.items() if any(map(_says_unreadable, each)))
 
 
 def _says_unreadable(reason: str) -> bool:
@@ -189,9 +186,7 @@ def _quality(batch: str, columns: list[dict[str, Any]]) -> Quality:
         batch=batch,
         rows=first["all_rows"],
         torn=first["torn"],
-        unreadable=_unreadable(together),
         statuses=_ordered(statuses),
-        reasons=_ordered(_by_reason(together)),
         together={each: rows for each, rows in together.items() if each},
         flags=_ordered(flags),
         sales=first["sales"],

@@ -17,12 +17,7 @@ from ringmill.train.build import modules
 if TYPE_CHECKING:
     from ringmill.train.spec import TrainResult, TrainSpec
 
-MODULES = (
-    "ringmill.pipeline.train_examples",
-    "ringmill.pipeline.train_fitted",
-    "ringmill.train.rank",
-    *modules(),
-)
+MODULES = ("ringmill.pipeline.train_examples", "ringmill.train.rank", *modules())
 
 
 def _fitted(config: Config) -> Fitted[ClassState]:

@@ -18,12 +18,7 @@ if TYPE_CHECKING:
     from ringmill.handoff.columns import Input
     from ringmill.train.spec import TrainResult, TrainSpec
 
-MODULES = (
-    "ringmill.pipeline.train_purchases",
-    "ringmill.pipeline.train_fitted",
-    "ringmill.train.rank",
-    *modules(),
-)
+MODULES = ("ringmill.pipeline.train_purchases", "ringmill.train.rank", *modules())
 STATE_FILE = "products.json"  # of the state, in a model's folder
 
 

@@ -25,12 +25,7 @@ if TYPE_CHECKING:
     from ringmill.handoff.columns import Input
     from ringmill.train.spec import TrainResult, TrainSpec
 
-MODULES = (
-    "ringmill.pipeline.train_sequences",
-    "ringmill.pipeline.train_fitted",
-    "ringmill.train.rank",
-    *modules(),
-)
+MODULES = ("ringmill.pipeline.train_sequences", "ringmill.train.rank", *modules())
 OWN = ("row_id", "last_category", "own_category", "own_gap_days", "days_since_last_order")
 
 
