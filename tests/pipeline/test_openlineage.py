@@ -117,7 +117,7 @@ def test_a_stage_is_a_start_and_a_complete_with_versions_schema_and_parent(tmp_p
     assert parent["run"] == {"runId": PARENT.rpartition("/")[2]}
 
 
-SHOP = {
+SHOP: dict[str, Any] = {
     "pipeline": "shop",
     "warehouse": "w",
     "raw": {
@@ -133,11 +133,17 @@ SHOP = {
     },
     "features": {"train_cutoffs": ["2024-05-01"]},
 }
+EXAMPLES: dict[str, Any] = {
+    "pipeline": "examples",
+    "warehouse": "w",
+    "train": {"task": {"kind": "classes", "label": "label"}, "model": {"kind": "textcnn"}},
+}
 
 
 def inputs_of(lake: Lake, stage: str, inputs: dict[str, Any], **sections: Any) -> list[tuple[str, str, str]]:
     """Namespace, name and version of each input dataset of a stage's last event."""
-    config = {**SHOP, **{name: {**SHOP.get(name, {}), **section} for name, section in sections.items()}}
+    own = EXAMPLES if sections.keys() & {"images", "texts"} else SHOP
+    config = {**own, **{name: {**own.get(name, {}), **section} for name, section in sections.items()}}
     detail = {"config": dump_whole(Config.model_validate(config))}
     entry = Entry("1", "shop", stage, "published", "k", "c", {}, inputs, detail=detail)
     event = ended(OpenLineage(path="e"), lake, entry)
@@ -169,6 +175,16 @@ def test_a_table_of_exchange_rates_or_of_a_rule_is_named_by_its_own_path(tmp_pat
         lake, "rfm", {"rates": [{"name": "ecb.csv", **file}]}, rfm={"currency": {"into": "EUR", "rates": "/rates"}}
     )
     assert found == [("file", "/rates/ecb.csv", "ab")]
+
+
+def test_files_of_examples_are_named_by_their_places_and_the_hash_of_all(tmp_path: Path) -> None:
+    texts = {"name": "sms", "path": "/in/*.csv", "reviewed": "reviews.csv"}
+    found = inputs_of(Lake(str(tmp_path)), "texts", {"texts": "ab", "count": 3}, texts=texts)
+    assert found == [("file", "/in/*.csv", "ab"), ("file", str(Path("reviews.csv").absolute()), "ab")]
+    images = {"name": "clothes", "format": "idx", "path": "s3://in/train", "labels": "file", "label_path": "/in/l"}
+    images |= {"decoding": {"height": 2, "width": 2, "channels": 1}}
+    found = inputs_of(Lake(str(tmp_path)), "images", {"images": "cd", "count": 3}, images=images)
+    assert found == [("s3://in", "train", "cd"), ("file", "/in/l", "cd")]
 
 
 def test_raw_delta_and_a_table_of_ones_own_are_datasets_with_version_and_columns(tmp_path: Path) -> None:

@@ -47,8 +47,9 @@ def _trained(
     from ringmill.handoff.resident import Decoded, decoded_bytes
     from ringmill.train.checkpoint import State
     from ringmill.train.feed import GlobalFeed
-    from ringmill.train.loop import Passed, Trainer
+    from ringmill.train.loop import Trainer
     from ringmill.train.marks import Marks, PulsedRing
+    from ringmill.train.passed import Passed
     from ringmill.train.pulse import Pulse
     from ringmill.train.tasks.find import task_of
 

@@ -11,7 +11,8 @@ import pytest
 
 from ringmill.config.train import Train
 from ringmill.errors import ConfigError, InputError
-from ringmill.handoff.columns import Columns, Input, Rows, decode
+from ringmill.handoff.columns import Columns, Input, Rows
+from ringmill.handoff.decode import decode
 from ringmill.train.build import build_model
 from ringmill.train.saved import load_model
 from ringmill.train.tasks.task import Head

@@ -23,8 +23,9 @@ def _trained(ring: Any, section: Mapping[str, Any]) -> dict[str, Any]:
     from ringmill.handoff.plan import Plan
     from ringmill.handoff.resident import Decoded, decoded_bytes
     from ringmill.train.feed import GlobalFeed
-    from ringmill.train.loop import Passed, Trainer
+    from ringmill.train.loop import Trainer
     from ringmill.train.marks import Marks
+    from ringmill.train.passed import Passed
     from ringmill.train.pulse import Pulse
     from ringmill.train.tasks.find import task_of
 

@@ -16,12 +16,11 @@ from ringmill.errors.during import (
     LineageError,
     PlanError,
     RaceLost,
-    RankLost,
     ScoringError,
-    TrainingError,
     UnforeseenError,
     WarehouseError,
 )
+from ringmill.errors.training import RankLost, TrainingError
 
 __all__ = [
     "ConfigError",

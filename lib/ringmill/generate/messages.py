@@ -8,8 +8,8 @@ import numpy as np
 
 from ringmill.config.load import dump
 from ringmill.config.texts import Messages
-from ringmill.lake.files import open_path
 from ringmill.lake.key import code_hash, stage_key
+from ringmill.lake.paths import open_path
 from ringmill.lake.written import mark_done, was_done
 
 MESSAGES = 5  # tells these draws from those of other uses

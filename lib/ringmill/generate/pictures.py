@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ringmill.config.images import Decoding, Pictures
 from ringmill.config.load import dump
-from ringmill.lake.files import open_path
 from ringmill.lake.key import code_hash, stage_key
+from ringmill.lake.paths import open_path
 from ringmill.lake.written import mark_done, was_done
 
 Grid = NDArray[np.float64]

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ringmill.errors import InputError
-from ringmill.handoff.columns import ROW_ID, Columns, Rows, decode
+from ringmill.handoff.columns import ROW_ID, Columns, Rows
+from ringmill.handoff.decode import decode
 from ringmill.handoff.manifest import DataFile, Manifest
 from ringmill.handoff.plan import RowRange
 from ringmill.handoff.row_index import places

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ringmill.handoff.columns import class_names
+from ringmill.handoff.decode import class_names
 from ringmill.handoff.manifest import DataFile, Manifest, Picked
 from ringmill.handoff.plan import RowRange
 from ringmill.handoff.read import batches

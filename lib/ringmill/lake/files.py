@@ -1,7 +1,6 @@
 """Raw input as files on the driver: which there are, in which format, with which columns; no JVM is started here.
 
-A path is a file, a folder (read at any depth) or a glob, on the local disk or at a URI that pyarrow knows. Names that
-begin with '_' or '.' are not data, as for Spark.
+A path is a file, a folder (read at any depth) or a glob, on the local disk or at a URI that pyarrow knows.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +18,7 @@ from pyarrow import fs
 from ringmill.config.raw import Raw
 from ringmill.errors import InputError
 from ringmill.lake.look import RawFile, look
+from ringmill.lake.paths import data_files, name_below, open_path
 
 SUFFIXES = {
     ".csv": "csv",
@@ -92,13 +91,13 @@ def find_source(raw: Raw) -> Source:
     system, path = open_path(raw.path)
     if raw.format == "delta" or (raw.format == "auto" and _is_delta(system, path)):
         return _delta(raw)
-    base, found = _list(system, path)
+    base, found = data_files(system, path)
     if not found:
         raise InputError.no_file(raw.path)
     form = raw.format if raw.format != "auto" else _format_of(found, raw)
     files, refused, rows = [], [], False
     for info in found:
-        name = _name_below(info.path, base)
+        name = name_below(info.path, base)
         try:
             file, has_rows = _looked_at(system, info, name, form, raw)
         except InputError as error:
@@ -154,74 +153,6 @@ def batch_of(raw: Raw, entries: tuple[Entry, ...]) -> str:
     """The batch's name: the configured one, or twelve hex digits of a hash over names and contents."""
     text = "\n".join(f"{entry.name} {entry.sha256}" for entry in entries)
     return raw.batch or hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def open_path(path: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a local path or a URI, and the path in it."""
-    if "://" not in path:
-        return fs.LocalFileSystem(), absolute(path)
-    try:
-        system, below = fs.FileSystem.from_uri(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError.unreadable(path, str(error)) from error
-    return system, below
-
-
-def absolute(path: str) -> str:
-    """A URI as it is, a path from the root."""
-    return path if "://" in path else str(Path(path).absolute())
-
-
-def lies_at(path: str, name: str) -> str:
-    """The full path of a file that was found at a file's, folder's or glob's path, and is named below its folder."""
-    place = absolute(path).partition("?")[0] if "://" in path else absolute(path)
-    return place if place.endswith(f"/{name}") else f"{_before_glob(place).rstrip('/')}/{name}"
-
-
-def list_below(path: str) -> tuple[str, list[tuple[str, int]]]:
-    """Names and bytes of the files at a file's, folder's or glob's path, and the folder below which they are named."""
-    system, inner = open_path(path)
-    base, found = _list(system, inner)
-    return absolute(path).removesuffix(inner[len(base) :]), [
-        (_name_below(info.path, base), info.size) for info in found
-    ]
-
-
-def _list(system: fs.FileSystem, path: str) -> tuple[str, list[fs.FileInfo]]:
-    """The data files at a file's, folder's or glob's path, by name, and the folder below which they were looked for."""
-    info = system.get_file_info(path)
-    if info.type == fs.FileType.File:
-        return path.rpartition("/")[0], [info]
-    base = path if info.type == fs.FileType.Directory else _before_glob(path)
-    if base == path and info.type != fs.FileType.Directory:
-        return base, []
-    below = system.get_file_info(fs.FileSelector(base, recursive=True, allow_not_found=True))
-    pattern = None if base == path else path
-    files = [item for item in below if item.type == fs.FileType.File and not _is_hidden(item.path, base)]
-    return base, sorted((item for item in files if _matches(item.path, pattern)), key=lambda item: item.path)
-
-
-def _before_glob(path: str) -> str:
-    """The folders before the first component with *, ? or [; `path` itself where there is none."""
-    parts = path.split("/")
-    wild = next((index for index, part in enumerate(parts) if any(sign in part for sign in "*?[")), None)
-    return path if wild is None else "/".join(parts[:wild])
-
-
-def _matches(path: str, pattern: str | None) -> bool:
-    """Whether a file matches a glob component by component, or lies below a folder that matches."""
-    if pattern is None:
-        return True
-    parts, wanted = path.split("/"), pattern.split("/")
-    return len(parts) >= len(wanted) and all(map(fnmatchcase, parts, wanted))
-
-
-def _is_hidden(path: str, base: str) -> bool:
-    return any(part.startswith(("_", ".")) for part in _name_below(path, base).split("/"))
-
-
-def _name_below(path: str, base: str) -> str:
-    return path.removeprefix(base).lstrip("/")
 
 
 def _is_delta(system: fs.FileSystem, path: str) -> bool:

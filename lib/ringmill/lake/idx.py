@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringmill.errors import InputError
-from ringmill.lake.files import open_path
+from ringmill.lake.paths import open_path
 
 BLOCK = 2**20
 UNSIGNED_BYTES = 8

@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from ringmill.config.images import Images
 from ringmill.errors import InputError
 from ringmill.lake.digest import digest_of
-from ringmill.lake.files import absolute, list_below
 from ringmill.lake.idx import IdxFile, look_at_idx, read_stretch
+from ringmill.lake.paths import absolute, list_below
 
 COLUMNS = "image_id string, source_file string, bytes bigint, content binary, label string"
 ARROW = pa.schema(

@@ -12,7 +12,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 
-from ringmill.errors import InputError
+from ringmill.errors.runs import gone
 
 LOG = "_delta_log"
 # 00000000000000000003.json, its checkpoint's parts, and their checksums: .00000000000000000003.json.crc
@@ -29,9 +29,9 @@ def link_table(source: Path, target: Path, version: int) -> None:
         table = DeltaTable(str(source), version=version)
         files = [Path(uri) for uri in table.file_uris()]
     except (DeltaError, OSError) as error:
-        raise InputError.gone(f"{source}, version {version}", str(error).splitlines()[0]) from error
+        raise gone(f"{source}, version {version}", str(error).splitlines()[0]) from error
     if missing := [file for file in files if not file.is_file()]:
-        raise InputError.gone(f"{source}, version {version}", f"no file {missing[0]}, and {len(missing) - 1} more")
+        raise gone(f"{source}, version {version}", f"no file {missing[0]}, and {len(missing) - 1} more")
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         name = file.relative_to(source)
         found = _OF_VERSION.match(name.name)
@@ -48,7 +48,7 @@ def link_folder(source: Path, target: Path) -> None:
         InputError: it is gone.
     """
     if not source.is_dir():
-        raise InputError.gone(str(source), "no such folder")
+        raise gone(str(source), "no such folder")
     for file in sorted(path for path in source.rglob("*") if path.is_file()):
         _link(file, target / file.relative_to(source))
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.texts import Texts
 from ringmill.errors import InputError
-from ringmill.lake.files import list_below, open_path
+from ringmill.lake.paths import list_below, open_path
 from ringmill.lake.raw import TORN, decoded, plain_path, strings
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyarrow import fs
 
 from ringmill.errors import WarehouseError
-from ringmill.lake.files import open_path
+from ringmill.lake.paths import open_path
 
 # Holds the key under which a folder was written; hidden, so that no reader takes it for data.
 DONE = "_done"

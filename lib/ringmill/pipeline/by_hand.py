@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from ringmill.errors import InputError
+from ringmill.errors.runs import no_earlier_model, unknown_models, unknown_run
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.promotions import STAGE, Promotions
 from ringmill.pipeline.history import run_of
@@ -26,9 +26,9 @@ def promote(ledger: Ledger, run_id: str, name: str | None = None) -> str:
     run = run_of(entries, run_id)[0].run_id
     trained = _trained(ledger, entries, run)
     if not trained:
-        raise InputError.unknown_run(run_id, list(dict.fromkeys(one.run_id for one in entries if _is_training(one))))
+        raise unknown_run(run_id, list(dict.fromkeys(one.run_id for one in entries if _is_training(one))))
     if name not in trained and (name is not None or len(trained) != 1):
-        raise InputError.unknown_models(f"{ledger.lake.path('models')}, of run {run}", name, sorted(trained))
+        raise unknown_models(f"{ledger.lake.path('models')}, of run {run}", name, sorted(trained))
     found = trained[name] if name is not None else next(iter(trained.values()))
     models = Promotions.of(ledger, found.detail["model"])
     with alone(ledger.lake, STAGE):
@@ -51,14 +51,14 @@ def roll_back(ledger: Ledger, name: str | None) -> str:
     entries = ledger.entries()
     known = sorted({str(one.detail["name"]) for one in entries if one.stage == STAGE and "name" in one.detail})
     if name not in known and (name is not None or len(known) != 1):
-        raise InputError.unknown_models(ledger.lake.path("models"), name, known)
+        raise unknown_models(ledger.lake.path("models"), name, known)
     models = Promotions(ledger, name or known[0])
     with alone(ledger.lake, STAGE):
         line = models.line()
         trained = _trained(ledger, entries, line[-2]).get(models.name) if len(line) > 1 else None
         if trained is None:
             where, received = ledger.lake.path(models.folder), f"current, in their order: {', '.join(line) or 'none'}"
-            raise InputError.no_earlier_model(where, received)
+            raise no_earlier_model(where, received)
         return _move(models, trained, "rollback")
 
 
@@ -76,7 +76,7 @@ def _is_training(entry: Entry) -> bool:
 def _move(models: Promotions, trained: Entry, how: str) -> str:
     clock, folder = time.monotonic(), models.ledger.lake.path(models.path(trained.run_id))
     if not (Path(folder) / "manifest.json").is_file():
-        raise InputError.no_earlier_model(folder, "no manifest.json in its folder")
+        raise no_earlier_model(folder, "no manifest.json in its folder")
     before = models.current()
     words = f"{models.path(trained.run_id)} is current, in the place of {before or 'none'}"
     models.record(

@@ -10,7 +10,7 @@ from typing import Any
 from rich.table import Table
 from rich.tree import Tree
 
-from ringmill.errors import InputError
+from ringmill.errors.runs import never_published, no_ledger, unknown_run
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
 
@@ -33,7 +33,7 @@ def ledger_of(warehouse: str) -> Ledger:
         return Ledger(Lake(str(folder)))
     found = sorted(str(path.parent) for path in folder.glob("*/ledger"))
     if len(found) != 1:
-        raise InputError.no_ledger(str(folder.resolve()), found)
+        raise no_ledger(str(folder.resolve()), found)
     return Ledger(Lake(found[0]))
 
 
@@ -46,7 +46,7 @@ def run_of(entries: Sequence[Entry], run_id: str) -> list[Entry]:
     ids = list(dict.fromkeys(entry.run_id for entry in entries))
     found = [run_id] if run_id in ids else [one for one in ids if one.startswith(run_id)]
     if len(found) != 1:
-        raise InputError.unknown_run(run_id, found or ids)
+        raise unknown_run(run_id, found or ids)
     return [entry for entry in entries if entry.run_id == found[0]]
 
 
@@ -118,7 +118,7 @@ def lineage_tree(entries: Sequence[Entry], table: str, version: str | None) -> T
     of_version = [entry for entry in made if version in (None, str(_made(entry)[table]))]
     if not of_version:
         known = [str(_made(entry)[table]) for entry in made] or sorted({name for one in entries for name in _made(one)})
-        raise InputError.never_published(table, version, known)
+        raise never_published(table, version, known)
     entry = of_version[-1]
     tree = Tree(_title(entry, table, _made(entry)[table]))
     _grow(tree, entry, entries)

@@ -25,8 +25,8 @@ from ringmill import __version__
 from ringmill.config.tracking import OpenLineage
 from ringmill.errors import LineageError, WarehouseError
 from ringmill.errors.credentials import without_credentials
-from ringmill.lake.files import absolute, lies_at
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.paths import absolute, lies_at
 from ringmill.lake.tables import Lake
 
 PRODUCER = "urn:ringmill:" + __version__
@@ -36,6 +36,8 @@ FACETS = "https://openlineage.io/spec/facets"
 HEADER_SAFE = re.compile("[!-~]+")
 # How a raw Delta table is named among the inputs.
 DELTA_VERSION = re.compile(r"version (\d+)")
+# Where the sections `images` and `texts` name files. All of a section are compared by one hash of what they hold.
+EXAMPLES = {"images": ("path", "label_path", "test_path", "test_label_path"), "texts": ("path", "reviewed")}
 Event = dict[str, Any]
 
 
@@ -82,7 +84,7 @@ def _event(kind: str, section: OpenLineage, lake: Lake, entry: Entry) -> Event:
 
 
 def _datasets(lake: Lake, entry: Entry, tree: Mapping[str, Any], stage: str) -> Iterator[Event]:
-    """Tables and models by name and version, and the files of raw input, each as a dataset.
+    """Tables and models by name and version, the files of raw input and the places of examples, each as a dataset.
 
     A report's inputs are the outputs of each stage that it shows; `stage` is the one that `tree` is of.
     """
@@ -96,6 +98,9 @@ def _datasets(lake: Lake, entry: Entry, tree: Mapping[str, Any], stage: str) -> 
         elif name == "model" and isinstance(value, str):
             model = value if "/" in value else _model_of(lake, entry, stage, value)
             yield _dataset(lake.path(model), model.rpartition("/")[2], [])
+        elif name in EXAMPLES and isinstance(value, str):
+            section = entry.detail["config"][name]
+            yield from (_dataset(absolute(section[key]), value, []) for key in EXAMPLES[name] if section.get(key))
         elif isinstance(value, list):
             files = [one for one in value if isinstance(one, Mapping) and "name" in one]
             yield from (_file(_place(entry, name), file) for file in files)

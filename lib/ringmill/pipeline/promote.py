@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
-from ringmill.errors import InputError, LawError
+from ringmill.errors import LawError
+from ringmill.errors.runs import no_current_model, unknown_run
 from ringmill.lake.ledger import Entry
 from ringmill.lake.promotions import STAGE, Promotions
 from ringmill.pipeline.stage import Run, alone
@@ -95,14 +96,14 @@ def model_to_score_with(run: Run, name: str) -> str:
     models = Promotions(run.ledger, name)
     wanted = run.config.score.model_run or models.current()
     if wanted is None:
-        raise InputError.no_current_model(run.lake.path(models.folder))
+        raise no_current_model(run.lake.path(models.folder))
     known = [
         entry.run_id
         for entry in run.ledger.entries()
         if entry.outcome == "published" and entry.detail.get("model") == models.path(entry.run_id)
     ]
     if wanted not in known:
-        raise InputError.unknown_run(wanted, known)
+        raise unknown_run(wanted, known)
     return models.path(wanted)
 
 

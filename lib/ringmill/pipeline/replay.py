@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config import Config
-from ringmill.errors import InputError, LawError, RingmillError
+from ringmill.errors import LawError, RingmillError
+from ringmill.errors.runs import gone, not_replayable
 from ringmill.lake.key import code_hash
 from ringmill.lake.ledger import OPTIMIZE, Entry, Ledger
 from ringmill.lake.promotions import Promotions
@@ -58,7 +59,7 @@ def replay(ledger: Ledger, run_id: str, *, session: SparkSession | None = None) 
         row for row in found if row.outcome == "published" and row.stage not in (*NOT_REPLAYED, "promote", OPTIMIZE)
     ]
     if not rows or "://" in ledger.lake.root or "config" not in rows[0].detail:
-        raise InputError.not_replayable(found[0].run_id, _why_not(ledger, found, rows))
+        raise not_replayable(found[0].run_id, _why_not(ledger, found, rows))
     root = Path(ledger.lake.root) / "replays" / new_run_id()
     before = entries[: entries.index(rows[0])]
     try:
@@ -136,7 +137,7 @@ def _check_files(row: Entry, now: Mapping[str, Any]) -> None:
         old, new = ({str(file["name"]): file for file in some or ()} for some in (value, now.get(key)))
         name = next(name for name in {**old, **new} if old.get(name) != new.get(name))
         why = "no such file" if name not in new else "a file that was not there"
-        raise InputError.gone(f"{key}, {name}", "other bytes" if name in old and name in new else why)
+        raise gone(f"{key}, {name}", "other bytes" if name in old and name in new else why)
 
 
 def _otherwise(rows: Sequence[Entry], config: Config) -> Iterator[str]:
@@ -159,6 +160,6 @@ def _results(lake: Lake, row: Entry) -> dict[str, Any]:
     if (model := row.detail.get("model")) is not None:
         manifest = Path(lake.path(model)) / "manifest.json"
         if not manifest.is_file():
-            raise InputError.gone(str(manifest), "no such file")
+            raise gone(str(manifest), "no such file")
         kept["weights_sha256"] = json.loads(manifest.read_text(encoding="utf-8"))["final_weights_sha256"]
     return dict(leaves(kept))

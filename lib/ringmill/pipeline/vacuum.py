@@ -16,9 +16,9 @@ from pathlib import Path
 from deltalake import DeltaTable
 
 from ringmill.contracts import LEDGER_HISTORY, LEDGER_RUNS
-from ringmill.lake.files import open_path
 from ringmill.lake.key import code_hash
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.paths import open_path
 from ringmill.lake.pins import Pins, pins_of, tables_of
 from ringmill.pipeline.stage import all_alone, new_run_id
 

@@ -20,7 +20,7 @@ Arrays = tuple[NDArray[Any], ...]
 class State:
     """Everything that the next step depends on; the data's order and the learning rate follow from the step's number.
 
-    `step` steps of epoch `epoch` (from 0) are done, and gave `passed`, the fields of `loop.Passed`. `best_loss` is None
+    `step` steps of epoch `epoch` (from 0) are done, and gave `passed`: the fields of `Passed`. `best_loss` is None
     before the first epoch. `optimizer` holds the step count and the moments, `best_weights` the weights of the epoch
     with the lowest validation loss, `waited` the epochs since it. `ranks` is how many ranks made the last step.
     """

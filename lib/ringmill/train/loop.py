@@ -9,8 +9,8 @@ weights: both act once per step, in the optimizer, and are in no loss that is re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from ringmill.train.build import build_model
 from ringmill.train.checkpoint import Arrays, State
 from ringmill.train.feed import SIGNATURE, Feed, Segment, signature
 from ringmill.train.marks import Marks
+from ringmill.train.passed import Passed, divisor
 from ringmill.train.ranks import Ring
 from ringmill.train.scaling import Scaling
 from ringmill.train.step import Step, during
@@ -36,57 +37,6 @@ from ringmill.train.vary_words import KnownIds
 NONE_KNOWN = KnownIds()
 # Numbers that the widest layer may hold of the rows that are scored together.
 ACTIVATIONS_AT_ONCE = 2**24
-
-
-@dataclass(frozen=True)
-class Passed:
-    """What the steps of an epoch gave so far, over all ranks.
-
-    `losses` are the sums of the task's losses, `divisors` what each is divided by in the end; `seen` the rows that were
-    fed, and `signature` that of their ids. `clock` holds one rank's seconds: of getting rows ready, of training,
-    and of so many sums of gradients as there were steps, which are a part of training.
-    """
-
-    losses: tuple[float, ...] = ()
-    divisors: tuple[float, ...] = ()
-    seen: int = 0
-    signature: int = 0
-    clock: tuple[float, float, float] = (0.0, 0.0, 0.0)
-
-    @classmethod
-    def from_json(cls, tree: Mapping[str, Any]) -> Passed:
-        """Of what a checkpoint holds; {}: nothing yet."""
-        fields: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in tree.items()
-        }
-        return cls(**fields)
-
-    def __add__(self, other: Passed) -> Passed:
-        return Passed(
-            _added(self.losses, other.losses),
-            _added(self.divisors, other.divisors),
-            self.seen + other.seen,
-            (self.signature + other.signature) & int(SIGNATURE),
-            (self.clock[0] + other.clock[0], self.clock[1] + other.clock[1], self.clock[2] + other.clock[2]),
-        )
-
-    def pace(self, ranks: int) -> dict[str, float]:
-        """Rows a second of one rank, and the shares of its time that went into data and into sums of gradients."""
-        data, training, sums = self.clock
-        whole = max(data + training, 1e-9)
-        return {
-            "rows_per_second": round(self.seen / ranks / whole, 1),
-            "share_data": round(data / whole, 4),
-            "share_allreduce": round(min(sums / whole, 1.0), 4),
-        }
-
-    def loss(self, task: Task) -> float:
-        """The epoch's mean loss, as seen on the way."""
-        return float(task.loss(self.losses, _divisor(self.divisors)))
-
-
-def _added(some: tuple[float, ...], others: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(one + other for one, other in zip(some, others, strict=True)) if some and others else some or others
 
 
 class Trainer:
@@ -195,7 +145,7 @@ class Trainer:
             (window.row_id, window.x, window.labels),
             tf.constant(self._in_passes(segment.index, fill=window.x.shape[0] - 1)),
             tf.constant(self._in_passes(segment.weight, fill=0), dtype),
-            tf.constant(_divisor(segment.divisors), dtype),
+            tf.constant(divisor(segment.divisors), dtype),
         )
         # Each rank knows the losses of its own rows only.
         (total,) = self._ring.sum([losses], name="segment_losses")
@@ -302,8 +252,3 @@ class Trainer:
 def _numbers_of(layer: Any) -> int:
     """That a layer holds of a row at once."""
     return max(int(np.prod(layer.output.shape[1:])), getattr(layer, "numbers_inside", 0))
-
-
-def _divisor(total: Any) -> Any:
-    """A sum of weights to divide by; of nothing at all the losses' sum is 0, and so is what 1 makes of it."""
-    return np.where(np.asarray(total) > 0, total, 1.0)

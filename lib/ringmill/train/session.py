@@ -19,9 +19,10 @@ from ringmill.train.checkpoints import CheckpointFolder
 from ringmill.train.evaluate import Evaluation, Split, Take, evaluate
 from ringmill.train.events import Events
 from ringmill.train.feed import Feed, GlobalFeed
-from ringmill.train.loop import Passed, Trainer
+from ringmill.train.loop import Trainer
 from ringmill.train.marks import Marks, PulsedRing
 from ringmill.train.mirrored import MirroredTrainer
+from ringmill.train.passed import Passed
 from ringmill.train.progress import Progress
 from ringmill.train.pulse import READING, Pulse
 from ringmill.train.ranks import Ring

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from ringmill.config.tasks import ClassesHead, Several
 from ringmill.errors import InputError
-from ringmill.handoff.columns import class_names
+from ringmill.handoff.decode import class_names
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import RowRange
 from ringmill.handoff.read import batches

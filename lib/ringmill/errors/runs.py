@@ -1,0 +1,87 @@
+"""What is asked of the ledger's runs and models, and is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ringmill.errors.before import InputError
+
+
+def no_ledger(warehouse: str, found: Sequence[str]) -> InputError:
+    return InputError(
+        "There is no run ledger where it was looked for." if not found else "More than one warehouse lies there.",
+        where=warehouse,
+        expected="a warehouse, or a folder with one warehouse in it",
+        received=", ".join(found) or "no folder 'ledger', here or one folder below",
+        todo="name the warehouse: --warehouse PATH",
+    )
+
+
+def unknown_run(run_id: str, known: Sequence[str]) -> InputError:
+    return InputError(
+        f"No single run is meant by '{run_id}'.",
+        where="ledger/runs",
+        expected="a run's id, or the beginning of one run's alone",
+        received=", ".join(known[-5:]) or "a ledger without runs",
+        todo="'ringmill runs' lists them",
+    )
+
+
+def not_replayable(run_id: str, received: str) -> InputError:
+    return InputError(
+        f"Run {run_id} cannot be replayed.",
+        where="ledger/runs",
+        expected="a run that published tables or a model, in a warehouse on a local disk",
+        received=received,
+        todo="replay the run that made them; 'ringmill runs' lists them",
+    )
+
+
+def gone(where: str, received: str) -> InputError:
+    return InputError(
+        "What the run read is not there any more as it was.",
+        where=where,
+        expected="the same version, the same files and the same bytes",
+        received=received,
+        todo="restore it from a backup; without it the run cannot be rebuilt",
+    )
+
+
+def no_current_model(where: str) -> InputError:
+    return InputError(
+        "No model is current.",
+        where=where,
+        expected="a model that a training's gate or `ringmill promote RUN` made current",
+        received="no such row in the ledger",
+        todo="run 'train' again, which decides of its model; or name a run by score.model_run",
+    )
+
+
+def unknown_models(where: str, name: str | None, known: Sequence[str]) -> InputError:
+    return InputError(
+        f"No models have the name '{name}'." if name else "It is not said whose models are meant.",
+        where=where,
+        expected=f"one of: {', '.join(known)}" if known else "a name whose models were promoted",
+        received=name or f"no name, where there are models of {len(known)} names",
+        todo="name them: --model NAME",
+    )
+
+
+def no_earlier_model(where: str, received: str) -> InputError:
+    return InputError(
+        "There is no such model to make current.",
+        where=where,
+        expected="a model that was trained here, to go back to one that was current, its files still there",
+        received=received,
+        todo="see `ringmill runs`, and choose one by `ringmill promote RUN`",
+    )
+
+
+def never_published(table: str, version: str | None, known: Sequence[str]) -> InputError:
+    return InputError(
+        f"No run published {table}{f' in version {version}' if version else ''}.",
+        where="ledger/runs",
+        expected="a table or model that a run published, with @VERSION or, for the last one, without",
+        received=", ".join(known) or "a ledger without published tables",
+        todo="correct the name or the version",
+    )
