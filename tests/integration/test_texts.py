@@ -50,7 +50,7 @@ def test_laws_1_and_2_messages_are_cleaned_counted_and_split_once_each(ran):
     assert texts.laws["law 1"]["raw"] == 500 == texts.counts["clean"] + texts.counts["duplicate"]
     assert texts.counts["duplicate"] > 20
     assert texts.laws["law 2"] == {"kind": "group", "contents_in_two_splits": 0}
-    assert list(texts.detail["vocabularies"]) == ["ids (token_ids)"]
+    assert set(texts.detail["manifest"]["vocabularies"]) == {"label", "ids (token_ids)"}
 
 
 def test_two_ranks_learn_to_tell_the_classes(ran):

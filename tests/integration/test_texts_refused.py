@@ -77,7 +77,7 @@ def test_law_9_texts_that_cannot_be_learnt_are_named(
 
 def test_law_9_another_vocabulary_or_other_classes_are_named(tmp_path: Path) -> None:
     fewer = replace(STATE, tokens=replace(STATE.tokens, parts=(replace(PART, values=("hello",)),)))
-    assert "'ids'" in refused(tmp_path / "a", texts(), known=fewer).what
+    assert "'ids, by ids (token_ids)'" in refused(tmp_path / "a", texts(), known=fewer).what
     assert "'label'" in refused(tmp_path / "b", texts(), known=replace(STATE, classes=("a", "b"))).what
 
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.features.columns_of import Columns
-from ringmill.features.frozen import Frozen
+from ringmill.features.frozen import Frozen, hash_of
 from ringmill.features.lists import padded, tensor_array
 from ringmill.features.sequences import Sequence
 
@@ -56,6 +56,10 @@ class OrderState(Frozen):
     def categories(self) -> tuple[str, ...]:
         """That a next order may have; any other is one only where the train split's next orders have some of it."""
         return (*self.groups, OTHER) if self.others else self.groups
+
+    @property
+    def vocabularies(self) -> dict[str, str]:
+        return {"category": hash_of(self.categories)}
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:

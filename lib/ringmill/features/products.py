@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ringmill.features.frozen import Frozen
+from ringmill.features.frozen import Frozen, hash_of
 
 FIRST = 1  # the id of the first product; 0 is none
 
@@ -29,6 +29,10 @@ class ProductState(Frozen):
     def length(self) -> int:
         """Ids of a row: a product, and those before it."""
         return 1 + self.history
+
+    @property
+    def vocabularies(self) -> dict[str, str]:
+        return {"product": hash_of(self.products)}
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Protocol, cast
@@ -15,7 +13,7 @@ from ringmill.features.columns_of import Columns, Matrix
 from ringmill.features.combine import Combined
 from ringmill.features.extraction.autoencoder import AutoencoderPart
 from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
-from ringmill.features.frozen import Frozen
+from ringmill.features.frozen import Frozen, hash_of
 from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.lists import Listed, Listing
 from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
@@ -111,9 +109,7 @@ class State(Frozen):
     def vocabularies(self) -> dict[str, str]:
         """SHA-256 of the values that each part with a vocabulary knows, by the part's name and kind."""
         return {
-            f"{getattr(part, 'name', part.kind)} ({part.kind})": hashlib.sha256(
-                json.dumps(values, sort_keys=True, default=str).encode()
-            ).hexdigest()
+            f"{getattr(part, 'name', part.kind)} ({part.kind})": hash_of(values)
             for part in self.parts
             if (values := getattr(part, "values", None)) is not None
         }

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ringmill.config.images import Images
 from ringmill.config.models import Config
 from ringmill.config.text import TextAugmentation
 from ringmill.config.texts import Texts
 from ringmill.errors import ConfigError
-from ringmill.pipeline.train_fitted import FrozenState
 from ringmill.train.vary_words import KnownIds
 
 if TYPE_CHECKING:
+    from ringmill.features.images.state import ImageState
     from ringmill.features.text.state import TextState
     from ringmill.handoff.columns import Input
-
-
-class ClassState(FrozenState, Protocol):
-    """A frozen state that knows the classes of labels."""
-
-    @property
-    def classes(self) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +31,7 @@ class Kind:
     one: str
     many: str
     tensor: str
-    state: Callable[[Mapping[str, Any]], ClassState]
+    state: Callable[[Mapping[str, Any]], ImageState | TextState]
     x: Callable[[Any], Input]
     known: Callable[[Any, TextAugmentation], KnownIds]
 
@@ -79,7 +72,7 @@ def known_ids(state: TextState, how: TextAugmentation) -> KnownIds:
     return KnownIds(tuple(synonyms), tuple(number for mark in how.marks if (number := state.id_of(mark)) > 1))
 
 
-def _image_state(tree: Mapping[str, Any]) -> ClassState:
+def _image_state(tree: Mapping[str, Any]) -> ImageState:
     from ringmill.features.images.state import ImageState
 
     return ImageState.from_json(tree)
@@ -91,7 +84,7 @@ def _pixels(state: Any) -> Input:
     return Input("pixels", state.decoding.shape, "uint8", mean=state.mean, scale=state.scale)
 
 
-def _text_state(tree: Mapping[str, Any]) -> ClassState:
+def _text_state(tree: Mapping[str, Any]) -> TextState:
     from ringmill.features.text.state import TextState
 
     return TextState.from_json(tree)

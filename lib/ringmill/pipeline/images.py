@@ -10,7 +10,6 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import Table
 from ringmill.errors import ConfigError, LawError
-from ringmill.lake.key import digest
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.split_proof import prove_contents
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -84,7 +83,7 @@ def manifest_of(table: Table, state: ImageState) -> Contract:
         table,
         Tensor("pixels", "pixels", state.decoding.shape, "uint8"),
         state=state.hash,
-        vocabularies={"label": digest(state.classes)},
+        vocabularies=state.vocabularies,
     )
 
 

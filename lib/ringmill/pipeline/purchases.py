@@ -11,7 +11,6 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, Table, purchases_table
 from ringmill.errors import InputError, LawError
-from ringmill.lake.key import digest
 from ringmill.pipeline.cutoffs import check_cutoff
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -106,7 +105,7 @@ def manifest_of(table: Table, state: ProductState) -> Contract:
         Tensor("product", "product", (), "float64"),
         Tensor("x", "x", (state.length,), "int32"),
         state=state.hash,
-        vocabularies={"product": digest(state.products)},
+        vocabularies=state.vocabularies,
     )
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, Table, sequences_table
-from ringmill.lake.key import digest
 from ringmill.pipeline.cutoffs import check_cutoff
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.split_proof import SPLITS, prove_times
@@ -92,7 +91,7 @@ def manifest_of(table: Table, state: OrderState) -> Contract:
         Tensor("row_id", "row_id", (), "int64"),
         Tensor("x", "x", state.shape, "float32"),
         state=state.hash,
-        vocabularies={"category": digest(state.categories)},
+        vocabularies=state.vocabularies,
     )
 
 

@@ -10,7 +10,6 @@ from ringmill.config.models import Config
 from ringmill.config.texts import Texts
 from ringmill.contracts import Table
 from ringmill.errors import ConfigError, InputError, LawError
-from ringmill.lake.key import digest
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.split_proof import prove_contents
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -84,7 +83,6 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         detail={
             "state": state.to_json(),
             "state_hash": state.hash,
-            "vocabularies": state.vocabularies,
             "manifest": manifest_of(table, state).to_json(),
         },
     )
@@ -98,7 +96,7 @@ def manifest_of(table: Table, state: TextState) -> Contract:
         table,
         Tensor("ids", "ids", (state.length,), "int32"),
         state=state.hash,
-        vocabularies={"label": digest(state.classes), **state.vocabularies},
+        vocabularies=state.vocabularies,
     )
 
 

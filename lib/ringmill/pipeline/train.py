@@ -26,6 +26,7 @@ from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
+    from ringmill.features.frozen import Frozen
     from ringmill.train.run import Launcher
     from ringmill.train.spec import TrainResult, TrainSpec
 
@@ -74,24 +75,37 @@ def planned(run: Run) -> str:
 def check_manifest(run: Run, spec: TrainSpec) -> list[str]:
     """The pinned version against the manifest with which it was published (law 9); the tensors that no model reads.
 
-    Raises:
-        InputError: see `check_contract`; or the ledger's row has no manifest, or another state than it names.
+    Raises as `check_promises`.
     """
     from ringmill.features.state import State
+
+    state = State.from_json(run.ledger.resolve("features").detail["state"])
+    return check_promises(run, spec, "features", state)
+
+
+def check_promises(run: Run, spec: TrainSpec, stage: str, state: Frozen) -> list[str]:
+    """Check a pinned version and its frozen state against the manifest that `stage` published with them; the tensors
+    that no model reads.
+
+    Raises:
+        InputError: see `check_contract`; or the ledger's row has no manifest, or another state or vocabulary is there.
+        PlanError: a file is gone.
+    """
     from ringmill.handoff.contract import Contract, check_contract
     from ringmill.handoff.manifest import pin_splits
 
-    detail = run.ledger.resolve("features").detail
+    where, detail = f"{spec.table}, version {spec.version}", run.ledger.resolve(stage).detail
     if "manifest" not in detail:
-        raise InputError.not_published("features", f"{spec.table}, version {spec.version}, with a manifest")
-    contract = Contract.from_json(detail["manifest"])
-    state, where = State.from_json(detail["state"]), f"{spec.table}, version {spec.version}"
+        raise InputError.not_published(stage, f"{where}, with a manifest")
+    contract, x = Contract.from_json(detail["manifest"]), spec.x.column if spec.x else "x"
+    columns = {promise.name for promise in contract.columns}
     for name in sorted({*contract.vocabularies, *state.vocabularies}):
         known, found = (some.vocabularies.get(name, "none")[:12] for some in (contract, state))
         if known != found:
-            raise InputError.differs(where, f"x, by {name}", f"the vocabulary {known}", f"the vocabulary {found}")
+            column = name if name in columns else f"{x}, by {name}"
+            raise InputError.differs(where, column, f"the vocabulary {known}", f"the vocabulary {found}")
     if state.hash != contract.state:
-        raise InputError.differs(where, "x", f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
+        raise InputError.differs(where, x, f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
     check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
     return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.models import Config
-from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import settle
-from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train_fitted import Fitted, configuration, planned_fitted, train_fitted
+from ringmill.pipeline.stage import Run
+from ringmill.pipeline.train_fitted import Fitted, fitted_stage, planned_fitted
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -32,8 +30,6 @@ def _fitted(config: Config) -> Fitted[ProductState]:
         many="purchases",
         state=ProductState.from_json,
         x=_products,
-        vocabulary="product",
-        values=lambda state: state.products,
         file=STATE_FILE,
         kept=ProductState.to_json,
     )
@@ -50,20 +46,8 @@ def planned_purchases(run: Run) -> str:
     return planned_fitted(run, _fitted(run.config))
 
 
-def _inputs(run: Run) -> Mapping[str, Any]:
-    return _fitted(run.config).inputs(run)
-
-
-def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    return train_fitted(run, inputs, step, _fitted(run.config), _judged)
-
-
-def _judged(spec: TrainSpec, trained: TrainResult) -> tuple[str, Mapping[str, Any]]:
+def _judged(run: Run, step: Step, spec: TrainSpec, trained: TrainResult) -> tuple[str, Mapping[str, Any]]:
     return f"log loss {trained.manifest['metrics']['test']['log_loss']:.3f} on the test split", {}
 
 
-def _is_there(run: Run, entry: Entry) -> bool:
-    return _fitted(run.config).is_there(run, entry)
-
-
-TRAIN_PURCHASES = Stage("train", MODULES, configuration, _inputs, _body, _is_there, settle)
+TRAIN_PURCHASES = fitted_stage(MODULES, _fitted, _judged)

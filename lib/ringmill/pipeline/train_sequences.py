@@ -11,11 +11,9 @@ import pyarrow.parquet as pq
 
 from ringmill.config.models import Config
 from ringmill.config.sequences import heads_by_label
-from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import settle
-from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train_fitted import Fitted, configuration, planned_fitted, train_fitted
+from ringmill.pipeline.stage import Run
+from ringmill.pipeline.train_fitted import Fitted, fitted_stage, planned_fitted
 from ringmill.score.judge_orders import judge_orders
 from ringmill.score.next_orders import STATE, order_file
 from ringmill.train.build import modules
@@ -29,11 +27,6 @@ MODULES = ("ringmill.pipeline.train_sequences", "ringmill.train.rank", *modules(
 OWN = ("row_id", "last_category", "own_category", "own_gap_days", "days_since_last_order")
 
 
-def _configuration(config: Config) -> Mapping[str, Any]:
-    # How far the next order is looked for is a bound of what is said of its days.
-    return configuration(config) | {"horizon_days": config.sequences.horizon_days}
-
-
 def _fitted(config: Config) -> Fitted[OrderState]:
     from ringmill.features.order_state import OrderState
 
@@ -45,8 +38,6 @@ def _fitted(config: Config) -> Fitted[OrderState]:
         many="sequences",
         state=OrderState.from_json,
         x=_orders,
-        vocabulary="category",
-        values=lambda state: state.categories,
         file=STATE,
         kept=lambda state: order_file(
             state, heads, horizon_days=section.horizon_days, code_characters=section.code_characters
@@ -66,20 +57,18 @@ def planned_sequences(run: Run) -> str:
     return planned_fitted(run, _fitted(run.config))
 
 
-def _inputs(run: Run) -> Mapping[str, Any]:
-    return _fitted(run.config).inputs(run)
+def _judged(run: Run, step: Step, spec: TrainSpec, trained: TrainResult) -> tuple[str, Mapping[str, Any]]:
+    step.say("comparing with each customer's own orders")
+    judged = _beside_baselines(run, spec, trained)
+    return _words(judged), {"judged": judged}
 
 
-def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    def judge(spec: TrainSpec, trained: TrainResult) -> tuple[str, Mapping[str, Any]]:
-        step.say("comparing with each customer's own orders")
-        judged = _judged(run, spec, trained)
-        return _words(judged), {"judged": judged}
-
-    return train_fitted(run, inputs, step, _fitted(run.config), judge)
+def _horizon(config: Config) -> Mapping[str, Any]:
+    # How far the next order is looked for is a bound of what is said of its days.
+    return {"horizon_days": config.sequences.horizon_days}
 
 
-def _judged(run: Run, spec: TrainSpec, trained: TrainResult) -> dict[str, list[dict[str, Any]]]:
+def _beside_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> dict[str, list[dict[str, Any]]]:
     """Of the test split, whose rows are each another customer's."""
     section = run.config.sequences
 
@@ -105,8 +94,4 @@ def _words(judged: Mapping[str, list[dict[str, Any]]]) -> str:
     return f"{category['accuracy']:.1%} of the test split's categories right, days off by {days['mae']:.1f} in the mean"
 
 
-def _is_there(run: Run, entry: Entry) -> bool:
-    return _fitted(run.config).is_there(run, entry)
-
-
-TRAIN_SEQUENCES = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)
+TRAIN_SEQUENCES = fitted_stage(MODULES, _fitted, _judged, _horizon)

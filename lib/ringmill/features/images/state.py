@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.config.images import Decoding
-from ringmill.features.frozen import Frozen
+from ringmill.features.frozen import Frozen, hash_of
 from ringmill.features.images.decode import Pixels
 from ringmill.features.images.stored import pixels_of
 
@@ -30,6 +30,10 @@ class ImageState(Frozen):
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     classes: tuple[str, ...]
+
+    @property
+    def vocabularies(self) -> dict[str, str]:
+        return {"label": hash_of(self.classes)}
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from ringmill.config.texts import Cleaning
 from ringmill.features.apply import tensors
-from ringmill.features.frozen import Frozen
+from ringmill.features.frozen import Frozen, hash_of
 from ringmill.features.state import State
 from ringmill.features.text.parts import TokenIds
 
@@ -47,8 +47,7 @@ class TextState(Frozen):
 
     @property
     def vocabularies(self) -> dict[str, str]:
-        """As the features' state says it."""
-        return self.tokens.vocabularies
+        return {"label": hash_of(self.classes), **self.tokens.vocabularies}
 
     def id_of(self, word: str) -> int:
         """Of a word that is one token; 1 where the vocabulary has no such token, 0 where it is not just one."""
