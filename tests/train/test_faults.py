@@ -81,6 +81,35 @@ def test_law_7_a_rank_killed_within_an_epoch_resumes_there_and_from_the_checkpoi
     assert resumed.manifest["final_weights_sha256"] == uninterrupted
 
 
+@pytest.mark.long
+def test_law_7_two_networks_whose_rank_is_killed_within_an_epoch_end_with_the_same_bits(
+    table: str, tmp_path: Path
+) -> None:
+    gan: dict[str, Any] = {
+        "task": {"kind": "adversarial"},
+        "model": {"kind": "gan", "latent": 4, "hidden": (6,), "dropout": 0.3},
+        "optimizer": {"kind": "adam"},
+        "keep": "last",
+        "checkpoint_steps": 2,
+        "retries": 1,
+    }
+    whole = run(spec_of(table, tmp_path / "whole", ranks=2, **gan))
+    events: list[Mapping[str, Any]] = []
+
+    def follow(line: Mapping[str, Any]) -> None:
+        events.append(line)
+        if line["event"] == "step" and (line["epoch"], line["step"]) == (3, 4) and not retried():
+            rank_processes(tmp_path / "killed")[1].kill()
+
+    def retried() -> bool:
+        return any(line["event"] == "retry" for line in events)
+
+    killed = run(spec_of(table, tmp_path / "killed", ranks=2, **gan), on_progress=follow)
+    resumed = next(line for line in events if line["event"] == "resumed")
+    assert retried() and (resumed["epoch"], resumed["step"]) >= (2, 4)
+    assert killed.manifest["final_weights_sha256"] == whole.manifest["final_weights_sha256"]
+
+
 def test_a_rank_that_raises_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
