@@ -79,7 +79,13 @@ def test_a_state_of_another_release_is_named_and_not_guessed_at():
     with pytest.raises(InputError, match=r"frozen state[\s\S]*categories, numeric"):
         State.from_json({"numeric": [], "categories": []})
     with pytest.raises(InputError, match="wavelets"):
-        State.from_json({"inputs": {}, "parts": [{"kind": "wavelets"}], "kept": []})
+        State.from_json({"inputs": {}, "parts": [{"kind": "wavelets"}], "kept": [], "tensors": []})
+    known = STATE.to_json()
+    with pytest.raises(InputError, match="no tensors"):
+        State.from_json({name: value for name, value in known.items() if name != "tensors"})
+    older = {name: value for name, value in known["parts"][0].items() if name != "centre"} | {"mean": 1.0}
+    with pytest.raises(InputError, match=r"of the kind scaled: [\s\S]*centre[\s\S]*received: .*mean"):
+        State.from_json(known | {"parts": [older]})
 
 
 def test_law_9_nan_is_refused_where_null_is_allowed_too():

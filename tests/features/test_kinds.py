@@ -78,6 +78,17 @@ def state(train):
     return fit(train, ALL, columns=COLUMNS, zone="Europe/London")
 
 
+@pytest.mark.parametrize("kind", ["zscore", "minmax", "robust"])
+def test_a_missing_value_is_no_part_of_a_fit_of_logarithms(spark, kind):
+    entry = entries({"kind": kind, "columns": ["amount"], "log1p": True, "null": 0})
+    some = [("a", 1.0), ("b", 3.0), ("c", 7.0)]
+    with_null, without = (
+        fit(spark.createDataFrame(rows, "customer_id string, amount double"), entry, columns=("amount",))
+        for rows in ([*some, ("d", None)], some)
+    )
+    assert with_null.parts == without.parts
+
+
 def test_every_kind_is_fitted_and_applied_as_it_says(train, state):
     matrix = apply(batch_of(train), state, fold="fold")
     found = dict(zip(state.names, matrix.T.tolist(), strict=True))

@@ -12,6 +12,7 @@ from ringmill.errors import InputError
 from ringmill.features.apply import apply
 from ringmill.features.calendar import Calendar, Holidays
 from ringmill.features.categories import Frequency, Hashed, OneHot, Ordinal, Target, bucket
+from ringmill.features.columns_of import SEPARATOR
 from ringmill.features.combine import Combined
 from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
 from ringmill.features.state import State
@@ -36,6 +37,15 @@ def encoded(parts, *, fold=None, **columns):
     batch = pa.record_batch({name: pa.array(values, TYPES[name]) for name, values in columns.items()})
     assert State.from_json(state.to_json()) == state
     return apply(batch, state, fold=fold).tolist()
+
+
+def test_a_category_called_other_and_combinations_with_a_sign_of_ours_have_names_of_their_own():
+    assert OneHot(("city",), "city", ("Rome", "other")).names == ("city = Rome", "city = other", "city = any other")
+    assert OneHot(("city",), "city", ("Rome",)).names == ("city = Rome", "city = other")
+    assert OneHot(("city",), "city", ("other",), other=False).names == ("city = other",)
+    pairs = tuple(SEPARATOR.join(pair) for pair in (("a × b", "c"), ("a", "b × c"), ("a", "b")))
+    assert len(set(OneHot(("one", "two"), "both", pairs).names)) == 4
+    assert encoded(OneHot(("text",), "t", ("other",)), text=["other", "unseen", None]) == [[1, 0], [0, 1], [0, 1]]
 
 
 def test_scaling_subtracts_divides_and_gives_a_null_what_is_said_of_it():

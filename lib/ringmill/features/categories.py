@@ -50,7 +50,11 @@ class OneHot(Category):
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(f"{self.name} = {shown(value)}" for value in (*self.values, *(["other"] if self.other else [])))
+        known = [shown(value) for value in self.values]
+        other = "other"
+        while other in known:
+            other = f"any {other}"
+        return tuple(f"{self.name} = {each}" for each in (*known, *([other] if self.other else [])))
 
     def apply(self, columns: Columns) -> Matrix:
         return one_hot(places(columns.texts(self.columns), self.values), len(self.values) + self.other)
@@ -137,5 +141,6 @@ class Target(Category):
 
 
 def shown(value: str) -> str:
-    """A category as a person reads it: a combination's values are joined by ' × '."""
-    return value.replace(SEPARATOR, " × ")
+    """A category as a person reads it: a combination's values are joined by ' × ', and a × of their own is '\\×'."""
+    parts = value.split(SEPARATOR)
+    return value if len(parts) == 1 else " × ".join(part.replace("\\", "\\\\").replace("×", "\\×") for part in parts)

@@ -58,7 +58,9 @@ def _statistics(key: str, entry: Number, name: str) -> list[Column]:
     if isinstance(entry, Bins):
         at = [place / entry.bins for place in range(entry.bins + 1)]
         return [F.percentile(value, F.array(*map(F.lit, at))).alias(f"{key}:edges")]
-    value = F.log1p(F.greatest(value, F.lit(0.0))) if entry.log1p or entry.kind == "log" else value
+    if entry.log1p or entry.kind == "log":
+        # `greatest` passes over null: a value that is missing would count as 0.
+        value = F.when(value.isNotNull(), F.log1p(F.greatest(value, F.lit(0.0))))
     if entry.kind == "zscore":
         return [F.avg(value).alias(f"{key}:mean"), F.stddev_pop(value).alias(f"{key}:std")]
     if entry.kind == "minmax":

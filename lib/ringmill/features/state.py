@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Protocol, cast
 
 from ringmill.errors import InputError
@@ -107,12 +107,9 @@ class State(Frozen):
 
     @property
     def vocabularies(self) -> dict[str, str]:
-        """SHA-256 of the values that each part with a vocabulary knows, by the part's name and kind."""
-        return {
-            f"{getattr(part, 'name', part.kind)} ({part.kind})": hash_of(values)
-            for part in self.parts
-            if (values := getattr(part, "values", None)) is not None
-        }
+        """SHA-256 of the texts that each part with a vocabulary knows, by the part's name and kind."""
+        known = {f"{getattr(part, 'name', part.kind)} ({part.kind})": _texts(part) for part in self.parts}
+        return {name: hash_of(texts) for name, texts in known.items() if texts is not None}
 
     def to_json(self) -> dict[str, Any]:
         parts = [{"kind": part.kind, **asdict(cast(Any, part))} for part in self.parts]
@@ -121,8 +118,9 @@ class State(Frozen):
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> State:
         """What `to_json` gave. Raises InputError where it is of another release: other keys, or an unknown kind."""
-        found = {*tree, *(part["kind"] for part in tree.get("parts", ()))}
-        if strange := sorted(found - {"inputs", "parts", "kept", "tensors", *KINDS}):
+        kinds, keys = {str(part["kind"]) for part in tree.get("parts", ())}, {field.name for field in fields(cls)}
+        strange = sorted((tree.keys() - keys) | (kinds - KINDS.keys()))
+        if strange := [*strange, *(f"no {name}" for name in sorted(keys - tree.keys()))]:
             known = f"inputs, parts, kept and tensors, of the kinds {', '.join(KINDS)}"
             raise InputError.differs("the features' frozen state", "x", known, ", ".join(strange))
         return cls(
@@ -133,9 +131,22 @@ class State(Frozen):
         )
 
 
+def _texts(part: Part) -> tuple[str, ...] | None:
+    """Its vocabulary; None where it has none."""
+    values = getattr(part, "values", None)
+    return values if isinstance(values, tuple) and all(isinstance(value, str) for value in values) else None
+
+
 def _part(tree: Mapping[str, Any]) -> Part:
-    fields = {name: _frozen(value) for name, value in tree.items() if name != "kind"}
-    return cast(Part, KINDS[tree["kind"]](**fields))
+    kind: Any = KINDS[tree["kind"]]
+    known = {field.name for field in fields(kind)}
+    given = {name: _frozen(value) for name, value in tree.items() if name != "kind"}
+    try:
+        return cast(Part, kind(**given))
+    except TypeError as error:
+        where, received = "the features' frozen state", ", ".join(given) or "nothing"
+        expected = f"for a part of the kind {tree['kind']}: {', '.join(sorted(known))}"
+        raise InputError.differs(where, "x", expected, received) from error
 
 
 def _frozen(value: Any) -> Any:
