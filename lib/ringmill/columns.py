@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 # Money is summed as whole ten-thousandths: the sum is exact, so it does not depend on the order of partitions.
 MONEY_SCALE = 10_000
+# Between parts of a key; the unit separator of ASCII, which texts do not hold.
+APART = "\x1f"
 
 
 def sum_money(amount: Column) -> Column:
@@ -22,6 +24,29 @@ def local_date(instant: Column, zone: str) -> Column:
 def is_sale() -> Column:
     """True on a line that sells: no cancellation, positive quantity and price. False where one of them is null."""
     return F.coalesce(F.expr("NOT is_cancellation AND quantity > 0 AND unit_price > 0"), F.lit(False))
+
+
+def sells_or_gives() -> Column:
+    """True on a line that sells or gives for nothing: as `is_sale`, with a price of 0 too."""
+    return F.coalesce(F.expr("NOT is_cancellation AND quantity > 0 AND unit_price >= 0"), F.lit(False))
+
+
+def with_order_keys(lines: DataFrame, zone: str) -> DataFrame:
+    """Lines of clean/rows with an `order_id` that no two orders of a customer share.
+
+    An id is unique within its store, where lines have a `store_id`; those without an id are one order per customer,
+    store and local day.
+    """
+    nameless = F.concat(F.lit(APART), local_date(F.col("ordered_at"), zone).cast("string"))
+    return within_store(lines.withColumn("order_id", F.coalesce("order_id", nameless)))
+
+
+def within_store(frame: DataFrame) -> DataFrame:
+    """The frame with an `order_id` that holds its store's too, where it has a `store_id`; null stays null."""
+    if "store_id" not in frame.columns:
+        return frame
+    store = F.coalesce(F.col("store_id").cast("string"), F.lit(""))
+    return frame.withColumn("order_id", F.concat("order_id", F.lit(APART), store))
 
 
 def is_customer_line() -> Column:

@@ -227,6 +227,36 @@ def test_links_have_the_contracts_columns_and_only_lines_of_a_known_customer_and
 
 
 @pytest.mark.spark
+def test_gifts_stores_and_currencies_are_matched_apart(spark: SparkSession) -> None:
+    day = {name: utc("2024-03-02") for name in ("ordered_at", "known_at")}
+    back = {"is_cancellation": True, "quantity": -1, **day}
+    rows = rows_of(
+        spark,
+        {"order_id": "paid", "quantity": 5},
+        {"order_id": "gift", "quantity": 5, "unit_price": 0.0, "ordered_at": utc("2024-03-01 18:00:00")},
+        {"order_id": "C paid", "unit_price": 1.65, **back},
+        {"order_id": "C gift", "unit_price": 0.0, **back},
+    )
+    found = {row["cancellation_id"]: row["order_id"] for row in link_cancellations(rows).collect()}
+    assert found == {"C paid": "paid", "C gift": "gift"}
+    sold = rows_of(
+        spark,
+        {"order_id": "north", "quantity": 5},
+        {"order_id": "south", "quantity": 5, "ordered_at": utc("2024-03-01 18:00:00")},
+        {"order_id": "C north", **back},
+        {"order_id": "C none", **back},
+    )
+    for name in ("store_id", "currency"):
+        apart = sold.withColumn(
+            name, F.when(~F.col("order_id").endswith("none"), F.element_at(F.split("order_id", " "), -1))
+        )
+        links = link_cancellations(apart)
+        found = {row["cancellation_id"]: (row["order_id"], row[name]) for row in links.collect()}
+        assert found == {"C north": ("north", "north"), "C none": (None, None)}
+        assert links.columns == [*CLEAN_CANCELLATIONS.names, name]
+
+
+@pytest.mark.spark
 def test_law_2_pieces_taken_back_are_those_known_at_the_cutoff(spark: SparkSession) -> None:
     def at(day: int) -> Any:
         return utc(f"2024-03-{day:02d}")

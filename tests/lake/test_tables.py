@@ -13,6 +13,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from ringmill.contracts import Column, Table
+from ringmill.errors import InputError
 from ringmill.lake.tables import Lake
 
 if TYPE_CHECKING:
@@ -29,6 +30,24 @@ def test_a_write_that_changes_nothing_returns_its_own_tables_version(spark: Spar
         assert lake.write(some, replace(one, path="other"), run_id="1") == first + turn
     version = lake.write(nothing, one, run_id="2")
     assert lake.read(spark, "one", version).count() == 0
+
+
+@pytest.mark.spark
+def test_other_rows_stay_where_a_table_gets_other_columns_unless_they_lack_what_is_never_null(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    lake, day = Lake(str(tmp_path)), Column("day", "int", "which")
+    before = Table("t", "one row per day", (day, Column("old", "int", "gone later", nullable=True)), ("day",))
+    after = replace(before, columns=(day, Column("new", "int", "came later", nullable=True)))
+    first = lake.write(spark.sql("SELECT explode(array(1, 2)) AS day, 7 AS old"), before, run_id="r")
+    second = lake.replace(spark.sql("SELECT 2 AS day, 9 AS new"), after, where="day = 2", onto=first, run_id="r")
+    assert sorted(lake.read(spark, "t", second).collect()) == [(1, None), (2, 9)]
+    never = replace(after, columns=(*after.columns, Column("never_null", "int", "there always")))
+    rows = spark.sql("SELECT 2 AS day, 9 AS new, 1 AS never_null")
+    with pytest.raises(InputError, match=rf"t, version {second}[\s\S]*rows without never_null"):
+        lake.replace(rows, never, where="day = 2", onto=second, run_id="r")
+    whole = lake.replace(rows, never, where="day IN (1, 2)", onto=second, run_id="r")
+    assert lake.read(spark, "t", whole).collect() == [(2, 9, 1)]
 
 
 @pytest.mark.spark

@@ -35,6 +35,10 @@ def test_a_cohort_shows_its_revenue_by_age_and_a_dash_for_months_to_come():
     grid = section.blocks[1].grid
     assert grid.columns[2] == "revenue (GBP), first month"
     assert grid.rows == [["Dec 2023", "4", "40", "7", "9", "56"], ["Mar 2024", "2", "5", "0", "–", "5"]]
+    retention = section.blocks[0].grid
+    assert retention.columns == ("cohort", "customers", *(f"month {month}" for month in (1, 2, 3, 6, 12)))
+    assert retention.rows == [["Dec 2023", "4", "0%", "25%", "0%", "–", "–"], ["Mar 2024", "2", "0%", *"––––"]]
+    assert all("Heatmap" in block.figure or "heatmap" in block.figure for block in section.blocks)
     assert "part month" not in section.blocks[0].text
     assert "May 2024 is a part month" in cohorts(ROWS, cutoff=date(2024, 5, 9), currency="").blocks[0].text
 

@@ -6,10 +6,11 @@ from datetime import date
 import pytest
 from pyspark.sql import functions as F
 
-from ringmill.columns import is_sale, is_seen, was_customer_line
+from ringmill.columns import is_sale, is_seen, was_customer_line, with_order_keys, within_store
 from ringmill.errors import InputError
 from ringmill.rfm.currency import Rate, check_rates, read_rates, summarise_missing_rates, with_one_currency
 from ringmill.rfm.customers import summarise_customers
+from ringmill.rfm.orders import latest_by_cutoff, summarise_versions
 from ringmill.windows import midnight
 from rows import by_customer, clean_rows
 
@@ -36,7 +37,8 @@ def links(spark, *taken):
     rows = [{**TAKEN, **link} for link in taken]
     frame = spark.createDataFrame([tuple(row.values()) for row in rows], LINK)
     times = {name: F.to_timestamp(name) for name in ("cancelled_at", "ordered_at")}
-    return frame.withColumns({**times, "known_at": F.to_timestamp(F.coalesce("known_at", "cancelled_at"))})
+    known = F.to_timestamp(F.coalesce("known_at", "cancelled_at"))
+    return frame.withColumns({**times, "known_at": known, "superseded_at": F.lit(None).cast("timestamp")})
 
 
 def at(day, **more):
@@ -115,6 +117,25 @@ def test_a_link_that_became_known_after_the_cutoff_is_not_seen(spark):
     }
 
 
+def test_law_2_the_latest_instant_that_a_cutoff_saw_is_that_of_lines_cancellations_and_links(spark):
+    rows = clean_rows(
+        spark,
+        at("2024-03-01", known_at="2024-03-05 12:00:00"),
+        {**at("2024-03-06", order_id="C1"), "quantity": -1, "is_cancellation": True},
+        at("2024-03-31", order_id="late", known_at="2024-04-01 00:00:00"),
+    )
+    late = {"order_id": "2024-03-01", "cancelled_at": "2024-03-06 12:00:00", "known_at": "2024-03-09 12:00:00"}
+    taken = links(spark, late)
+    cutoffs = [date(2024, 3, 6), date(2024, 3, 7), date(2024, 4, 1), date(2024, 4, 2)]
+    found = latest_by_cutoff(summarise_versions(rows, cutoffs, zone="UTC", links=taken), cutoffs)
+    assert [found[cutoff] for cutoff in cutoffs] == [
+        "2024-03-05 12:00:00",
+        "2024-03-06 12:00:00",
+        "2024-03-09 12:00:00",
+        "2024-04-01 00:00:00",
+    ]
+
+
 def test_a_link_that_was_superseded_is_seen_until_then(spark):
     rows = clean_rows(spark, {"quantity": 3})
     taken = links(spark, {"pieces": 3}).withColumn("superseded_at", F.lit("2024-04-01 12:00:00").cast("timestamp"))
@@ -188,11 +209,37 @@ def test_a_day_of_25_hours_and_one_of_23_are_a_day_each(spark):
 def test_an_order_id_is_unique_within_its_store_and_a_customer_one_over_all_stores(spark):
     rows = clean_rows(spark, {}, {"product_id": "B", "unit_price": 5.0})
     stores = rows.withColumn("store_id", F.when(F.col("product_id") == "A", F.lit("north")))
-    assert measured(rows)["ann"]["order_count"] == 1
-    ann = measured(stores)["ann"]
+    assert measured(with_order_keys(rows, "UTC"))["ann"]["order_count"] == 1
+    lines, taken = with_order_keys(stores, "UTC"), links(spark, {}).withColumn("store_id", F.lit("north"))
+    ann = measured(lines)["ann"]
     assert (ann["order_count"], ann["spend_total"], ann["repeat_period_count"]) == (2, 15.0, 0)
-    with pytest.raises(InputError, match="store_id"):
-        measured(stores, links=links(spark, {}))
+    net = measured(lines, links=within_store(taken))["ann"]
+    assert (net["order_count"], net["order_count_net"], net["spend_net"]) == (2, 1, 5.0)
+
+
+def test_lines_without_an_order_id_are_one_order_per_customer_store_and_local_day(spark):
+    rows = clean_rows(
+        spark,
+        {"order_id": None, "ordered_at": "2024-03-01 09:00:00"},
+        {"order_id": None, "ordered_at": "2024-03-01 22:00:00"},
+        {"order_id": None, "ordered_at": "2024-03-01 23:30:00"},  # 2 March in Paris
+        {"order_id": "1", "ordered_at": "2024-03-01 09:00:00"},
+        {"order_id": None, "customer_id": "bob"},
+    )
+    found = measured(with_order_keys(rows, "Europe/Paris"), zone="Europe/Paris")
+    assert {who: row["order_count"] for who, row in found.items()} == {"ann": 3, "bob": 1}
+    two = rows.withColumn("store_id", F.when(F.hour("ordered_at") == 22, F.lit("north")))
+    assert measured(with_order_keys(two, "Europe/Paris"), zone="Europe/Paris")["ann"]["order_count"] == 4
+
+
+def test_gifts_taken_back_leave_an_order_that_sold_standing_unless_gifts_count(spark):
+    rows = clean_rows(spark, {}, {"product_id": "gift", "quantity": 5, "unit_price": 0.0})
+    taken = links(spark, {"product_id": "gift", "pieces": 5, "order_price": 0.0})
+    assert measured(rows, links=taken)["ann"]["order_count_net"] == 1
+    counted = measured(rows, links=taken, free_orders="count")["ann"]
+    assert (counted["order_count_net"], counted["spend_net"]) == (1, 10.0)
+    whole = links(spark, {}, {"product_id": "gift", "pieces": 5, "order_price": 0.0})
+    assert measured(rows, links=whole, free_orders="count")["ann"]["order_count_net"] == 0
 
 
 RATES = (Rate("EUR", date(2024, 1, 1), 0.5), Rate("EUR", date(2024, 3, 2), 0.25), Rate("USD", date(2024, 3, 5), 2.0))

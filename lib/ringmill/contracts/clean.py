@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from ringmill.contracts.table import Column, Table
@@ -122,6 +122,19 @@ CLEAN_CANCELLATIONS = Table(
         ),
     ),
 )
+
+# Where rows have them: what was bought in one store, or in one currency, is not given back in another.
+TOLD_APART = (
+    Column("store_id", "string", "the store of both lines; null where they name none", nullable=True),
+    Column("currency", "string", "of order_price, and of both lines; null where they name none", nullable=True),
+)
+
+
+def cancellations_table(columns: Collection[str]) -> Table:
+    """clean/cancellations of rows with these columns: with `store_id` and `currency` where rows have them."""
+    more = (column for column in TOLD_APART if column.name in columns)
+    return replace(CLEAN_CANCELLATIONS, columns=(*CLEAN_CANCELLATIONS.columns, *more))
+
 
 QUALITY_RUNS = Table(
     path="quality/runs",

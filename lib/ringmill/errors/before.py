@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 from ringmill.errors.base import RingmillError
@@ -41,6 +41,16 @@ class InputError(RingmillError):
             expected=f"{expected}, which is pinned now",
             received=received,
             todo=f"run 'ringmill {stage} CONF' again, or set table.version to the version that it saw",
+        )
+
+    @classmethod
+    def not_carried(cls, table: str, version: int, columns: Sequence[str]) -> InputError:
+        return cls(
+            "Earlier rows of a table have not the columns that it has now.",
+            where=f"{table}, version {version}",
+            expected="earlier rows with a value in every column that is never null, so that they can stay",
+            received=f"rows without {', '.join(columns)}",
+            todo="move the table's folder aside, and make its rows anew (of snapshots: name them in rfm.cutoffs)",
         )
 
     @classmethod

@@ -80,14 +80,19 @@ class Lake:
         """Replace by `frame` the rows of version `onto` for which the condition `where` holds; returns the version.
 
         All rows of `frame` fulfil `where`. What was committed after `onto`, and so was never published, is undone
-        first. The whole table is replaced where `onto` is None or has other columns; one whose columns could be null
-        by an earlier contract stays as it is, with the rows that it has.
+        first. The whole table is replaced where `onto` is None. Where it has other columns, by another contract or
+        configuration, the table is made anew of `frame` and of its other rows, in which new columns are null; one whose
+        columns could be null by an earlier contract stays as it is, with the rows that it has.
 
         Raises:
-            InputError, LawError, RaceLost: as `write`.
+            InputError: as `write`; or other rows lack a column that is never null.
+            LawError, RaceLost: as `write`.
         """
-        if onto is None or not self._has_columns(table, onto):
+        if onto is None:
             return self.write(frame, table, run_id=run_id)
+        if not self._has_columns(table, onto):
+            others = self._others(frame.sparkSession, table, where, onto)
+            return self.write(_shaped(frame, table).unionByName(others), table, run_id=run_id)
         head = DeltaTable(self.path(table.path))
         if head.version() != onto:
             head.restore(onto)
@@ -97,6 +102,16 @@ class Lake:
         found = DeltaTable(self.path(table.path), version=version)
         names = tuple(field.name for field in found.schema().fields)
         return names == table.names and tuple(found.metadata().partition_columns) == table.partition_by
+
+    def _others(self, spark: SparkSession, table: Table, where: str, onto: int) -> DataFrame:
+        """The rows of a version with other columns for which `where` does not hold, with those of the table."""
+        from pyspark.sql import functions as F
+
+        found = self.read(spark, table.path, onto).where(f"NOT ({where})")
+        lacking = [column for column in table.columns if column.name not in found.columns]
+        if (never := [column.name for column in lacking if not column.nullable]) and found.head(1):
+            raise InputError.not_carried(table.path, onto, never)
+        return _shaped(found.withColumns({column.name: F.lit(None) for column in lacking}), table)
 
     def _save(self, rows: DataFrame, table: Table, options: Mapping[str, str], run_id: str) -> int:
         writer = rows.write.format("delta").mode("overwrite").options(**options).option("userMetadata", run_id)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ringmill.contracts import CLEAN_ROWS
+from ringmill.pipeline.lines import priced_lines
 from ringmill.pipeline.stage import Run
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ def purchase_model_baseline(run: Run, features: DataFrame) -> pa.Table | None:
     from ringmill.rfm.lifetime import foresee_chances
 
     section, zone = run.config.features, run.config.zone
-    version = run.ledger.resolve("features").inputs[CLEAN_ROWS.path]
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, version)
+    rows = priced_lines(run, run.ledger.resolve("features").inputs[CLEAN_ROWS.path])
     histories = summarise_customers(rows, section.cutoffs, zone=zone, period="day")
     split = features.select("row_id", "customer_id", "cutoff", "split")
     customers = split.join(histories, ["customer_id", "cutoff"]).persist()

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.columns import types_of
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, STATUSES
+from ringmill.contracts import CLEAN_ROWS, STATUSES
+from ringmill.contracts.clean import cancellations_table
 from ringmill.errors import InputError
 from ringmill.lake.drift import told
 from ringmill.lake.files import Source, batch_of, find_source, fingerprint
@@ -190,7 +191,8 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
     if config.clean.match_cancellations:
         step.say("linking cancellations to their orders")
         links = link_cancellations(written)
-        outputs[CLEAN_CANCELLATIONS.path] = run.lake.write(links, CLEAN_CANCELLATIONS, run_id=run.run_id)
+        table = cancellations_table(written.columns)
+        outputs[table.path] = run.lake.write(links, table, run_id=run.run_id)
     if (planted := planted_list(config)) is not None:
         step.say("comparing with what was planted")
         detail["detection"] = _detected(run, written, planted)

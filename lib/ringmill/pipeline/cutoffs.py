@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 
+from ringmill.config.models import Config
 from ringmill.errors import InputError
 from ringmill.pipeline.stage import Run
 from ringmill.windows import midnight, next_midnight
@@ -41,6 +42,13 @@ def rfm_cutoffs(run: Run) -> tuple[date, list[date]]:
     for cutoff in months:
         check_cutoff(run, cutoff, key="rfm.month_ends")
     return current, sorted({current, *section.cutoffs, *months})
+
+
+def key_of_cutoff(config: Config, cutoff: date, current: date) -> str:
+    """The key that asks for a snapshot."""
+    if cutoff == current:
+        return "rfm.cutoff"
+    return "rfm.cutoffs" if cutoff in config.rfm.cutoffs else "rfm.month_ends"
 
 
 def no_customers(run: Run, cutoff: date, *, key: str) -> InputError:

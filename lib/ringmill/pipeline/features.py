@@ -11,6 +11,7 @@ from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, Column, Table, features_columns
 from ringmill.errors import InputError
 from ringmill.pipeline.cutoffs import check_cutoff
+from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.split_proof import SPLITS, prove_split
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -55,11 +56,11 @@ def table_of(config: Config, measures: Sequence[str]) -> Table:
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"features": dump(config.features), "zone": config.zone, "seed": config.seed}
+    return {"features": dump(config.features), "seed": config.seed, **line_configuration(config)}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {CLEAN_ROWS.path: run.ledger.resolve("clean").outputs[CLEAN_ROWS.path]}
+    return line_inputs(run)
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -76,7 +77,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             check_cutoff(run, cutoff, key=section.key_of(split), horizon_end=end)
     measures = measure_names(section.windows_days, section.more_measures)
     table = table_of(run.config, measures)
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    rows = priced_lines(run, inputs[CLEAN_ROWS.path])
     step.say(f"measures at {', '.join(map(str, section.cutoffs))}")
     every = (
         rows.transform(

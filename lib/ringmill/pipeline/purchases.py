@@ -12,6 +12,7 @@ from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, Table, purchases_table
 from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff
+from ringmill.pipeline.lines import order_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import Window, horizon
@@ -50,8 +51,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     for split, window in windows.items():
         key = f"recommend.{split}_cutoff"
         check_cutoff(run, getattr(section, f"{split}_cutoff"), key=key, horizon_end=window.end)
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
-    sales = filter_sales(rows).persist()
+    sales = filter_sales(order_lines(run, inputs[CLEAN_ROWS.path])).persist()
     step.say(f"purchases before {section.validation_cutoff}, and the products among them")
     train = summarise_purchases(sales, windows["validation"].start).persist()
     try:

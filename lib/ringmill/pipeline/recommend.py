@@ -14,6 +14,7 @@ from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, RECOMMENDATIONS
 from ringmill.errors import LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
+from ringmill.pipeline.lines import order_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.purchases import windows_of
@@ -52,7 +53,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     model = Path(run.lake.path(inputs["model"]))
     state = ProductState.from_json(json.loads((model / STATE_FILE).read_text(encoding="utf-8")))
     towers = Towers.load(model / FROZEN)
-    sales = filter_sales(run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])).persist()
+    sales = filter_sales(order_lines(run, inputs[CLEAN_ROWS.path])).persist()
     step.say("judging the test split's lists")
     judged = judged_lists(sales, towers, state, windows_of(run.config)["test"], top=top)
     customers = _customers(run, sales, state, cutoff).persist()

@@ -10,9 +10,8 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_COHORTS, RFM_CUSTOMERS, Table, rfm_lifetime
 from ringmill.errors import LawError
-from ringmill.lake.ledger import Entry
-from ringmill.pipeline.currency import in_one_currency, rate_inputs
-from ringmill.pipeline.cutoffs import no_customers, rfm_cutoffs
+from ringmill.pipeline.cutoffs import key_of_cutoff, no_customers, rfm_cutoffs
+from ringmill.pipeline.lines import line_configuration, line_inputs, order_links, priced_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import midnight
@@ -22,19 +21,13 @@ if TYPE_CHECKING:
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"rfm": dump(config.rfm), "zone": config.zone, "seed": config.seed}
+    return {"rfm": dump(config.rfm), "seed": config.seed, **line_configuration(config)}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    outputs = run.ledger.resolve("clean").outputs
+    path, outputs = CLEAN_CANCELLATIONS.path, run.ledger.resolve("clean").outputs
     # Cancellations are linked to orders where the clean stage published such links.
-    tables = {path: outputs[path] for path in (CLEAN_ROWS.path, CLEAN_CANCELLATIONS.path) if path in outputs}
-    return {**tables, **rate_inputs(run)}
-
-
-def _links(run: Run, inputs: Mapping[str, Any]) -> DataFrame | None:
-    path = CLEAN_CANCELLATIONS.path
-    return run.lake.read(run.spark, path, inputs[path]) if path in inputs else None
+    return {**line_inputs(run), **({path: outputs[path]} if path in outputs else {})}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -45,26 +38,26 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.rfm.cohorts import summarise_cohorts
     from ringmill.rfm.customers import summarise_history
     from ringmill.rfm.lifetime import summarise_lifetime
-    from ringmill.rfm.orders import summarise_orders, summarise_versions
+    from ringmill.rfm.orders import latest_by_cutoff, summarise_orders, summarise_versions
     from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
 
     section, zone = run.config.rfm, run.config.zone
     check_cover(section.segments)
     current, cutoffs = rfm_cutoffs(run)
-    rows = in_one_currency(run, run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path]))
-    links = _links(run, inputs)
+    rows, path = priced_lines(run, inputs[CLEAN_ROWS.path]), CLEAN_CANCELLATIONS.path
+    links = order_links(run, inputs[path]) if path in inputs else None
     step.say(f"customers as of {', '.join(map(str, cutoffs))}")
     versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=section.free_orders, links=links).persist()
     orders = summarise_orders(versions, cutoffs, with_links=links is not None)
     customers = summarise_history(orders, zone=zone, period=section.period, with_links=links is not None).persist()
-    last = run.ledger.published("rfm")
     shown = customers.where(F.col("cutoff") == F.lit(current))
     step.say("scores and clusters")
-    kept = _kept_thresholds(last, inputs) if last and not section.scores.refit else None
-    thresholds = thresholds_of(shown, section.scores.thresholds, kept)
-    clusters = fit_state(
-        shown, section.clusters, seed=run.config.seed, last=last.detail.get("clusters") if last else None
-    )
+    measured = _measured(run, inputs)
+    # What was fitted is of use as long as its numbers mean the same.
+    last = run.ledger.published("rfm")
+    kept = last.detail if last is not None and last.detail.get("measured") == measured else {}
+    thresholds = thresholds_of(shown, section.scores, kept.get("thresholds"))
+    clusters = fit_state(shown, section.clusters, seed=run.config.seed, last=kept.get("clusters"))
     scored = customers.transform(with_scores, thresholds).transform(with_segment, section.segments)
     version = _replace(run, scored.transform(with_cluster, clusters), RFM_CUSTOMERS, cutoffs)
     step.say("lifetime value")
@@ -74,9 +67,10 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     lifetime_version = _replace(run, foreseen, lifetime, [current])
     cohorts = summarise_cohorts(orders.where(F.col("cutoff") == F.lit(current)), zone=zone)
     cohorts_version = _replace(run, cohorts, RFM_COHORTS, [current])
+    latest = latest_by_cutoff(versions, cutoffs)
     customers.unpersist()
     versions.unpersist()
-    snapshots, law_2 = _snapshots(run, version, cutoffs)
+    snapshots, law_2 = _snapshots(run, version, latest, current, cutoffs)
     return Result(
         outputs={RFM_CUSTOMERS.path: version, lifetime.path: lifetime_version, RFM_COHORTS.path: cohorts_version},
         counts={"customers": snapshots[current], "snapshots": len(cutoffs)},
@@ -85,6 +79,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         detail={
             "cutoff": str(current),
             "snapshots": {str(cutoff): count for cutoff, count in snapshots.items()},
+            "measured": measured,
             "thresholds": thresholds.to_json(),
             "clusters": clusters.to_json() if clusters else None,
             "lifetime": models.to_json(),
@@ -92,11 +87,14 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
-def _kept_thresholds(last: Entry, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The last run's thresholds; None where it had none, or measured net of cancellations and this one does not."""
-    same = (CLEAN_CANCELLATIONS.path in last.inputs) == (CLEAN_CANCELLATIONS.path in inputs)
-    kept: Mapping[str, Any] | None = last.detail.get("thresholds") if same else None
-    return kept if kept and kept["r"] else None
+def _measured(run: Run, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the numbers of customers mean: whether they are net of links, which lines make an order, which currency."""
+    section = run.config.rfm
+    return {
+        "net": CLEAN_CANCELLATIONS.path in inputs,
+        "free_orders": section.free_orders,
+        "currency": section.currency.into if section.currency else None,
+    }
 
 
 def _replace(run: Run, frame: DataFrame, table: Table, cutoffs: Sequence[date]) -> int:
@@ -107,26 +105,34 @@ def _replace(run: Run, frame: DataFrame, table: Table, cutoffs: Sequence[date]) 
     return run.lake.replace(frame, table, where=where, onto=onto, run_id=run.run_id)
 
 
-def _snapshots(run: Run, version: int, cutoffs: Sequence[date]) -> tuple[dict[date, int], dict[str, Any]]:
-    """Customers of every snapshot in the table, and of these cutoffs the latest event that any customer's row saw.
+def _snapshots(
+    run: Run, version: int, latest: Mapping[date, str], current: date, cutoffs: Sequence[date]
+) -> tuple[dict[date, int], dict[str, Any]]:
+    """Customers of every snapshot in the table, and of these cutoffs the latest event that any customer's row saw, and
+    the `latest` instant at which anything that it saw happened or became known.
 
     Raises:
         InputError: a cutoff sees no customer.
-        LawError: a cutoff saw an event at or after its midnight (law 2); nothing is published.
+        LawError: a cutoff saw what happened or became known at or after its midnight (law 2); nothing is published.
     """
     from pyspark.sql import functions as F
 
     written = run.lake.read(run.spark, RFM_CUSTOMERS.path, version)
-    latest = F.max("last_ordered_at").cast("timestamp_ntz").cast("string")
-    found = {row[0]: row for row in written.groupBy("cutoff").agg(F.count("*"), latest).collect()}
+    last_event = F.max("last_ordered_at").cast("timestamp_ntz").cast("string")
+    found = {row[0]: row for row in written.groupBy("cutoff").agg(F.count("*"), last_event).collect()}
     proof: dict[str, Any] = {}
     for cutoff in cutoffs:
         if cutoff not in found:
-            raise no_customers(run, cutoff, key="rfm.cutoff")
-        instant, seen = midnight(cutoff, run.config.zone), datetime.fromisoformat(f"{found[cutoff][2]}+00:00")
-        if seen >= instant:
-            raise LawError.broken("Law 2", RFM_CUSTOMERS.path, f"events before {instant}", str(seen))
-        proof[str(cutoff)] = {"latest_event": str(seen), "cutoff_instant": str(instant)}
+            raise no_customers(run, cutoff, key=key_of_cutoff(run.config, cutoff, current))
+        instant, event, known = midnight(cutoff, run.config.zone), found[cutoff][2], latest[cutoff]
+        seen = [datetime.fromisoformat(f"{at}+00:00") for at in (event, known)]
+        if max(seen) >= instant:
+            raise LawError.broken("Law 2", RFM_CUSTOMERS.path, f"what was known before {instant}", str(max(seen)))
+        proof[str(cutoff)] = {
+            "latest_event": str(seen[0]),
+            "latest_known": str(seen[1]),
+            "cutoff_instant": str(instant),
+        }
     return {cutoff: found[cutoff][1] for cutoff in sorted(found)}, proof
 
 

@@ -15,6 +15,7 @@ from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, SCORES
 from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
+from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -28,14 +29,12 @@ def _configuration(config: Config) -> Mapping[str, Any]:
         "score": dump(config.score),
         "windows_days": features.windows_days,
         "last_orders": features.last_orders,
-        "zone": config.zone,
+        **line_configuration(config),
     }
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    clean = run.ledger.resolve("clean")
-    model = model_to_score_with(run, run.config.features.name)
-    return {CLEAN_ROWS.path: clean.outputs[CLEAN_ROWS.path], "model": model}
+    return {**line_inputs(run), "model": model_to_score_with(run, run.config.features.name)}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -49,7 +48,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     config = run.config
     cutoff = config.score.cutoff or default_cutoff(run)
     check_cutoff(run, cutoff, key="score.cutoff")
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    rows = priced_lines(run, inputs[CLEAN_ROWS.path])
     measures = measure_names(config.features.windows_days, config.features.more_measures)
     step.say(f"features of every customer as of {cutoff}")
     section = config.features

@@ -12,6 +12,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, NEXT_ORDERS
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
+from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.score import check_each_once, scorers_for
@@ -26,13 +27,11 @@ KEYS = ("customer_id", "cutoff")
 
 def _configuration(config: Config) -> Mapping[str, Any]:
     # How orders are read is the model's to say.
-    return {"score": dump(config.score), "zone": config.zone}
+    return {"score": dump(config.score), **line_configuration(config)}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    clean = run.ledger.resolve("clean")
-    model = model_to_score_with(run, run.config.sequences.name)
-    return {CLEAN_ROWS.path: clean.outputs[CLEAN_ROWS.path], "model": model}
+    return {**line_inputs(run), "model": model_to_score_with(run, run.config.sequences.name)}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -41,7 +40,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
     cutoff = run.config.score.cutoff or default_cutoff(run)
     check_cutoff(run, cutoff, key="score.cutoff")
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    rows = priced_lines(run, inputs[CLEAN_ROWS.path])
     folder = Path(run.lake.path(inputs["model"]))
     model = OrderModel.read(folder)
     step.say(f"orders of every customer as of {cutoff}")

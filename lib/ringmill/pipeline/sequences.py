@@ -10,6 +10,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, Table, sequences_table
 from ringmill.pipeline.cutoffs import check_cutoff
+from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.split_proof import SPLITS, prove_times
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"sequences": dump(config.sequences), "zone": config.zone}
+    return {"sequences": dump(config.sequences), **line_configuration(config)}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {CLEAN_ROWS.path: run.ledger.resolve("clean").outputs[CLEAN_ROWS.path]}
+    return line_inputs(run)
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -41,7 +42,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         for cutoff in cutoffs:
             end = horizon(cutoff, section.horizon_days, zone).end
             check_cutoff(run, cutoff, key=section.key_of(split), horizon_end=end)
-    rows = run.lake.read(run.spark, CLEAN_ROWS.path, inputs[CLEAN_ROWS.path])
+    rows = priced_lines(run, inputs[CLEAN_ROWS.path])
     lines = rows.transform(filter_order_lines, code_characters=section.code_characters)
     step.say(f"orders as of {len(section.cutoffs)} cutoffs, and the one that followed each")
     sequences = lines.transform(

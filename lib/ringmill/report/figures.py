@@ -63,23 +63,27 @@ def heat_map(cells: Mapping[tuple[int, int], tuple[int, float]]) -> str:
 
 
 def cohort_map(
-    cohorts: Sequence[str], shares: Sequence[Sequence[float | None]], hovers: Sequence[Sequence[str]]
+    cohorts: Sequence[str],
+    values: Sequence[Sequence[float | None]],
+    hovers: Sequence[Sequence[str]],
+    *,
+    form: str = ".0%",
 ) -> str:
-    """(cohorts) × (months since): the share of each cohort that bought; None where the month is not over yet."""
-    months = max((len(row) for row in shares), default=0)
-    text = [[f"{value:.0%}" if value is not None else "" for value in row] for row in shares]
+    """(cohorts) × (months since): a share or an amount of each cohort; None where the month is not over yet."""
+    months = max((len(row) for row in values), default=0)
+    text = [[format(value, form) if value is not None else "" for value in row] for row in values]
     figure = go.Figure(
         go.Heatmap(
             x=[str(month) for month in range(months)],
             y=list(cohorts),
-            z=shares,
+            z=values,
             text=text,
             customdata=hovers,
             texttemplate="%{text}",
             colorscale="Blues",
             # Month 0 is all of the cohort: on its scale the months after it would look alike.
             zmin=0,
-            zmax=max((value for row in shares for value in row[1:] if value is not None), default=1.0),
+            zmax=max((value for row in values for value in row[1:] if value is not None), default=1.0),
             showscale=False,
             xgap=1,
             ygap=1,

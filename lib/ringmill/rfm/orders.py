@@ -9,12 +9,11 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.columns import MONEY_SCALE, is_sale
+from ringmill.columns import MONEY_SCALE, is_sale, sells_or_gives
 from ringmill.config.rfm import FreeOrders
-from ringmill.errors import InputError
 from ringmill.windows import midnight
 
-LINK = ("customer_id", "order_id", "order_price", "pieces", "cancelled_at", "known_at")
+KEYS = ("customer_id", "order_id")
 
 
 def summarise_versions(
@@ -29,17 +28,18 @@ def summarise_versions(
 
     A line is seen by the cutoffs number `first_seen` to `end_seen` − 1, counted in the order of their dates: those
     after it happened and was known, until a later version of it was known (law 2; `columns.is_seen` says the same of
-    one cutoff). Nearly every order has one such row, so that what follows grows with orders and not with lines. An
-    order's id is unique within its store, where rows have a `store_id`. A line free of charge sells nothing, unless
-    `free_orders` is "count", as lifetimes counts orders of no value. `links` (clean/cancellations) add rows.
+    one cutoff). Nearly every order has one such row, so that what follows grows with orders and not with lines. Rows
+    and links have order ids that no two orders of a customer share (`columns.with_order_keys`). A line free of charge
+    sells nothing, unless `free_orders` is "count", as lifetimes counts orders of no value. `links`
+    (clean/cancellations) add rows.
 
-    Columns out: customer_id, order_id (and store_id where rows have it), country, first_seen, end_seen, first_at and
-    last_at (of sales lines; null where there is none), pieces, taken_pieces (what links take back), and spend,
-    cancelled, taken_spend in whole ten-thousandths of the currency: sums are exact, and cheap from here on.
+    Columns out: customer_id, order_id, country, first_seen, end_seen, first_at and last_at (of sales lines; null where
+    there is none), pieces, taken_pieces (what links take back), and spend, cancelled, taken_spend in whole
+    ten-thousandths of the currency: sums are exact, and cheap from here on; latest_at, the latest instant at which one
+    of its lines or links happened or became known.
     """
-    keys = order_keys(rows)
     instants = [midnight(cutoff, zone) for cutoff in sorted(cutoffs)]
-    sale = is_sale() if free_orders == "leave out" else _sells_or_gives()
+    sale = is_sale() if free_orders == "leave out" else sells_or_gives()
     of_customer = F.col("status").isin("clean", "superseded") & F.col("customer_id").isNotNull()
     dated = F.col("ordered_at").isNotNull() & F.col("known_at").isNotNull()
     lines = rows.where(of_customer & dated & (F.col("is_cancellation") | sale)).withColumns(
@@ -50,7 +50,7 @@ def summarise_versions(
     )
     found = (
         lines.where("first_seen < end_seen")
-        .groupBy(*keys, "country", "first_seen", "end_seen")
+        .groupBy(*KEYS, "country", "first_seen", "end_seen")
         .agg(
             F.min(F.when(sale, F.col("ordered_at"))).alias("first_at"),
             F.max(F.when(sale, F.col("ordered_at"))).alias("last_at"),
@@ -59,9 +59,13 @@ def summarise_versions(
             _units(F.abs(F.when(F.col("is_cancellation"), F.col("line_total")))).alias("cancelled"),
             F.lit(None).cast("bigint").alias("taken_pieces"),
             F.lit(None).cast("bigint").alias("taken_spend"),
+            F.max(F.greatest("ordered_at", "known_at")).alias("latest_at"),
         )
     )
-    return found if links is None else found.unionByName(_taken_back(links, instants, keys), allowMissingColumns=True)
+    if links is None:
+        return found
+    of_sales = links if free_orders == "count" else links.where("order_price > 0")
+    return found.unionByName(_taken_back(of_sales, instants), allowMissingColumns=True)
 
 
 def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links: bool) -> DataFrame:
@@ -71,18 +75,17 @@ def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links
     cutoff; `value` is what its sales lines come to, less what was taken back of them, at least 0. All rows of a
     customer lie in one partition.
 
-    Columns out: customer_id, cutoff, order_id (and store_id), first_at, last_at, spend, cancelled, value
+    Columns out: customer_id, cutoff, order_id, first_at, last_at, spend, cancelled, value
     (ten-thousandths of the currency), stands, last_country (struct of the last line's instant and country; of lines at
     one instant the alphabetically last country, so that reruns agree).
     """
     days = F.array(*(F.lit(cutoff) for cutoff in sorted(cutoffs)))
-    cutoff = F.explode(F.sequence("first_seen", F.col("end_seen") - 1)) if len(cutoffs) > 1 else F.lit(0)
-    keys = order_keys(versions)
+    cutoff = _seen_by(len(cutoffs))
     orders = (
         versions.repartition("customer_id")
         .withColumn("cutoff", cutoff)
         .withColumn("cutoff", F.get(days, F.col("cutoff")))
-        .groupBy(keys[0], "cutoff", *keys[1:])
+        .groupBy("customer_id", "cutoff", "order_id")
         .agg(
             F.min("first_at").alias("first_at"),
             F.max("last_at").alias("last_at"),
@@ -105,13 +108,17 @@ def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links
     ).drop("pieces", "taken_pieces", "taken_spend")
 
 
-def order_keys(frame: DataFrame) -> list[str]:
-    """The columns that name an order: its customer, its id, and its store where the frame has one."""
-    return ["customer_id", *(["store_id"] if "store_id" in frame.columns else []), "order_id"]
+def latest_by_cutoff(versions: DataFrame, cutoffs: Sequence[date]) -> dict[date, str]:
+    """By cutoff the latest instant (UTC) at which anything that it sees happened or became known (one action)."""
+    seen = versions.select(_seen_by(len(cutoffs)).alias("number"), "latest_at")
+    latest = F.max("latest_at").cast("timestamp_ntz").cast("string")
+    ordered = sorted(cutoffs)
+    return {ordered[number]: at for number, at in seen.groupBy("number").agg(latest).collect()}
 
 
-def _sells_or_gives() -> Column:
-    return F.coalesce(F.expr("NOT is_cancellation AND quantity > 0 AND unit_price >= 0"), F.lit(False))
+def _seen_by(cutoffs: int) -> Column:
+    """The number of each cutoff that sees a row of `summarise_versions`."""
+    return F.explode(F.sequence("first_seen", F.col("end_seen") - 1)) if cutoffs > 1 else F.lit(0)
 
 
 def _units(amount: Column) -> Column:
@@ -124,29 +131,24 @@ def _passed(instants: Sequence[datetime], instant: Column) -> Column:
     return reduce(Column.__add__, ((F.lit(cutoff) <= instant).cast("int") for cutoff in instants))
 
 
-def _taken_back(links: DataFrame, instants: Sequence[datetime], keys: Sequence[str]) -> DataFrame:
+def _taken_back(links: DataFrame, instants: Sequence[datetime]) -> DataFrame:
     """Links → rows like those of lines, with what each order's cancellations take back, by the cutoffs that see it.
 
-    A link is seen after it happened and was known, and until it was superseded, where links say when.
-
-    Raises:
-        InputError: links lack a column, for example the store that rows have.
+    A link is seen after it happened and was known, and until it was superseded.
     """
-    if missing := {*LINK, *keys} - set(links.columns):
-        raise InputError.missing_columns("clean/cancellations", missing, links.columns)
-    superseded = F.col("superseded_at") if "superseded_at" in links.columns else F.lit(None).cast("timestamp")
     seen = links.where(F.col("order_id").isNotNull()).withColumns(
         {
             "first_seen": _passed(instants, F.greatest("cancelled_at", "known_at")),
-            "end_seen": F.coalesce(_passed(instants, superseded), F.lit(len(instants))),
+            "end_seen": F.coalesce(_passed(instants, F.col("superseded_at")), F.lit(len(instants))),
             "country": F.lit(None).cast("string"),
         }
     )
     return (
         seen.where("first_seen < end_seen")
-        .groupBy(*keys, "country", "first_seen", "end_seen")
+        .groupBy(*KEYS, "country", "first_seen", "end_seen")
         .agg(
             F.sum("pieces").alias("taken_pieces"),
             _units(F.col("pieces") * F.col("order_price")).alias("taken_spend"),
+            F.max(F.greatest("cancelled_at", "known_at")).alias("latest_at"),
         )
     )

@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from ringmill.config.rfm import FixedThresholds, Segment
+from ringmill.config.rfm import Scores, Segment
 from ringmill.errors import ConfigError
 
 FIFTHS = (0.2, 0.4, 0.6, 0.8)
@@ -22,15 +22,19 @@ DIGITS = 3
 
 @dataclass(frozen=True)
 class Thresholds:
-    """The four inner fifths of each measure, fitted once; plain data."""
+    """The four inner fifths of each measure, fitted once; plain data.
+
+    Fitted ones are of money to its first `digits`, and are compared with such; of given ones `digits` is None.
+    """
 
     r: tuple[float, ...]
     f: tuple[float, ...]
     m: tuple[float, ...]
+    digits: int | None = None
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Thresholds:
-        return cls(*(tuple(tree[letter]) for letter in LETTERS))
+        return cls(tuple(tree["r"]), tuple(tree["f"]), tuple(tree["m"]), tree["digits"])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -49,45 +53,50 @@ def measures() -> dict[str, Column]:
     }
 
 
-def thresholds_of(customers: DataFrame, fixed: FixedThresholds | None, kept: Mapping[str, Any] | None) -> Thresholds:
-    """The thresholds of the configuration, else those that were kept, else fitted ones (an action)."""
-    if fixed is not None:
+def thresholds_of(customers: DataFrame, section: Scores, kept: Mapping[str, Any] | None) -> Thresholds:
+    """The thresholds of the configuration, else those that were fitted before, else ones fitted now (an action)."""
+    if (fixed := section.thresholds) is not None:
         return Thresholds(fixed.r, fixed.f, fixed.m)
-    return Thresholds.from_json(kept) if kept else fit_thresholds(customers)
+    last = Thresholds.from_json(kept) if kept and not section.refit else None
+    return last if last is not None and last.digits and last.r else fit_thresholds(customers)
 
 
 def fit_thresholds(customers: DataFrame) -> Thresholds:
     """Customers of one cutoff → the fifths of recency, frequency and monetary value (an action: one aggregate row).
 
-    Quantiles are exact and interpolated linearly, so that partitions do not matter. Customers of whom no order stands
-    are left out. Without any other customer there are no thresholds.
+    Quantiles are exact, of money to its first digits, and interpolated linearly, so that partitions do not matter.
+    Customers of whom no order stands are left out. Without any other customer there are no thresholds.
     """
     scored = measures()
     fitted = customers.where(scored["r"].isNotNull())
     row = fitted.agg(
         *(
-            F.percentile(_rounded(scored[letter]) if letter == "m" else scored[letter], list(FIFTHS)).alias(letter)
+            F.percentile(_rounded(scored[letter], DIGITS) if letter == "m" else scored[letter], list(FIFTHS)).alias(
+                letter
+            )
             for letter in LETTERS
         )
     ).first()
     if row is None or row["r"] is None:
-        return Thresholds((), (), ())
-    return Thresholds(*(tuple(row[letter]) for letter in LETTERS))
+        return Thresholds((), (), (), DIGITS)
+    return Thresholds(tuple(row["r"]), tuple(row["f"]), tuple(row["m"]), DIGITS)
 
 
-def _rounded(amount: Column) -> Column:
+def _rounded(amount: Column, digits: int) -> Column:
     """An amount to its first digits."""
-    unit = F.pow(F.lit(10.0), F.floor(F.log10(amount)) - (DIGITS - 1))
+    unit = F.pow(F.lit(10.0), F.floor(F.log10(amount)) - (digits - 1))
     return F.when(amount > 0, F.round(amount / unit) * unit).otherwise(F.lit(0.0))
 
 
 def with_scores(customers: DataFrame, thresholds: Thresholds) -> DataFrame:
     """Add r_score, f_score, m_score (1–5, 5 is best; equal values share a score; 1 each where no order stands)."""
     scored = measures()
+    # As they were told apart when they were fitted: equal amounts lie on one side of a threshold that is theirs.
+    money = _rounded(scored["m"], thresholds.digits) if thresholds.digits else scored["m"]
     scores = {
         "r_score": F.lit(5) - _passed(scored["r"], thresholds.r),
         "f_score": F.lit(1) + _passed(scored["f"], thresholds.f),
-        "m_score": F.lit(1) + _passed(scored["m"], thresholds.m),
+        "m_score": F.lit(1) + _passed(money, thresholds.m),
     }
     stands = scored["r"].isNotNull()
     return customers.withColumns(
