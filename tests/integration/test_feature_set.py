@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from sklearn.feature_selection import f_classif
 
 from ringmill.config import load
-from ringmill.errors import InputError, LawError
+from ringmill.errors import ConfigError, InputError, LawError
 from ringmill.features.apply import apply, tensors
 from ringmill.features.selection.choice import Choice
 from ringmill.features.state import State
@@ -24,6 +24,8 @@ from ringmill.handoff.contract import Contract
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.features import FEATURES
+from ringmill.pipeline.rfm import RFM
+from ringmill.pipeline.snapshots import with_snapshots
 from ringmill.pipeline.split_proof import prove_split
 from ringmill.pipeline.stage import Run, execute
 from ringmill.pipeline.train import planned
@@ -37,8 +39,10 @@ raw:
   path: {folder}/raw.csv
   columns: {{order_id: order, product_id: product, quantity: pieces, unit_price: price, customer_id: customer,
     country: country, ordered_at: at}}
+rfm: {{cutoffs: [2024-03-01, 2024-03-20, 2024-04-01, 2024-04-15]}}
 features:
   train_cutoffs: [2024-03-01, 2024-03-20]
+  snapshots: [spend_net, days_since_last_order_net]
   horizon_days: 10
   windows_days: [30, 60]
   folds: 3
@@ -46,6 +50,7 @@ features:
   split: {split}
   set:
   - {{kind: zscore, columns: [days_since_last_order, order_count], log1p: true}}
+  - {{kind: zscore, columns: [spend_net, days_since_last_order_net], log1p: true, name: "{{column}} scaled", "null": 0}}
   - {{kind: robust, columns: [gap_days_last, gap_days_std], name: "{{column}} robust", "null": 0}}
   - {{kind: ratio, columns: [spend_total_30d, spend_total_60d], name: spend trend, "null": 1}}
   - {{kind: boxcox, columns: [spend_mean], name: mean spend, "null": 0, keep: false}}
@@ -95,6 +100,7 @@ def warehouse(spark, tmp_path_factory):
         run = Run(load(folder / "conf.yaml"), session=spark)
         runs.append(run)
         execute(CLEAN, run)
+        execute(RFM, run)
         return run, execute(FEATURES, run)
 
     yield published
@@ -116,6 +122,25 @@ def of_table(state, names):
     the table need not hold it for training."""
     parts = tuple(part for part in state.parts if part.reads != ("last_seen_at",))
     return State(tuple(each for each in state.inputs if each[0] != "last_seen_at"), parts, names, state.tensors)
+
+
+def test_snapshots_of_rfm_stand_beside_the_measures_of_their_cutoffs(by_time):
+    run, entry = by_time
+    names = ("customer_id", "cutoff", "spend_net", "days_since_last_order_net")
+    found = rows_of(run, entry).select(*names).collect()
+    version = entry.inputs["rfm/customers"]
+    known = {tuple(row) for row in run.lake.read(run.spark, "rfm/customers", version).select(*names).collect()}
+    assert found and {tuple(row) for row in found} <= known
+    assert "spend_net scaled" in State.from_json(entry.detail["state"]).names
+
+
+def test_a_cutoff_without_a_snapshot_and_a_snapshot_of_other_lines_are_named(by_time):
+    run, entry = by_time
+    rows = rows_of(run, entry)
+    with pytest.raises(ConfigError, match=r"rfm\.cutoffs[\s\S]*2024-03-02"):
+        with_snapshots(run, rows, entry.inputs, [date(2024, 3, 1), date(2024, 3, 2)])
+    with pytest.raises(InputError, match="clean/rows"):
+        with_snapshots(run, rows, {**entry.inputs, "clean/rows": -1}, [date(2024, 3, 1)])
 
 
 def test_law_2_a_split_by_time_is_proved_and_customers_may_recur(by_time):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import Field, model_validator
 
@@ -42,6 +42,17 @@ class Generate(Section):
     defect_share: float = Field(0.01, ge=0, le=0.2, description="share of lines that each kind of defect touches")
 
 
+SnapshotMeasure = Literal[
+    "cancelled_total",
+    "order_count_net",
+    "days_since_last_order_net",
+    "spend_net",
+    "repeat_period_count",
+    "recency_age_periods",
+    "age_periods",
+]
+
+
 class Features(Section):
     """What is known of a customer at a cutoff, and what happened within the horizon after it."""
 
@@ -56,6 +67,9 @@ class Features(Section):
     last_orders: int = Field(
         0, ge=0, le=1_000, description="of so many a customer's gaps, spend and products are kept as lists; 0: of none"
     )
+    snapshots: tuple[SnapshotMeasure, ...] = Field(
+        (), description="columns of rfm/customers as of each cutoff, which rfm.cutoffs must name, for entries of `set`"
+    )
     set: tuple[FeatureEntry, ...] = Field((), description="what becomes of the measures; default: features/default.py")
     selection: tuple[SelectionStep, ...] = Field((), description="steps that drop columns of x, in their order")
 
@@ -63,6 +77,8 @@ class Features(Section):
     def _whole(self) -> Features:
         if abs(sum(self.shares) - 1.0) > 1e-9 or min(self.shares) <= 0:
             raise ValueError("features.shares: three positive shares with sum 1")
+        if self.snapshots and not self.set:
+            raise ValueError("features.snapshots with features.set, whose entries read them")
         if self.split.kind != "group":
             for (_, earlier), (name, later) in pairwise(self.cutoffs_by_split.items()):
                 if max(earlier) + timedelta(days=self.horizon_days) > min(later):

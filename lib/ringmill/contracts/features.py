@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from ringmill.contracts.rfm import RFM_CUSTOMERS
 from ringmill.contracts.table import SPLITS, Column, Table
 
+NULL_IN_RFM = {column.name for column in RFM_CUSTOMERS.columns if column.nullable}
 SCORES = Table(
     path="scores/customers",
     change_feed=True,
@@ -50,7 +52,7 @@ def features_columns(measures: tuple[str, ...]) -> tuple[Column, ...]:
                 name,
                 "double",
                 "materialised measure as of the cutoff",
-                nullable=name.startswith(("gap_days_", "repeat_value")),
+                nullable=name.startswith(("gap_days_", "repeat_value")) or name in NULL_IN_RFM,
             )
             for name in measures
         ),

@@ -85,3 +85,13 @@ def never_published(table: str, version: str | None, known: Sequence[str]) -> In
         received=", ".join(known) or "a ledger without published tables",
         todo="correct the name or the version",
     )
+
+
+def saw_other_lines(stage: str, table: str, now: object, seen: object) -> InputError:
+    return InputError(
+        f"The stage '{stage}' saw another version of {table} than the one that is read now.",
+        where=table,
+        expected=f"version {now}, which is published",
+        received=f"version {seen}",
+        todo=f"run 'ringmill {stage} CONF' again",
+    )

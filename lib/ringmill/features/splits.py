@@ -1,4 +1,5 @@
-"""Customers → train, validation or test, by hashes or by time, and folds of train: added rows move nobody."""
+"""Customers → train, validation or test, by hashes or by time, and folds of train: added rows move nobody, where no
+split is stratified; there, rows that come later."""
 
 from __future__ import annotations
 
@@ -57,7 +58,8 @@ def _with_stratified(
     A customer's stratum is what `strata` are at the first cutoff. Within it customers are numbered by their first day
     with an order, then by a hash, and number n gets the place n·φ + offset modulo 1 among the cumulated shares, with
     the golden ratio φ and the stratum's own offset: such places fill the shares evenly (Kronecker's sequence). Whoever
-    comes later moves nobody; a customer who is added with an earlier first day moves those after it in the stratum.
+    comes later moves nobody; a customer who is added with an earlier first day, or on the same day with a lower hash,
+    moves those after it in the stratum. So does whoever gets another stratum: by late rows, or by another first cutoff.
     """
     first_day = F.date_sub("cutoff", F.col("tenure_days").cast("int"))
     per_customer = customers.groupBy("customer_id").agg(

@@ -13,6 +13,7 @@ from ringmill.errors import InputError
 from ringmill.pipeline.cutoffs import check_cutoff
 from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.snapshots import snapshot_inputs, with_snapshots
 from ringmill.pipeline.split_proof import SPLITS, prove_split
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.windows import horizon
@@ -60,7 +61,7 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return line_inputs(run)
+    return {**line_inputs(run), **snapshot_inputs(run)}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -75,7 +76,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         for cutoff in cutoffs:
             end = horizon(cutoff, section.horizon_days, zone).end
             check_cutoff(run, cutoff, key=section.key_of(split), horizon_end=end)
-    measures = measure_names(section.windows_days, section.more_measures)
+    measures = (*measure_names(section.windows_days, section.more_measures), *section.snapshots)
     table = table_of(run.config, measures)
     rows = priced_lines(run, inputs[CLEAN_ROWS.path])
     step.say(f"measures at {', '.join(map(str, section.cutoffs))}")
@@ -89,6 +90,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             last_orders=section.last_orders,
             more=section.more_measures,
         )
+        .transform(lambda measured: with_snapshots(run, measured, inputs, section.cutoffs))
         .transform(with_row_id)
         .transform(with_split, section, seed=run.config.seed)
         .transform(with_fold, section.folds, seed=run.config.seed)

@@ -78,6 +78,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         laws={"law 2": law_2},
         detail={
             "cutoff": str(current),
+            "cutoffs": [str(cutoff) for cutoff in cutoffs],
             "snapshots": {str(cutoff): count for cutoff, count in snapshots.items()},
             "measured": measured,
             "thresholds": thresholds.to_json(),

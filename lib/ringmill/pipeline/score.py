@@ -18,6 +18,7 @@ from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
+from ringmill.pipeline.snapshots import snapshot_inputs, with_snapshots
 from ringmill.pipeline.stage import Result, Run, Stage
 
 ROWS_PER_SCORER = 200_000
@@ -29,12 +30,13 @@ def _configuration(config: Config) -> Mapping[str, Any]:
         "score": dump(config.score),
         "windows_days": features.windows_days,
         "last_orders": features.last_orders,
+        **({"snapshots": features.snapshots} if features.snapshots else {}),
         **line_configuration(config),
     }
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {**line_inputs(run), "model": model_to_score_with(run, run.config.features.name)}
+    return {**line_inputs(run), **snapshot_inputs(run), "model": model_to_score_with(run, run.config.features.name)}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
@@ -49,9 +51,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     cutoff = config.score.cutoff or default_cutoff(run)
     check_cutoff(run, cutoff, key="score.cutoff")
     rows = priced_lines(run, inputs[CLEAN_ROWS.path])
-    measures = measure_names(config.features.windows_days, config.features.more_measures)
-    step.say(f"features of every customer as of {cutoff}")
     section = config.features
+    measures = (*measure_names(section.windows_days, section.more_measures), *section.snapshots)
+    step.say(f"features of every customer as of {cutoff}")
     lists = LISTS if section.last_orders else ()
     customers = (
         rows.transform(
@@ -63,6 +65,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             last_orders=section.last_orders,
             more=section.more_measures,
         )
+        .transform(lambda measured: with_snapshots(run, measured, inputs, [cutoff]))
         .select("customer_id", *measures, "country", "cutoff", "last_seen_at", *lists)
         .persist()
     )
