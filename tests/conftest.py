@@ -18,6 +18,12 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # Who runs the tests in the background has Ctrl-C ignored, and what is ignored is inherited by all that they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Nearly all that a test runs is planning, and code that Spark generates for one query: to compile it fully as early as
+# by default costs more than it saves (tests/integration/test_leak.py took 223 CPU seconds so, and takes 171).
+LATE = (
+    "-XX:Tier4InvocationThreshold=25000 -XX:Tier4MinInvocationThreshold=3000 "
+    "-XX:Tier4CompileThreshold=75000 -XX:Tier4BackEdgeThreshold=200000"
+)
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -25,9 +31,12 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """local[2], UTC, UI off, two shuffle partitions, the default memory, warehouse and logs under pytest's tmp."""
     from ringmill.lake.session import open_session
+    from ringmill.lake.session import settings as settings_of
 
     folder = tmp_path_factory.mktemp("spark")
+    ours = settings_of(SparkSection(), log=folder / "spark.log")["spark.driver.extraJavaOptions"]
     settings = {
+        "spark.driver.extraJavaOptions": f"{ours} {LATE}",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         # One run of a stage asks more than 20 queries, Delta's own included, and what they did is looked up.
         "spark.sql.ui.retainedExecutions": "100",
