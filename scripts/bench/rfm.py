@@ -2,9 +2,9 @@
 
 `rfm_over_bare_aggregate`: all columns of rfm/customers but scores, for one cutoff, by the time of a plain Spark
 `groupBy("customer_id").agg(...)` over the same generated lines that gives first and last order, count(distinct order),
-spend, cancelled spend and country. Neither has links from cancellations to orders, so that columns net of them are
-null, and neither converts currencies. Both read the same Parquet files and write nowhere. Beside them, on the sizes
-that fit in memory, the same plain aggregate in polars and DuckDB, and lifetimes' summary of the same lines by pandas.
+spend, cancelled spend and country. Neither has links from cancellations to orders, so that orders and days net of
+them are null, and neither converts currencies. Both read the same Parquet files and write nowhere. Beside them, on
+sizes that fit in memory, the same plain aggregate in polars and DuckDB, and lifetimes' summary of the lines by pandas.
 `twelve_snapshots_over_one`: twelve month ends in one pass, by the time of one cutoff.
 `bgnbd_fit_seconds`: one million customers drawn from a BG/NBD, from their table in Spark to parameters with errors;
 Gamma-Gamma and the prediction of every customer's columns are timed beside it.

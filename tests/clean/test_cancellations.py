@@ -236,9 +236,10 @@ def test_gifts_stores_and_currencies_are_matched_apart(spark: SparkSession) -> N
         {"order_id": "gift", "quantity": 5, "unit_price": 0.0, "ordered_at": utc("2024-03-01 18:00:00")},
         {"order_id": "C paid", "unit_price": 1.65, **back},
         {"order_id": "C gift", "unit_price": 0.0, **back},
+        {"order_id": "C unpriced", "unit_price": None, **back},
     )
     found = {row["cancellation_id"]: row["order_id"] for row in link_cancellations(rows).collect()}
-    assert found == {"C paid": "paid", "C gift": "gift"}
+    assert found == {"C paid": "paid", "C gift": "gift", "C unpriced": "paid"}
     sold = rows_of(
         spark,
         {"order_id": "north", "quantity": 5},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import random
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -21,7 +22,7 @@ from ringmill.features.apply import apply, tensors
 from ringmill.features.selection.choice import Choice
 from ringmill.features.state import State
 from ringmill.handoff.contract import Contract
-from ringmill.lake.ledger import Entry
+from ringmill.lake.ledger import OPTIMIZE, Entry
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.rfm import RFM
@@ -275,3 +276,13 @@ def test_law_2_by_both_no_customer_and_no_instant_is_in_two_splits_and_the_rest_
     rows = rows_of(run, entry)
     assert rows.count() == sum(entry.counts.values())
     assert rows.groupBy("customer_id").agg(F.count_distinct("split").alias("n")).where("n > 1").count() == 0
+
+
+def test_snapshots_of_lines_that_were_laid_out_anew_are_of_the_same_lines(by_time):
+    # The last of these tests: its ledger says of lines that they lie in a version that nobody wrote.
+    run, entry = by_time
+    version = entry.inputs["clean/rows"]
+    laid_out = {"inputs": {"clean/rows": version}, "outputs": {"clean/rows": version + 1}}
+    run.ledger.append(replace(entry, stage=OPTIMIZE, run_id="o", started_at=datetime.now(UTC), **laid_out))
+    rows = with_snapshots(run, rows_of(run, entry), {**entry.inputs, "clean/rows": version + 1}, [date(2024, 3, 1)])
+    assert rows.columns.count("spend_net") == 2

@@ -181,6 +181,7 @@ def test_files_of_examples_are_named_by_their_places_and_the_hash_of_all(tmp_pat
     texts = {"name": "sms", "path": "/in/*.csv", "reviewed": "reviews.csv"}
     found = inputs_of(Lake(str(tmp_path)), "texts", {"texts": "ab", "count": 3}, texts=texts)
     assert found == [("file", "/in/*.csv", "ab"), ("file", str(Path("reviews.csv").absolute()), "ab")]
+    assert inputs_of(Lake(str(tmp_path)), "generate", {"texts": "/in/*.csv"}, texts=texts) == []
     images = {"name": "clothes", "format": "idx", "path": "s3://in/train", "labels": "file", "label_path": "/in/l"}
     images |= {"decoding": {"height": 2, "width": 2, "channels": 1}}
     found = inputs_of(Lake(str(tmp_path)), "images", {"images": "cd", "count": 3}, images=images)

@@ -36,7 +36,7 @@ def link_cancellations(rows: DataFrame) -> DataFrame:
     lines = rows.where(_takes_part()).select(
         *GROUP,
         *(F.col(name).cast("string").alias(name) for name in apart),
-        (F.col("unit_price") <= 0).alias("is_free"),
+        F.coalesce(F.col("unit_price") <= 0, F.lit(False)).alias("is_free"),
         F.unix_micros("ordered_at").alias("happened_at"),
         F.unix_micros("known_at").alias("known_at"),
         "order_id",

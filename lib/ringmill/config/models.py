@@ -79,6 +79,8 @@ class Features(Section):
             raise ValueError("features.shares: three positive shares with sum 1")
         if self.snapshots and not self.set:
             raise ValueError("features.snapshots with features.set, whose entries read them")
+        if len(set(self.snapshots)) < len(self.snapshots):
+            raise ValueError("features.snapshots with each column once")
         if self.split.kind != "group":
             for (_, earlier), (name, later) in pairwise(self.cutoffs_by_split.items()):
                 if max(earlier) + timedelta(days=self.horizon_days) > min(later):

@@ -160,7 +160,8 @@ def rfm_lifetime(horizons_days: tuple[int, ...]) -> Table:
                 Column(
                     f"expected_purchases_{days}d",
                     "double",
-                    f"BG/NBD: periods with an order in the {days} days after the cutoff; null where not asked for then",
+                    f"BG/NBD: periods with an order in the {days} days after the cutoff; null on rows made before they "
+                    "were asked for",
                     nullable=True,
                     unit="purchases",
                 )

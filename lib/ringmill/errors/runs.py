@@ -95,3 +95,23 @@ def saw_other_lines(stage: str, table: str, now: object, seen: object) -> InputE
         received=f"version {seen}",
         todo=f"run 'ringmill {stage} CONF' again",
     )
+
+
+def other_currency(stage: str, run_id: str, now: str | None, seen: str | None) -> InputError:
+    return InputError(
+        f"What the stage '{stage}' made is in another currency than the one that is configured.",
+        where=f"run {run_id}",
+        expected=f"rfm.currency.into: {now or 'none'}",
+        received=seen or "none",
+        todo=f"run 'ringmill {stage} CONF' again, or bring rfm.currency back to what it was",
+    )
+
+
+def other_rates(stage: str, run_id: str, path: str) -> InputError:
+    return InputError(
+        f"What the stage '{stage}' made is by other exchange rates than those of now.",
+        where=f"run {run_id}",
+        expected=f"the rates of {path}, as they are now",
+        received="a table of rates with other bytes, or none",
+        todo=f"run 'ringmill {stage} CONF' again",
+    )

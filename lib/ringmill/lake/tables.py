@@ -80,15 +80,17 @@ class Lake:
         """Replace by `frame` the rows of version `onto` for which the condition `where` holds; returns the version.
 
         All rows of `frame` fulfil `where`. What was committed after `onto`, and so was never published, is undone
-        first. The whole table is replaced where `onto` is None. Where it has other columns, by another contract or
-        configuration, the table is made anew of `frame` and of its other rows, in which new columns are null; one whose
-        columns could be null by an earlier contract stays as it is, with the rows that it has.
+        first. The whole table is replaced where `onto` is None, or is gone with the table. Where it has other columns,
+        by another contract or configuration, the table is made anew of `frame` and of its other rows, in which new
+        columns are null; one whose columns could be null by an earlier contract stays as it is, with the rows that it
+        has.
 
         Raises:
             InputError: as `write`; or other rows lack a column that is never null.
             LawError, RaceLost: as `write`.
         """
-        if onto is None:
+        head_version = self._version(table)
+        if onto is None or head_version is None or head_version < onto:
             return self.write(frame, table, run_id=run_id)
         if not self._has_columns(table, onto):
             others = self._others(frame.sparkSession, table, where, onto)

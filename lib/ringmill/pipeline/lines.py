@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,12 @@ from ringmill.config.models import Config
 from ringmill.config.raw import Raw
 from ringmill.config.rfm import Currency
 from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS
+from ringmill.contracts.clean import cancellations_table
 from ringmill.errors import ConfigError, InputError
+from ringmill.errors.runs import other_currency, other_rates
 from ringmill.lake.files import Source, find_source, fingerprint
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.stage import Run
 
 if TYPE_CHECKING:
@@ -21,13 +26,46 @@ if TYPE_CHECKING:
     from ringmill.rfm.currency import Rate
 
 COLUMNS = ("currency", "valid_from", "rate")
+RATES = "rates"  # the input's name
 
 
 def line_inputs(run: Run) -> Mapping[str, Any]:
     """The last published clean/rows and, where amounts are converted, the table of rates, as inputs of a stage."""
+    return {CLEAN_ROWS.path: run.ledger.resolve("clean").outputs[CLEAN_ROWS.path], **rate_inputs(run)}
+
+
+def rate_inputs(run: Run) -> Mapping[str, Any]:
+    """The table of rates as an input of a stage; nothing where amounts are not converted."""
     section = run.config.rfm.currency
-    rates = {"rates": [asdict(entry) for entry in fingerprint(_source(section))]} if section else {}
-    return {CLEAN_ROWS.path: run.ledger.resolve("clean").outputs[CLEAN_ROWS.path], **rates}
+    return {RATES: [asdict(entry) for entry in fingerprint(_source(section))]} if section else {}
+
+
+def check_money(run: Run, made: Entry, *, rates: bool = True) -> None:
+    """Check that what a row of the ledger says was made is in the currency of now and, with `rates`, by the same ones.
+
+    Raises:
+        InputError: it is not.
+    """
+    section, then = run.config.rfm.currency, made.configuration.get("currency") or {}
+    now, seen = section.into if section else None, then.get("into")
+    if now != seen:
+        raise other_currency(made.stage, made.run_id, now, seen)
+    # As the ledger keeps them.
+    known = json.loads(json.dumps(rate_inputs(run), default=str)) if rates else {}
+    if rates and known.get(RATES) != made.inputs.get(RATES):
+        raise other_rates(made.stage, made.run_id, section.rates if section else "none")
+
+
+def model_in_currency(run: Run, name: str) -> str:
+    """As `model_to_score_with`, of a model that was trained on amounts in the currency of now.
+
+    Raises:
+        InputError: as that; or it was trained on another currency.
+    """
+    model = model_to_score_with(run, name)
+    made = next(entry for entry in run.ledger.entries() if entry.outputs and entry.detail.get("model") == model)
+    check_money(run, made, rates=False)
+    return model
 
 
 def line_configuration(config: Config) -> Mapping[str, Any]:
@@ -56,13 +94,19 @@ def priced_lines(run: Run, version: int) -> DataFrame:
     return in_one_currency(run, order_lines(run, version))
 
 
-def order_links(run: Run, version: int) -> DataFrame:
+def order_links(run: Run, version: int, lines: DataFrame) -> DataFrame:
     """clean/cancellations at a version, with the order ids of `order_lines` and prices as `priced_lines` has them: a
-    piece that is taken back is worth what it was on the day of its order."""
+    piece that is taken back is worth what it was on the day of its order.
+
+    Raises:
+        InputError: links do not know the store or the currency that lines have.
+    """
     from ringmill.columns import within_store
     from ringmill.rfm.currency import with_one_currency
 
     links = within_store(run.lake.read(run.spark, CLEAN_CANCELLATIONS.path, version))
+    if missing := set(cancellations_table(lines.columns).names) - set(links.columns):
+        raise InputError.missing_columns(CLEAN_CANCELLATIONS.path, missing, links.columns)
     section = run.config.rfm.currency
     if section is None or "currency" not in links.columns:
         return links

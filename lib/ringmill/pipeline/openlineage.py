@@ -98,7 +98,7 @@ def _datasets(lake: Lake, entry: Entry, tree: Mapping[str, Any], stage: str) -> 
         elif name == "model" and isinstance(value, str):
             model = value if "/" in value else _model_of(lake, entry, stage, value)
             yield _dataset(lake.path(model), model.rpartition("/")[2], [])
-        elif name in EXAMPLES and isinstance(value, str):
+        elif name in EXAMPLES and name == stage and isinstance(value, str):
             section = entry.detail["config"][name]
             yield from (_dataset(absolute(section[key]), value, []) for key in EXAMPLES[name] if section.get(key))
         elif isinstance(value, list):

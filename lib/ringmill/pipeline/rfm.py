@@ -45,7 +45,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     check_cover(section.segments)
     current, cutoffs = rfm_cutoffs(run)
     rows, path = priced_lines(run, inputs[CLEAN_ROWS.path]), CLEAN_CANCELLATIONS.path
-    links = order_links(run, inputs[path]) if path in inputs else None
+    links = order_links(run, inputs[path], rows) if path in inputs else None
     step.say(f"customers as of {', '.join(map(str, cutoffs))}")
     versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=section.free_orders, links=links).persist()
     orders = summarise_orders(versions, cutoffs, with_links=links is not None)

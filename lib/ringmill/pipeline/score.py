@@ -15,9 +15,8 @@ from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, SCORES
 from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
-from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
+from ringmill.pipeline.lines import line_configuration, line_inputs, model_in_currency, priced_lines
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.snapshots import snapshot_inputs, with_snapshots
 from ringmill.pipeline.stage import Result, Run, Stage
 
@@ -36,7 +35,7 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {**line_inputs(run), **snapshot_inputs(run), "model": model_to_score_with(run, run.config.features.name)}
+    return {**line_inputs(run), **snapshot_inputs(run), "model": model_in_currency(run, run.config.features.name)}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:

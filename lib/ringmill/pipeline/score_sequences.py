@@ -12,9 +12,8 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, NEXT_ORDERS
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
-from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
+from ringmill.pipeline.lines import line_configuration, line_inputs, model_in_currency, priced_lines
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.score import check_each_once, scorers_for
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.score.next_orders import OrderModel
@@ -31,7 +30,7 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return {**line_inputs(run), "model": model_to_score_with(run, run.config.sequences.name)}
+    return {**line_inputs(run), "model": model_in_currency(run, run.config.sequences.name)}
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:

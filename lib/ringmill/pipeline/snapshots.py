@@ -7,8 +7,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from ringmill.contracts import CLEAN_ROWS, RFM_CUSTOMERS
-from ringmill.errors import ConfigError
+from ringmill.errors import ConfigError, InputError
 from ringmill.errors.runs import saw_other_lines
+from ringmill.pipeline.lines import check_money
 from ringmill.pipeline.stage import Run
 
 if TYPE_CHECKING:
@@ -28,17 +29,21 @@ def with_snapshots(run: Run, customers: DataFrame, inputs: Mapping[str, Any], cu
 
     Raises:
         ConfigError: the last run of rfm made no snapshot as of one of the cutoffs.
-        InputError: it saw other lines.
+        InputError: it saw other lines, another currency or other rates; or was run by an earlier release.
     """
     from pyspark.sql import functions as F
 
-    wanted = run.config.features.snapshots
+    wanted, path = run.config.features.snapshots, CLEAN_ROWS.path
     if not wanted:
         return customers
     last = run.ledger.resolve("rfm")
-    now, seen = (one[CLEAN_ROWS.path] for one in (inputs, last.inputs))
+    # A table that was laid out anew has the same rows.
+    now, seen = (run.ledger.as_written({path: one[path]})[path] for one in (inputs, last.inputs))
     if now != seen:
-        raise saw_other_lines("rfm", CLEAN_ROWS.path, now, seen)
+        raise saw_other_lines("rfm", path, now, seen)
+    check_money(run, last)
+    if "cutoffs" not in last.detail:
+        raise InputError.not_published("rfm", f"{run.lake.path(RFM_CUSTOMERS.path)}, by this release")
     made = set(last.detail["cutoffs"])
     if lacking := [str(cutoff) for cutoff in cutoffs if str(cutoff) not in made]:
         expected = f"with features.snapshots, a snapshot as of {', '.join(lacking)}"

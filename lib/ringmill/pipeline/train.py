@@ -20,6 +20,7 @@ from ringmill.lake.arrow import schema_of
 from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.baselines import purchase_model_baseline
+from ringmill.pipeline.lines import RATES, check_money, line_configuration, rate_inputs
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -37,12 +38,15 @@ MODULES = ("ringmill.pipeline.train", "ringmill.train.rank", *modules())
 
 def _configuration(config: Config) -> Mapping[str, Any]:
     # What the baseline of BG/NBD reads besides the table of features.
-    baseline = {"lifetime": dump(config.rfm.lifetime), "zone": config.zone}
-    return {"train": dump(config.train), "seed": config.seed, "baseline": baseline}
+    baseline = {"baseline": {"lifetime": dump(config.rfm.lifetime)}, **line_configuration(config)}
+    return {"train": dump(config.train), "seed": config.seed, **baseline}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
-    return prepared(run, "features", run.config.features.name)
+    found = prepared(run, "features", run.config.features.name)
+    # The baseline's lines are those of the features.
+    check_money(run, run.ledger.resolve("features"))
+    return {**found, **rate_inputs(run)}
 
 
 def prepared(run: Run, stage: str, name: str) -> Mapping[str, Any]:
@@ -117,6 +121,7 @@ def _unread_words(names: Sequence[str]) -> list[str]:
 def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
     features = len(run.ledger.resolve("features").detail["names"])
     group = run.config.train.interval_group or "customer_id"
+    inputs = {name: value for name, value in inputs.items() if name != RATES}  # which decide no weight
     return training_of(run, inputs, run.config.features.name, code=MODULES, features=features, group=group)
 
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from ringmill.config.models import Config
 from ringmill.config.sequences import heads_by_label
+from ringmill.pipeline.lines import line_configuration
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_fitted import Fitted, fitted_stage, planned_fitted
@@ -65,7 +66,7 @@ def _judged(run: Run, step: Step, spec: TrainSpec, trained: TrainResult) -> tupl
 
 def _horizon(config: Config) -> Mapping[str, Any]:
     # How far the next order is looked for is a bound of what is said of its days.
-    return {"horizon_days": config.sequences.horizon_days}
+    return {"horizon_days": config.sequences.horizon_days, **line_configuration(config)}
 
 
 def _beside_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> dict[str, list[dict[str, Any]]]:
