@@ -59,8 +59,6 @@ def test_the_headings_of_the_troubleshooting_page_are_errors_as_they_are_printed
     page = (Path(__file__).parents[1] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     headings = re.findall(r"^### (.*)$", page, re.MULTILINE)
     sources = "".join(path.read_text() for path in Path(errors.__file__).parent.glob("*.py"))
-    written = [
-        re.sub(r"\{[^}]*\}", "…", text) for text in re.findall(r'^ {8,12}f?"(.*)",$', sources, re.MULTILINE)
-    ]
+    written = [re.sub(r"\{[^}]*\}", "…", text) for text in re.findall(r'^ {8,12}f?"(.*)",$', sources, re.MULTILINE)]
     assert len(headings) > 15
     assert [heading for heading in headings if heading not in written] == []
