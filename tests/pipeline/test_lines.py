@@ -12,7 +12,8 @@ import pytest
 from ringmill.config import load
 from ringmill.errors import ConfigError, InputError
 from ringmill.lake.ledger import Entry
-from ringmill.pipeline.lines import check_money, line_configuration, model_in_currency, rate_inputs
+from ringmill.pipeline.lines import check_money, line_configuration, rate_inputs
+from ringmill.pipeline.promote import model_in_currency
 from ringmill.pipeline.stage import Run
 
 CONF = Path(__file__).parents[2] / "conf" / "default.yaml"

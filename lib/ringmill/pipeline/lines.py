@@ -17,7 +17,6 @@ from ringmill.errors import ConfigError, InputError
 from ringmill.errors.runs import other_currency, other_rates
 from ringmill.lake.files import Source, find_source, fingerprint
 from ringmill.lake.ledger import Entry
-from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.stage import Run
 
 if TYPE_CHECKING:
@@ -54,18 +53,6 @@ def check_money(run: Run, made: Entry, *, rates: bool = True) -> None:
     known = json.loads(json.dumps(rate_inputs(run), default=str)) if rates else {}
     if rates and known.get(RATES) != made.inputs.get(RATES):
         raise other_rates(made.stage, made.run_id, section.rates if section else "none")
-
-
-def model_in_currency(run: Run, name: str) -> str:
-    """As `model_to_score_with`, of a model that was trained on amounts in the currency of now.
-
-    Raises:
-        InputError: as that; or it was trained on another currency.
-    """
-    model = model_to_score_with(run, name)
-    made = next(entry for entry in run.ledger.entries() if entry.outputs and entry.detail.get("model") == model)
-    check_money(run, made, rates=False)
-    return model
 
 
 def line_configuration(config: Config) -> Mapping[str, Any]:

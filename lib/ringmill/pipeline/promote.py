@@ -16,6 +16,7 @@ from ringmill.errors import LawError
 from ringmill.errors.runs import no_current_model, unknown_run
 from ringmill.lake.ledger import Entry
 from ringmill.lake.promotions import STAGE, Promotions
+from ringmill.pipeline.lines import check_money
 from ringmill.pipeline.stage import Run, alone
 from ringmill.train.compare import Comparison, Predictions, compare
 
@@ -105,6 +106,18 @@ def model_to_score_with(run: Run, name: str) -> str:
     if wanted not in known:
         raise unknown_run(wanted, known)
     return models.path(wanted)
+
+
+def model_in_currency(run: Run, name: str) -> str:
+    """As `model_to_score_with`, of a model that was trained on amounts in the currency of now.
+
+    Raises:
+        InputError: as that; or it was trained on another currency.
+    """
+    model = model_to_score_with(run, name)
+    made = next(entry for entry in run.ledger.entries() if entry.outputs and entry.detail.get("model") == model)
+    check_money(run, made, rates=False)
+    return model
 
 
 def _predictions(folder: Path) -> Predictions:

@@ -15,8 +15,9 @@ from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, SCORES
 from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
-from ringmill.pipeline.lines import line_configuration, line_inputs, model_in_currency, priced_lines
+from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import model_in_currency
 from ringmill.pipeline.snapshots import snapshot_inputs, with_snapshots
 from ringmill.pipeline.stage import Result, Run, Stage
 

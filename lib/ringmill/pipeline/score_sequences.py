@@ -12,8 +12,9 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, NEXT_ORDERS
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
-from ringmill.pipeline.lines import line_configuration, line_inputs, model_in_currency, priced_lines
+from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
 from ringmill.pipeline.progress import Step
+from ringmill.pipeline.promote import model_in_currency
 from ringmill.pipeline.score import check_each_once, scorers_for
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.score.next_orders import OrderModel
