@@ -139,13 +139,13 @@ def _texts(part: Part) -> tuple[str, ...] | None:
 
 def _part(tree: Mapping[str, Any]) -> Part:
     kind: Any = KINDS[tree["kind"]]
-    known = {field.name for field in fields(kind)}
     given = {name: _frozen(value) for name, value in tree.items() if name != "kind"}
     try:
         return cast(Part, kind(**given))
     except TypeError as error:
         where, received = "the features' frozen state", ", ".join(given) or "nothing"
-        expected = f"for a part of the kind {tree['kind']}: {', '.join(sorted(known))}"
+        known = ", ".join(sorted(field.name for field in fields(kind)))
+        expected = f"for a part of the kind {tree['kind']}: {known}"
         raise InputError.differs(where, "x", expected, received) from error
 
 

@@ -95,7 +95,7 @@ def order_links(run: Run, version: int, lines: DataFrame) -> DataFrame:
     if missing := set(cancellations_table(lines.columns).names) - set(links.columns):
         raise InputError.missing_columns(CLEAN_CANCELLATIONS.path, missing, links.columns)
     section = run.config.rfm.currency
-    if section is None or "currency" not in links.columns:
+    if section is None:
         return links
     return with_one_currency(
         links, _rates(run, section), into=section.into, amounts=["order_price"], zone=run.config.zone
