@@ -26,7 +26,9 @@ from ringmill.train.ranks import Solo
 from ringmill.train.spec import TrainResult
 from ringmill.train.tasks.find import task_of
 from ringmill.train.tasks.known import known_by_head
+from ringmill.train.tasks.several_heads import LabelledNumbers
 from train.runs import largest_difference, run, spec_of
+from train.together import Member, together
 
 TASK: dict[str, Any] = {
     "kind": "several",
@@ -109,6 +111,40 @@ def test_law_6_a_heads_figures_are_those_of_its_labelled_rows_in_any_blocks(cuts
     right = heads["head_rare"].argmax(axis=1)[known] == labels["rare"][known]
     assert found["rare"]["accuracy"] == pytest.approx(np.average(right, weights=weight[known]), rel=1e-9)
     assert found["rare"]["weight"] == weight[known].sum()
+
+
+@pytest.mark.parametrize("middle", [0.0, 1e5, 1e7, 1.7e9])
+def test_law_6_r2_of_numbers_far_from_zero_is_that_of_the_numbers_on_any_ranks(middle: float) -> None:
+    drawn = np.random.default_rng(3)
+    label = middle + drawn.normal(size=3_000)
+    said = label + drawn.normal(size=3_000) / 2
+    weight = drawn.integers(0, 3, 3_000).astype(float)
+    weight[:5] = 0
+
+    def measured(member: Member) -> dict[str, Any]:
+        numbers = LabelledNumbers()
+        # The last rank has no row at all, the first has some that do not count before those that do.
+        for first, last in [[(0, 0), (0, 700)], [(700, 900), (900, 3_000)], [(0, 0)]][member.rank]:
+            part = slice(first, last)
+            numbers.add(said[part], label[part], weight[part])
+        numbers.merge(member)
+        return numbers.metrics()
+
+    mean = np.average(label, weights=weight)
+    expected = 1 - np.sum(weight * (said - label) ** 2) / np.sum(weight * (label - mean) ** 2)
+    one, two, three = together("abc", measured)
+    assert one == two == three
+    assert one["r2"] == pytest.approx(expected, abs=1e-9)
+
+
+def test_r2_of_equal_numbers_is_none_on_any_ranks() -> None:
+    def measured(member: Member) -> dict[str, Any]:
+        numbers = LabelledNumbers()
+        numbers.add(np.full(7, 1e6), np.full(7, 1e6 + 0.1), np.full(7, 0.3))
+        numbers.merge(member)
+        return numbers.metrics()
+
+    assert [found["r2"] for found in together("ab", measured)] == [None, None]
 
 
 def test_a_head_of_which_no_row_is_labelled_has_no_figures_and_no_validation_loss() -> None:

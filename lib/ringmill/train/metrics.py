@@ -6,7 +6,7 @@ log(1 + spend), `probability` in [0, 1], `label` 0 or 1, `weight` >= 0 with 0 fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Self
 
 import numpy as np
@@ -105,6 +105,12 @@ class Errors:
 
     def merge(self, other: Self) -> Self:
         return type(self)(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(self)))
+
+    def counted_from(self, origin: float, *, before: float) -> Self:
+        """The same sums with y counted from `origin`; they count from `before`."""
+        by = before - origin
+        squares = self.actual_squared + 2 * by * self.actual + by**2 * self.weight
+        return replace(self, actual=self.actual + by * self.weight, actual_squared=squares)
 
     def compute(self) -> dict[str, float | None]:
         """Mean squared and mean absolute error, the root of the first, and R²: 1 less the squared errors by those of

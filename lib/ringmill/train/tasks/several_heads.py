@@ -219,19 +219,27 @@ class LabelledClasses:
 
 @dataclass
 class LabelledNumbers:
-    """Errors of numbers: see `Errors.compute`."""
+    """Errors of numbers: see `Errors.compute`. `origin` is a label that counts: what the others are counted from."""
 
     errors: Errors = field(default_factory=Errors.empty)
+    origin: float | None = None
 
     def add(self, outputs: Values, label: Values, weight: Values) -> None:
+        if self.origin is None and (weight > 0).any():
+            self.origin = float(label[np.argmax(weight > 0)])
         # A model that has diverged may say anything; its validation loss tells.
         with np.errstate(over="ignore", invalid="ignore"):
-            self.errors = self.errors.merge(Errors.of(outputs, label, weight))
+            self.errors = self.errors.merge(Errors.of(outputs, label, weight, origin=self.origin or 0.0))
 
     def merge(self, ring: Ring) -> None:
-        mine = np.array([getattr(self.errors, one.name) for one in fields(self.errors)])
+        # Each rank counts from a label of its own; the first that there is becomes everyone's.
+        mine = np.array([] if self.origin is None else [self.origin])
+        origins = ring.gather(mine, name="metric_origins")
+        if origins.size and self.origin is not None:
+            self.errors = self.errors.counted_from(float(origins[0]), before=self.origin)
         # Each rank has counted its own rows; divided after they are added.
-        (total,) = ring.sum([mine], name="metric_sums")
+        sums = np.array([getattr(self.errors, one.name) for one in fields(self.errors)])
+        (total,) = ring.sum([sums], name="metric_sums")
         self.errors = Errors(*np.asarray(total).tolist())
 
     def metrics(self) -> dict[str, Any]:
