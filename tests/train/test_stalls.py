@@ -135,6 +135,15 @@ def test_a_loss_that_is_no_number_is_one_error_with_its_step_and_is_not_tried_ag
     assert not (tmp_path / "run" / "manifest.json").exists()
 
 
+@pytest.mark.parametrize("order", ["global", "striped"])
+def test_weights_that_an_update_carried_away_are_never_kept_within_an_epoch(order: str, tmp_path: Path) -> None:
+    table = write_table(tmp_path / "table", features_table(60, seed=1))
+    away = {"learning_rate": 1e200, "warmup_epochs": 0, "checkpoint_steps": 1, "order": order, "window_rows": 13}
+    with pytest.raises(TrainingError, match=r"no number any more in epoch 1, step 1\."):
+        run(spec_of(table, tmp_path / "run", ranks=2, **away))
+    assert not list((tmp_path / "run").rglob("*.checkpoint"))
+
+
 @pytest.mark.parametrize("moment", ["before the plan", "between plan and read"])
 def test_a_version_whose_file_is_gone_is_one_error_that_names_it_and_leaves_nothing_half_written(
     moment: str, tmp_path: Path

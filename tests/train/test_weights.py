@@ -11,7 +11,7 @@ import pytest
 from sklearn import metrics as judge
 
 from handoff.tables import features_table, write_table
-from ringmill.errors import InputError
+from ringmill.errors import InputError, TrainingError
 from ringmill.handoff.columns import Input
 from ringmill.train.spec import TrainResult
 from train.runs import final_state, run, spec_of
@@ -48,6 +48,13 @@ def test_laws_4_and_6_a_weighted_row_counts_like_as_many_rows(weighted: TrainRes
         assert found.pop("rows") < expected.pop("rows") == found["weight"]
         assert found == pytest.approx(expected, rel=1e-9)
     assert [entry["loss"] for entry in weighted.history] == pytest.approx([entry["loss"] for entry in plain.history])
+
+
+def test_validation_rows_none_of_which_counts_are_one_error(tmp_path: Path) -> None:
+    weight = np.where(np.array(ROWS["split"].to_pylist()) == "validation", 0, 1)
+    table = write_table(tmp_path / "table", ROWS.append_column("w", pa.array(weight)))
+    with pytest.raises(TrainingError, match="cannot tell one epoch from another"):
+        run(spec_of(table, tmp_path / "run", ranks=1, sample_weight="w"))
 
 
 def test_law_4_a_batch_of_all_rows_trains_alike_in_both_orders(weighted: TrainResult, tmp_path: Path) -> None:

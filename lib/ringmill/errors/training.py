@@ -74,6 +74,17 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
+    def nothing_to_judge_by(cls, table: str) -> TrainingError:
+        return cls(
+            "The validation rows cannot tell one epoch from another: none of them counts.",
+            where=table,
+            expected="validation rows with a weight above 0, of each head that is learnt",
+            received="a sum of weights of 0",
+            todo="correct train.sample_weight, train.class_weights or the labels of the heads; or give the validation "
+            "split other rows",
+        )
+
+    @classmethod
     def without_step(cls, layer: str) -> TrainingError:
         return cls(
             f"Layer '{layer}' was called in training outside of a step.",

@@ -105,7 +105,7 @@ def trained_on(run: Run, spec: TrainSpec, step: Step) -> Result:
     run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest = trained.manifest
-    loss = spec.task.validation_loss(manifest["metrics"]["validation"])
+    loss = trained.history[manifest["best_epoch"] - 1]["val_loss"]
     result = result_of(run, Path(spec.folder).parent.name, trained, f"validation loss {loss:.4f}")
     return replace(result, detail={**result.detail, "row_index_bytes": manifest["plan"]["row_index_bytes"]})
 

@@ -25,10 +25,14 @@ from ringmill.train.mirrored import MirroredTrainer
 from ringmill.train.passed import Passed
 from ringmill.train.progress import Progress
 from ringmill.train.pulse import READING, Pulse
-from ringmill.train.ranks import Ring
+from ringmill.train.ranks import Ring, Solo
 from ringmill.train.results import Predictions, write_results
 from ringmill.train.spec import Job
 from ringmill.train.splits import open_splits
+from ringmill.train.tasks.task import Task
+
+# By which weights are looked at before they are kept within an epoch.
+FEW_ROWS = 256
 
 
 def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
@@ -123,11 +127,14 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: 
         passed += part
         if step < job.plan.steps and 0 < section.checkpoint_steps <= step - kept:
             kept = step
+            _check_sound(trainer, validation, job.spec.task, epoch=state.epoch + 1, step=step)
             yield state.within(step, asdict(passed), trainer.weights(), trainer.optimizer_state())
     trainer.marks.pulse.at("evaluating", epoch=state.epoch + 1, step=job.plan.steps)
     seen = trainer.check_seen(passed)
     metrics = _evaluate(job, trainer, validation, ring).metrics
     val_loss = job.spec.task.validation_loss(metrics)
+    if val_loss is None:
+        raise TrainingError.nothing_to_judge_by(job.spec.table)
     if not np.isfinite(val_loss):
         raise TrainingError.diverged(state.epoch + 1, job.plan.steps, val_loss)
     entry = {
@@ -140,6 +147,22 @@ def _advance(job: Job, trainer: Trainer, state: State, validation: Split, ring: 
         **passed.pace(job.plan.ranks),
     }
     yield state.after(entry, trainer.weights(), trainer.optimizer_state(), keep=section.keep)
+
+
+def _check_sound(trainer: Trainer, validation: Split, task: Task, *, epoch: int, step: int) -> None:
+    """Look at what the weights say of a few validation rows, the same on all ranks: the update after a step whose loss
+    was finite may have carried them away, and what is kept then is no good checkpoint.
+
+    Raises:
+        TrainingError: it has.
+    """
+    rows = next(validation.blocks(0, 1, size=FEW_ROWS))
+    measure = task.measure(len(rows))
+    measure.add(trainer.score(rows.x), rows)
+    measure.merge(Solo())
+    loss = task.validation_loss(measure.metrics())
+    if loss is not None and not np.isfinite(loss):
+        raise TrainingError.diverged(epoch, step, loss)
 
 
 def _results(

@@ -90,8 +90,9 @@ class ClassesTask:
     def measure(self, rows: int) -> Measure:
         return ClassMeasure.empty(self.classes)
 
-    def validation_loss(self, metrics: Mapping[str, Any]) -> float:
-        return float(metrics["log_loss"])
+    def validation_loss(self, metrics: Mapping[str, Any]) -> float | None:
+        loss: float | None = metrics["log_loss"]
+        return loss
 
     def epoch_figures(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return {f"val_{name}": metrics[name] for name in ("log_loss", "accuracy", "f1_macro")}

@@ -73,8 +73,9 @@ class LossOfRows:
     def measure(self, rows: int) -> Measure:
         return MeanOfRows(self.head)
 
-    def validation_loss(self, metrics: Mapping[str, Any]) -> float:
-        return float(metrics[self.head])
+    def validation_loss(self, metrics: Mapping[str, Any]) -> float | None:
+        loss: float | None = metrics[self.head]
+        return loss
 
     def epoch_figures(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         return {f"val_{self.head}": metrics[self.head]}

@@ -82,7 +82,9 @@ class PurchaseTask:
     def measure(self, rows: int) -> Measure:
         return PurchaseMeasure(scores_of(rows))
 
-    def validation_loss(self, metrics: Mapping[str, Any]) -> float:
+    def validation_loss(self, metrics: Mapping[str, Any]) -> float | None:
+        if metrics["log_loss"] is None:
+            return None
         return float(metrics["log_loss"] + self.spend_weight * (metrics["log_spend_mse"] or 0.0))
 
     def epoch_figures(self, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -79,11 +79,11 @@ class SeveralTask:
     def measure(self, rows: int) -> Measure:
         return SeveralMeasure({part.name: part.measure() for part in self.parts})
 
-    def validation_loss(self, metrics: Mapping[str, Any]) -> float:
-        """As in a step, of all validation rows and of labels as they are; NaN where a head has nothing to judge by."""
+    def validation_loss(self, metrics: Mapping[str, Any]) -> float | None:
+        """As in a step, of all validation rows and of labels as they are; None where a head has nothing to judge by."""
         losses = [metrics["heads"][part.name][part.loss_name] for part in self.parts]
         if None in losses:
-            return float("nan")
+            return None
         return float(sum(part.share * loss for part, loss in zip(self.parts, losses, strict=True)))
 
     def epoch_figures(self, metrics: Mapping[str, Any]) -> dict[str, Any]:

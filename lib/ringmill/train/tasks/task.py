@@ -78,8 +78,8 @@ class Task(Protocol):
     def measure(self, rows: int) -> Measure:
         """What takes up a split of so many rows over all ranks."""
 
-    def validation_loss(self, metrics: Mapping[str, Any]) -> float:
-        """By which epochs are compared."""
+    def validation_loss(self, metrics: Mapping[str, Any]) -> float | None:
+        """By which epochs are compared; None where no row has a weight."""
 
     def epoch_figures(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
         """What the history keeps of the validation rows' metrics."""
