@@ -8,7 +8,7 @@ import pytest
 from ringmill.lake.key import ROOT, closure, imported
 
 SOURCES = sorted(ROOT.rglob("*.py"))
-CORE = {"", "errors", "contracts", "windows", "config", "columns", "mixing", "ranking", "resampling"}
+CORE = {"", "errors", "contracts", "windows", "config", "columns", "mixing", "ranking", "resampling", "uris"}
 STAGES = ("clean", "rfm", "lifetime", "features", "handoff", "train", "score", "report", "generate", "augment")
 # What a stage may import besides the core and itself.
 ALLOWED = {

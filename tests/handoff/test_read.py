@@ -12,12 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from handoff.tables import LABELS, features_table, read_rows, write_table
-from ringmill.errors import InputError
+from ringmill.errors import InputError, PlanError
 from ringmill.handoff import read
 from ringmill.handoff.columns import Columns, Input, Label
 from ringmill.handoff.manifest import DataFile, Manifest, pin
 from ringmill.handoff.plan import RowRange, row_ranges
 from ringmill.handoff.read import group_sizes, rows_at_once
+from ringmill.handoff.storage import open_file
+from ringmill.lake.paths import open_path
 
 GOOD = {
     "row_id": pa.array([4, 5, 6], pa.int64()),
@@ -254,3 +256,25 @@ def test_so_many_rows_are_decoded_at_once_that_they_are_at_most_32_mib(shape: tu
     columns = Columns(Input("pixels", shape, "uint8"), LABELS)
     assert rows_at_once(columns) == rows
     assert rows_at_once(columns) * columns.row_bytes <= 2**25
+
+
+def test_a_file_by_uri_is_read_as_by_its_path(tmp_path: Path) -> None:
+    manifest = one_file(tmp_path / "part.parquet", GOOD)
+    there = replace(manifest.files[0], path=(tmp_path / "part.parquet").as_uri())
+    by_uri = replace(manifest, files=(there,))
+    ranges = [RowRange(0, 0, 3)]
+    np.testing.assert_array_equal(read_rows(by_uri, ranges, TWO).x, read_rows(manifest, ranges, TWO).x)
+
+
+@pytest.mark.parametrize("path", ["dbfs:/gone", "dbfs://gone", "file:///gone/part.parquet"])
+def test_what_cannot_be_opened_is_one_error_that_names_it(path: str) -> None:
+    with pytest.raises(PlanError, match="file of the pinned table version cannot be read") as caught:
+        open_file(path)
+    assert path in str(caught.value)
+
+
+def test_spark_s_names_for_s3_are_pyarrow_s() -> None:
+    # A bucket's region is asked for where it is not given: no network is needed here.
+    for scheme in ("s3", "s3a", "s3n"):
+        system, inner = open_path(f"{scheme}://bucket/part?region=eu-west-1")
+        assert (system.type_name, inner) == ("s3", "bucket/part")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import pytest
 
+from handoff.tables import features_table, write_table
+from ringmill.handoff.manifest import pin_splits
+from ringmill.handoff.plan import row_ranges
+from ringmill.handoff.read import batches
+from ringmill.handoff.storage import Opened
 from ringmill.train.launch.watch import LEAST_SECONDS, PulseWatch
 from ringmill.train.pulse import Doing, Pulse
 
@@ -100,7 +106,7 @@ def test_what_has_no_steps_of_its_own_may_take_a_minute_but_its_pulse_may_not_st
 
 def test_a_graph_is_being_built_until_its_first_step() -> None:
     pulse, steps = Pulse(), [0]
-    pulse.follow(lambda: (steps[0], 0), str)
+    pulse.follow(lambda: (steps[0], 0), lambda: ("", 0))
     pulse.at("building the graph", epoch=1)
     assert pulse.now().phase == "building the graph"
     steps[0] = 1
@@ -111,7 +117,7 @@ def test_a_graph_is_being_built_until_its_first_step() -> None:
 
 def test_a_pulse_tells_phase_wait_and_what_the_graph_counts() -> None:
     pulse, graph = Pulse(), [0, 0]
-    pulse.follow(lambda: (graph[0], graph[1]), lambda: "/t/part-1.parquet")
+    pulse.follow(lambda: (graph[0], graph[1]), lambda: ("/t/part-1.parquet", 0))
     pulse.at("training", epoch=2, step=10)
     before = pulse.now()
     assert (before.phase, before.epoch, before.step, before.waits) == ("training", 2, 10, False)
@@ -121,6 +127,19 @@ def test_a_pulse_tells_phase_wait_and_what_the_graph_counts() -> None:
     assert within.moves != before.moves
     graph[1] = 8
     assert not pulse.now().waits
+
+
+def test_each_batch_of_a_file_that_is_read_counts_as_progress(tmp_path: Path) -> None:
+    manifest = pin_splits(write_table(tmp_path / "table", features_table(90, seed=1)), 0, ["train"])["train"]
+    pulse = Pulse()
+    pulse.follow(lambda: (0, 0), lambda: (Opened.path, Opened.batches))
+    pulse.at("reading rows")
+    seen = [pulse.now()]
+    for _ in batches(manifest, row_ranges(manifest, 0, 1), ["row_id"], at_once=10):
+        seen.append(pulse.now())
+    assert len(seen) > 3
+    assert len({doing.moves for doing in seen}) == len(seen)
+    assert seen[-1].file in {file.path for file in manifest.files}
 
 
 def test_a_wait_ends_with_its_block_and_counts_as_progress() -> None:

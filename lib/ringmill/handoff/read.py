@@ -17,7 +17,7 @@ from ringmill.handoff.decode import decode
 from ringmill.handoff.manifest import DataFile, Manifest
 from ringmill.handoff.plan import RowRange
 from ringmill.handoff.row_index import places
-from ringmill.handoff.storage import open_file
+from ringmill.handoff.storage import Opened, open_file
 
 # Rows that are decoded or scored at once: so many, or fewer where their inputs would be more than so many bytes.
 ROWS_AT_ONCE, BYTES_AT_ONCE = 2**15, 2**25
@@ -72,6 +72,7 @@ def batches(
         with open_parquet(file, names) as parquet:
             take = _range if file.picked is None else _picked
             for batch in take(parquet, file, piece, names, at_once):
+                Opened.batches += 1
                 yield file.path, batch
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from ringmill.errors import InputError
+from ringmill.uris import named_for_pyarrow
 
 
 def open_path(path: str) -> tuple[fs.FileSystem, str]:
@@ -19,7 +20,7 @@ def open_path(path: str) -> tuple[fs.FileSystem, str]:
     if "://" not in path:
         return fs.LocalFileSystem(), absolute(path)
     try:
-        system, below = fs.FileSystem.from_uri(path)
+        system, below = fs.FileSystem.from_uri(named_for_pyarrow(path))
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError.unreadable(path, str(error)) from error
     return system, below

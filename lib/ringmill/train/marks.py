@@ -21,7 +21,9 @@ class Marks:
         with tf.device("CPU:0"):  # the pulse reads them: on a GPU it would wait for the step to end
             self._step = tf.Variable(0, dtype=tf.int64, trainable=False)
             self._exchanges = tf.Variable(0, dtype=tf.int64, trainable=False)
-        pulse.follow(lambda: (int(self._step.numpy()), int(self._exchanges.numpy())), lambda: Opened.path)
+        pulse.follow(
+            lambda: (int(self._step.numpy()), int(self._exchanges.numpy())), lambda: (Opened.path, Opened.batches)
+        )
 
     def segment(self, epoch: int, first: int) -> None:
         """A segment begins at step `first` of `epoch`, both from 0."""

@@ -37,7 +37,7 @@ class Pulse:
         self._tell = tell
         self._doing = Doing()
         self._graph: Callable[[], tuple[int, int]] = lambda: (0, 0)
-        self._file: Callable[[], str] = str
+        self._read: Callable[[], tuple[str, int]] = lambda: ("", 0)
 
     def start(self) -> None:
         """Beat from now on, in a thread."""
@@ -62,21 +62,22 @@ class Pulse:
         finally:
             self._doing = replace(self._doing, waits=before.waits, moves=self._doing.moves + 1)
 
-    def follow(self, graph: Callable[[], tuple[int, int]], file: Callable[[], str]) -> None:
+    def follow(self, graph: Callable[[], tuple[int, int]], read: Callable[[], tuple[str, int]]) -> None:
         """While a graph runs, Python stands still: `graph` reads the steps that it has begun, and twice the exchanges
-        that it has ended, plus 1 within one. `file` is what was opened last."""
-        self._graph, self._file = graph, file
+        that it has ended, plus 1 within one. `read` is the file that was opened last, and how many batches were read of
+        all: a large file may take longer than a rank may stand still."""
+        self._graph, self._read = graph, read
 
     def now(self) -> Doing:
-        doing, (begun, exchanges) = self._doing, self._graph()
+        doing, (begun, exchanges), (file, batches) = self._doing, self._graph(), self._read()
         steps = begun if doing.phase in (BUILDING, TRAINING) else 0  # else those of a segment that is over
         return replace(
             doing,
             phase=TRAINING if steps else doing.phase,
             step=doing.step + steps,
-            file=self._file(),
+            file=file,
             waits=doing.waits or exchanges % 2 == 1,
-            moves=doing.moves + exchanges,
+            moves=doing.moves + exchanges + batches,
         )
 
     def _beat(self) -> None:
