@@ -48,6 +48,11 @@ def ended(rank: int, status: int, **changes: object) -> Ending:
             "Rank 0 of the training ended: The checkpoint after epoch 3 cannot be written.",
         ),
         ([ended(0, 0, refusal=FULL), ended(1, 0, refusal=FULL)], TrainingError, FULL["what"]),
+        ([ended(0, 0, refusal=FULL, again=True), ended(1, 0, refusal=FULL, again=True)], RankLost, FULL["what"]),
+        # Nobody reaches a rank that was killed before all were in; who refuses therefore is not the cause.
+        ([ended(0, 4, refusal=FULL), ended(1, KILL)], RankLost, "Rank 1 of the training failed."),
+        ([ended(0, 4, refusal=FULL), ended(1, KILL, by_launcher=True)], TrainingError, FULL["what"]),
+        ([ended(0, 4, refusal=FULL), ended(1, -6)], TrainingError, FULL["what"]),
     ],
 )
 def test_the_cause_is_named_and_whether_it_may_go_better(

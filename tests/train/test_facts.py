@@ -89,6 +89,19 @@ def test_a_process_finds_its_folder_its_spec_and_its_memory(tmp_path: Path) -> N
     assert [file.name for file in tmp_path.iterdir()] == ["spec.json"]
 
 
+def test_pages_of_files_that_give_way_are_free_memory_in_a_control_group(tmp_path: Path) -> None:
+    for name, text in {
+        "max": "8000",
+        "current": "7900",
+        "stat": "anon 100\ninactive_file 7000\nactive_file 1\n",
+    }.items():
+        (tmp_path / f"memory.{name}").write_text(text)
+    assert free_memory(tmp_path) == 7100
+    (tmp_path / "memory.max").write_text("max\n")
+    assert free_memory(tmp_path) > 7100
+    assert free_memory(tmp_path / "none") > 7100
+
+
 def test_a_folder_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     facts = find_facts(tmp_path / "nowhere" / "spec.json")
     assert facts.folder_problem == f"No such file or directory: {tmp_path / 'nowhere' / 'spec.json'}"

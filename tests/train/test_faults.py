@@ -175,6 +175,7 @@ run(spec_of(sys.argv[1], Path(sys.argv[2]), ranks=2), on_progress=lambda line: p
     assert sorted(ranks) == [0, 1]
     shared = [shared_memory(process.pid) for process in ranks.values()]
     assert shared[0] == shared[1] and len(shared[0]) == 1
+    ranks[1].suspend()  # one that is stopped cannot see that its pipe has ended
     launcher.kill()
     launcher.wait()
     _, alive = psutil.wait_procs(ranks.values(), timeout=60)

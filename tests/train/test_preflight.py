@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
 
-from ringmill.errors import TrainingError
+from ringmill.errors import RankLost, TrainingError
 from ringmill.train.launch.barrier import BarrierLauncher
 from ringmill.train.launch.local import LocalLauncher
-from ringmill.train.launch.process import Launch
+from ringmill.train.launch.process import Launch, RankProcess, wait_for_facts
 from ringmill.train.run import Launcher
 from train.runs import rank_processes
 
@@ -35,6 +36,25 @@ def test_more_memory_than_there_is_is_refused(tmp_path: Path) -> None:
 
 def test_a_folder_in_which_a_rank_sees_something_else_is_refused(tmp_path: Path) -> None:
     refused(LocalLauncher(), tmp_path, "rank 0 on host .*another spec lies in it", spec=b"other")
+
+
+def test_a_rank_that_is_killed_before_it_tells_is_lost_and_one_that_ends_by_itself_is_not(tmp_path: Path) -> None:
+    (tmp_path / "spec.json").write_bytes(b"{}")
+    launch = Launch(tmp_path / "spec.json", 1, spec_hash="", bytes_per_rank=0, stall_seconds=300)
+    for program, kind in (("import os; os.kill(os.getpid(), 9)", RankLost), ("exit(3)", TrainingError)):
+        rank = RankProcess.start(0, launch, [sys.executable, "-c", program])
+        with pytest.raises(TrainingError, match="Rank 0 of the training did not start") as caught:
+            wait_for_facts([rank])
+        rank.end()
+        assert type(caught.value) is kind
+
+
+@pytest.mark.spark
+def test_a_run_folder_that_a_barrier_s_host_cannot_see_is_one_sentence_and_not_tried_again(spark, tmp_path) -> None:
+    nowhere = Launch(tmp_path / "gone" / "spec.json", 2, spec_hash="", bytes_per_rank=0, stall_seconds=300)
+    with pytest.raises(TrainingError, match=r"rank 0 on host \S+ cannot use the run folder") as caught:
+        BarrierLauncher(spark).launch(nowhere)
+    assert not isinstance(caught.value, RankLost)
 
 
 @pytest.mark.spark

@@ -43,6 +43,14 @@ class TrainingError(RingmillError):
         )
 
     @classmethod
+    def no_folder(cls, rank: int, host: str, folder: str, problem: str) -> TrainingError:
+        return cls.not_ready(
+            f"rank {rank} on host {host} cannot use the run folder {folder} ({problem})",
+            expected="one folder that every rank sees under the same path, and may write to",
+            todo="put the warehouse on a file system that all hosts share",
+        )
+
+    @classmethod
     def rank_silent(cls, rank: int, log: str, tail: str) -> TrainingError:
         return cls(
             f"Rank {rank} of the training did not start.",

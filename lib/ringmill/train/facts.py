@@ -99,16 +99,22 @@ def code_id() -> str:
     return hasher.hexdigest()[:12]
 
 
-def free_memory() -> int:
-    """Bytes that a new process may have: the machine's, or less where a control group (v2) allows less (Linux)."""
+def free_memory(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Bytes that a new process may have: the machine's, or less where its control group (v2) allows less (Linux).
+
+    Pages of files that nobody has used lately count as used there, and give way.
+    """
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     free = next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
-    group = Path("/sys/fs/cgroup")
     try:
-        limit, used = ((group / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
-        return free if limit == "max" else min(free, int(limit) - int(used))
+        names = ("memory.max", "memory.current", "memory.stat")
+        limit, used, pages = ((group / name).read_text(encoding="ascii").strip() for name in names)
     except OSError:
         return free
+    if limit == "max":
+        return free
+    cached = next((int(line.split()[1]) for line in pages.splitlines() if line.startswith("inactive_file ")), 0)
+    return min(free, int(limit) - int(used) + cached)
 
 
 def check_facts(
@@ -137,11 +143,7 @@ def _check_paths(facts: Sequence[Facts], folder: str, spec: str) -> None:
     for rank, fact in enumerate(facts):
         problem = fact.folder_problem or ("another spec lies in it" if fact.spec != spec else "")
         if problem:
-            raise TrainingError.not_ready(
-                f"rank {rank} on host {fact.host} cannot use the run folder {folder} ({problem})",
-                expected="one folder that every rank sees under the same path, and may write to",
-                todo="put the warehouse on a file system that all hosts share",
-            )
+            raise TrainingError.no_folder(rank, fact.host, folder, problem)
         if fact.table_problem:
             raise TrainingError.not_ready(
                 f"rank {rank} on host {fact.host} cannot read the table ({fact.table_problem})",

@@ -6,13 +6,15 @@ Whatever is printed goes to standard error.
 
 The launcher writes one line of JSON to standard input, the HOROVOD_* settings of this rank ({} for a ring of one) and
 the peers that it is to try, and holds that pipe open. The pipe's end means that the launcher is gone, however it died:
-the rank then ends at once.
+the rank then ends at once. One that cannot see it, being stopped, is ended by the kernel.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 # A rank that could not go on because another one ended: its log is not where the cause is.
 PEER_ENDED, ORPHANED = 75, 76
+PR_SET_PDEATHSIG = 1  # of Linux, see prctl(2)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Entry:
 
 def main() -> None:
     """Run the rank named by the arguments to its end; the exit status says how it went."""
+    _end_with_launcher()
     tell, spec = _channel(), Path(sys.argv[1])
     door = Door()
     settings = _watch_launcher(tell)
@@ -66,6 +70,12 @@ def main() -> None:
         status = PEER_ENDED if _lost_a_peer(error) else 1
     # Horovod's exit handlers wait for the other ranks, who may never come.
     os._exit(status)
+
+
+def _end_with_launcher() -> None:
+    """Have the kernel end this process with the thread that started it: one that is stopped (SIGSTOP) sees no pipe end
+    (Linux)."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _channel() -> Tell:

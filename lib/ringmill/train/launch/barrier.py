@@ -112,12 +112,18 @@ def _task(launch: Launch, board: Board) -> Callable[[Iterable[int]], Iterable[En
 
 
 def _run_rank(context: BarrierTaskContext, launch: Launch, board: Board, stack: ExitStack) -> Ending:
-    process = RankProcess.start(context.partitionId(), launch, environment=task_environment(context.resources()))
-    stack.callback(process.end)
+    rank, process = context.partitionId(), None
+    try:
+        process = RankProcess.start(rank, launch, environment=task_environment(context.resources()))
+        stack.callback(process.end)
+        found = _look_around(process, board)
+    except OSError as error:  # the folder of its log is not there
+        found = _refused(TrainingError.no_folder(rank, socket.gethostname(), str(launch.folder), str(error)))
     # The one exchange that needs all tasks: which ranks share a host, and whether all may start.
-    everyone = [json.loads(text) for text in context.allGather(json.dumps(_look_around(process, board)))]
-    if refusal := _refusal(everyone, launch):
-        return Ending(process.rank, 0, str(process.log), "", launch.stall_seconds, refusal=refusal)
+    everyone = [json.loads(text) for text in context.allGather(json.dumps(found))]
+    refusal = _refusal(everyone, launch)
+    if process is None or refusal:
+        return Ending(rank, 0, str(launch.log(rank)), "", launch.stall_seconds, **(refusal or found))
     facts = [Facts(**one["facts"]) for one in everyone]
     hosts = [fact.host for fact in facts]
     settings = rank_settings(process.rank, hosts, address=board.address, port=board.port)
@@ -139,18 +145,23 @@ def _look_around(process: RankProcess, board: Board) -> dict[str, Any]:
         check_reachable(board.address, board.port, host=socket.gethostname())
         return {"facts": asdict(wait_for_facts([process])[0])}
     except TrainingError as error:
-        return {"refusal": error.parts()}
+        return _refused(error)
 
 
-def _refusal(everyone: Iterable[Mapping[str, Any]], launch: Launch) -> Mapping[str, str] | None:
+def _refused(error: TrainingError) -> dict[str, Any]:
+    """What an `Ending` says of a start that `error` is in the way of."""
+    return {"refusal": error.parts(), "again": isinstance(error, RankLost)}
+
+
+def _refusal(everyone: Iterable[Mapping[str, Any]], launch: Launch) -> Mapping[str, Any] | None:
     """Why nothing is started: the same on every task, since all see the same."""
     answers = list(everyone)
-    if refusals := [one["refusal"] for one in answers if "refusal" in one]:
-        return dict(refusals[0])
+    if refusals := [one for one in answers if "refusal" in one]:
+        return refusals[0]
     try:
         launch.check([Facts(**one["facts"]) for one in answers])
     except TrainingError as error:
-        return error.parts()
+        return _refused(error)
     return None
 
 

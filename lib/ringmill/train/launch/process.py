@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -68,7 +69,7 @@ class Launch:
 class Ending:
     """How one rank ended, as its launcher saw it: by itself, or because it had `stall`ed, or `by_launcher`, since
     another one had failed. `error` has the parts of the error with which it ended itself, `refusal` those of what it
-    found to be in the way of a start.
+    found to be in the way of a start, which with `again` need not be there at another one.
     """
 
     rank: int
@@ -80,6 +81,7 @@ class Ending:
     stall: Stall | None = None
     by_launcher: bool = False
     refusal: Mapping[str, str] | None = None
+    again: bool = False
 
     @property
     def failed(self) -> bool:
@@ -91,13 +93,19 @@ class Ending:
         return self.error is not None or self.refusal is not None
 
     @property
+    def was_killed(self) -> bool:
+        """From outside: it has neither said why, nor given up (SIGABRT), as a rank may whose peer has gone."""
+        by_signal = self.status < 0 and self.status != -signal.SIGABRT
+        return by_signal and not (self.by_launcher or self.told or self.stall)
+
+    @property
     def lost(self) -> bool:
         """It need not have ended: another start may go well."""
         return self.stall is not None or self.status < 0 or self.status in (PEER_ENDED, ORPHANED, SSH_LOST)
 
     def to_error(self) -> TrainingError:
         if self.refusal:
-            return TrainingError(**self.refusal)
+            return (RankLost if self.again else TrainingError)(**self.refusal)
         if self.stall:
             epoch, step = self.stall.epoch, self.stall.step
             return RankLost.stalled(
@@ -120,6 +128,10 @@ def cause_of(endings: Sequence[Ending]) -> TrainingError | None:
         return (ending.by_launcher, ending.status == PEER_ENDED, not (known or ending.status < 0), ending.rank)
 
     told = [ending for ending in failed if ending.told and not ending.by_launcher]
+    # Nobody reaches a rank that was killed before all were in: its end is the cause.
+    killed = [ending for ending in failed if ending.was_killed]
+    if killed and all(ending.error is None for ending in told):
+        told = killed
     return min(told or failed, key=distance).to_error()
 
 
@@ -238,7 +250,7 @@ def wait_for_facts(ranks: Sequence[RankProcess]) -> list[Facts]:
     """What each rank finds on its host.
 
     Raises:
-        TrainingError: a rank ended before it told, or tells nothing.
+        TrainingError: a rank ended before it told, or tells nothing; RankLost where a signal ended it.
     """
     deadline = time.monotonic() + FACTS_SECONDS
     while True:
@@ -248,7 +260,8 @@ def wait_for_facts(ranks: Sequence[RankProcess]) -> list[Facts]:
             return [rank.facts for rank in ranks if rank.facts]
         if any(rank.status is not None for rank in silent) or time.monotonic() > deadline:
             first = min(silent, key=lambda rank: (rank.status is None, rank.rank))
-            raise TrainingError.rank_silent(first.rank, str(first.log), first.tail())
+            kind = RankLost if (first.status or 0) < 0 else TrainingError
+            raise kind.rank_silent(first.rank, str(first.log), first.tail())
         time.sleep(POLL_SECONDS)
 
 
