@@ -52,7 +52,7 @@ import sys
 import ringmill.train.run, ringmill.train.launch.barrier, ringmill.train.launch.local
 from ringmill.train.ranks import Rendezvous, check_horovod
 check_horovod()
-with Rendezvous():
+with Rendezvous("127.0.0.1"):
     print(sorted({"tensorflow", "keras", "pyspark"} & set(sys.modules)))
 """
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True).stdout == "[]\n"

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from handoff.tables import features_table, write_table
 from ringmill.errors import RankLost, TrainingError
 from ringmill.train.facts import Facts
 from ringmill.train.launch.hosts import HostsLauncher
-from ringmill.train.peers import INTERFACE, Door, Peer, check_peers, own_address, peers_of
+from ringmill.train.peers import INTERFACE, Door, Peer, check_peers, met_at, own_address, peers_of
 from train.namespaces import Network, network, why_not
 from train.runs import rank_processes, run, spec_of
 
@@ -67,6 +68,23 @@ def test_the_interface_that_horovod_is_told_to_use_is_the_one_that_is_tried(monk
     assert own_address() == ""
     monkeypatch.delenv(INTERFACE)
     assert own_address() == socket.gethostbyname(socket.gethostname())
+
+
+def test_a_door_is_open_at_the_named_interface_alone_and_tried_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(INTERFACE, "lo")
+    door = Door()
+    socket.create_connection(("127.0.0.1", door.port)).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.2", door.port))
+    door.close()
+    there = [replace(fact, door="10.0.0.7") for fact in facts_of("11")]
+    assert [peer.address for peer in peers_of(0, there)] == ["10.0.0.7"]
+
+
+def test_who_comes_by_one_address_of_this_machine_is_met_there_and_others_everywhere() -> None:
+    assert met_at(["127.0.0.1", "127.0.0.1"]) == "127.0.0.1"
+    assert met_at(["127.0.0.1", "10.0.0.7"]) == ""
+    assert met_at(["192.0.2.1"]) == ""
 
 
 @pytest.fixture

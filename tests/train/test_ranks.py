@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import socket
 
 import numpy as np
 import pytest
 
 from ringmill.errors import TrainingError
 from ringmill.train import ranks
-from ringmill.train.ranks import Solo, check_horovod, connect, rank_settings
+from ringmill.train.ranks import Rendezvous, Solo, check_horovod, connect, rank_settings
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,18 @@ def test_local_and_cross_ranks_follow_from_the_hosts(hosts: str, expected: list[
 def test_ranks_of_one_machine_meet_on_the_loopback_and_others_do_not() -> None:
     assert rank_settings(0, ["a", "a"], address="10.0.0.9", port=1)["HOROVOD_GLOO_IFACE"] == "lo"
     assert "HOROVOD_GLOO_IFACE" not in rank_settings(0, ["a", "b"], address="10.0.0.9", port=1)
+
+
+def test_the_rendezvous_listens_where_it_is_told_alone() -> None:
+    with Rendezvous("127.0.0.1") as server:
+        socket.create_connection(("127.0.0.1", server.port)).close()
+        # Another address of this machine, which a server on every interface would answer too.
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.2", server.port))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", server.port))
+    with pytest.raises(TrainingError, match=r"cannot be met at 192\.0\.2\.1"):
+        Rendezvous("192.0.2.1")
 
 
 def test_a_ring_of_one_gives_back_what_it_gets() -> None:

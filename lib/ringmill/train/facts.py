@@ -26,7 +26,8 @@ class Facts:
     """One rank's host and process; `memory` bytes that are free there, `spec` the hash of the run's spec as read there.
 
     `address` is where the ring meets the host's ranks, '' for nowhere (see `own_address`), and `port` one of this
-    process, at which the other ranks may try whether they reach it.
+    process, at which the other ranks may try whether they reach it; `door` the one address where it can be tried, ''
+    for any.
 
     `folder_problem` is why the run folder cannot be used there, `table_problem` why the table's first file cannot be
     read, '' where they can; `launcher` the address from which the rank's process was started, as its host sees it.
@@ -42,10 +43,11 @@ class Facts:
     table_problem: str
     launcher: str
     port: int = 0
+    door: str = ""
 
 
-def find_facts(spec: Path, *, port: int = 0) -> Facts:
-    """Of this process, which others can try at `port`."""
+def find_facts(spec: Path, *, port: int = 0, door: str = "") -> Facts:
+    """Of this process, which others can try at `port`, of the address `door` alone where there is one."""
     blob, folder_problem, table_problem = b"", "", ""
     try:
         blob = spec.read_bytes()
@@ -69,6 +71,7 @@ def find_facts(spec: Path, *, port: int = 0) -> Facts:
         table_problem=table_problem,
         launcher=os.environ.get("SSH_CONNECTION", "127.0.0.1").split()[0],
         port=port,
+        door=door,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # A refused connection is told at once; a packet that is dropped on its way is sent again after one second and three.
 KNOCK_SECONDS = 3.5
+LOOPBACK = "127.0.0.1"
 INTERFACE = "HOROVOD_GLOO_IFACE"
 
 
@@ -37,8 +38,10 @@ class Door:
     """A port of this process that the system picked, as it will pick the ring's. Who knocks is connected, no more."""
 
     def __init__(self) -> None:
+        # Where an interface is named it listens there alone, as the ring will.
+        self.address = own_address() if os.environ.get(INTERFACE) else ""
         # Nobody accepts: as many may wait as there are ranks on other hosts.
-        self._socket = socket.create_server(("", 0), backlog=1024)
+        self._socket = socket.create_server((self.address, 0), backlog=1024)
         self.port: int = self._socket.getsockname()[1]
 
     def close(self) -> None:
@@ -58,6 +61,16 @@ def own_address() -> str:
         return ""
 
 
+def met_at(addresses: Iterable[str]) -> str:
+    """Where ranks can be met that come by `addresses`, as they see this machine: the one that it is, and '' for every
+    interface where there are several, or one that is not this machine's own, such as a router's."""
+    import psutil
+
+    own = {one.address for listed in psutil.net_if_addrs().values() for one in listed}
+    first, *others = set(addresses)
+    return first if not others and first in own else ""
+
+
 def _address_of(interface: str) -> str:
     import psutil
 
@@ -75,7 +88,12 @@ def peers_of(rank: int, facts: Sequence[Facts]) -> list[Peer]:
     # Where all share a host they meet on the loopback, whatever its name resolves to.
     one_machine = len(set(hosts)) == 1
     return [
-        Peer(other, hosts[other], "127.0.0.1" if one_machine else facts[other].address, facts[other].port)
+        Peer(
+            other,
+            hosts[other],
+            facts[other].door or (LOOPBACK if one_machine else facts[other].address),
+            facts[other].port,
+        )
         for other in sorted(tried - {rank})
     ]
 

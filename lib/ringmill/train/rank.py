@@ -55,7 +55,7 @@ def main() -> None:
     tell, spec = _channel(), Path(sys.argv[1])
     door = Door()
     settings = _watch_launcher(tell)
-    tell("facts", asdict(find_facts(spec, port=door.port)))
+    tell("facts", asdict(find_facts(spec, port=door.port, door=door.address)))
     pulse = Pulse(tell)
     pulse.start()
     try:

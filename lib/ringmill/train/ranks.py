@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from ringmill.errors import TrainingError
 from ringmill.train.devices import check_nccl
+from ringmill.train.peers import LOOPBACK
 
 INSTALL = "run scripts/bootstrap, which builds Horovod against the installed TensorFlow"
 
@@ -149,20 +151,35 @@ def built_with() -> dict[str, bool]:
 class Rendezvous:
     """Where ranks find each other: Horovod's key-value server, in a thread of this process; pure Python.
 
-    The ranks' launchers exchange a few words through it too (`barrier`).
+    It asks nobody who he is, and so listens at `address` alone; '' is every interface of this machine. Horovod's own
+    start of it knows no address. The ranks' launchers exchange a few words through it too (`barrier`).
+
+    Raises:
+        TrainingError: this machine has no such address.
     """
 
-    def __init__(self) -> None:
-        from horovod.runner.http.http_server import RendezvousServer
+    def __init__(self, address: str) -> None:
+        from horovod.runner.http.http_server import RendezvousHandler, RendezvousHTTPServer
 
-        self._server = RendezvousServer()
-        self.port: int = self._server.start()
+        try:
+            self._server = RendezvousHTTPServer((address, 0), RendezvousHandler, 0)
+        except OSError as error:
+            raise TrainingError.not_ready(
+                f"the ranks cannot be met at {address} ({error.strerror})",
+                "set spark.driver.bindAddress to an address of this machine's own, such as 0.0.0.0",
+                expected="an address of this machine, at which the ranks' hosts reach it",
+            ) from error
+        self.address, self.port = self._server.server_address[:2]
+        self._thread = Thread(target=self._server.serve_forever, name="rendezvous", daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Rendezvous:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.stop()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
 
 
 def rank_settings(rank: int, hosts: Sequence[str], *, address: str, port: int) -> dict[str, str]:
@@ -180,7 +197,7 @@ def rank_settings(rank: int, hosts: Sequence[str], *, address: str, port: int) -
         "HOROVOD_CROSS_RANK": str(peers.index(host)),
         "HOROVOD_CROSS_SIZE": str(len(peers)),
         "HOROVOD_HOSTNAME": host,
-        "HOROVOD_GLOO_RENDEZVOUS_ADDR": "127.0.0.1" if one_machine else socket.gethostbyname(address),
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": LOOPBACK if one_machine else socket.gethostbyname(address),
         "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
         "HOROVOD_CONTROLLER": "gloo",
         "HOROVOD_CPU_OPERATIONS": "gloo",

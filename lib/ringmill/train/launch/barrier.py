@@ -22,7 +22,7 @@ from ringmill.train.devices import gpu_environment
 from ringmill.train.facts import Facts
 from ringmill.train.launch.board import Board
 from ringmill.train.launch.process import POLL_SECONDS, Ending, Launch, RankProcess, cause_of, wait_for_facts
-from ringmill.train.peers import check_reachable, peers_of
+from ringmill.train.peers import LOOPBACK, check_reachable, peers_of
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 if TYPE_CHECKING:
@@ -56,9 +56,12 @@ class BarrierLauncher:
         from py4j.protocol import Py4JError, Py4JJavaError  # type: ignore[import-untyped]
 
         self._wait_for_slots(launch.ranks, NEW_SLOTS_SECONDS)
-        context = self.spark.sparkContext
-        with Rendezvous() as server:
-            board = Board(socket.gethostbyname(context.getConf().get("spark.driver.host", "127.0.0.1")), server.port)
+        context, settings = self.spark.sparkContext, self.spark.sparkContext.getConf()
+        driver = settings.get("spark.driver.host", LOOPBACK) or LOOPBACK
+        # Spark's own: the address at which a driver listens, where another one, such as a router's, leads to it.
+        listens = settings.get("spark.driver.bindAddress", driver) or driver
+        with Rendezvous(socket.gethostbyname(listens)) as server:
+            board = Board(socket.gethostbyname(driver), server.port)
             stage = context.parallelize(range(launch.ranks), launch.ranks).barrier()
             try:
                 endings = stage.mapPartitions(_task(launch, board)).collect()

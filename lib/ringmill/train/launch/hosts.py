@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ringmill.errors import TrainingError
 from ringmill.train.launch.process import Launch, RankProcess, rank_arguments, wait_for, wait_for_facts
-from ringmill.train.peers import peers_of
+from ringmill.train.peers import met_at, peers_of
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 KILL_SECONDS = 20
@@ -87,7 +87,7 @@ class HostsLauncher:
             if launch.ranks == 1:
                 started[0].tell({})
             else:
-                server = stack.enter_context(Rendezvous())
+                server = stack.enter_context(Rendezvous(met_at(fact.launcher for fact in facts)))
                 hosts = [fact.host for fact in facts]
                 for process, fact in zip(started, facts, strict=True):
                     settings = rank_settings(process.rank, hosts, address=fact.launcher, port=server.port)

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from ringmill.train.launch.process import Launch, RankProcess, wait_for, wait_for_facts
-from ringmill.train.peers import peers_of
+from ringmill.train.peers import LOOPBACK, peers_of
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 
@@ -33,9 +33,9 @@ class LocalLauncher:
             if launch.ranks == 1:
                 started[0].tell({})
             else:
-                server = stack.enter_context(Rendezvous())
+                server = stack.enter_context(Rendezvous(LOOPBACK))
                 hosts = ["localhost"] * launch.ranks
                 for process in started:
-                    settings = rank_settings(process.rank, hosts, address="127.0.0.1", port=server.port)
+                    settings = rank_settings(process.rank, hosts, address=LOOPBACK, port=server.port)
                     process.tell(settings | launch.settings, peers_of(process.rank, facts))
             wait_for(started, limit=launch.stall_seconds)
