@@ -53,6 +53,21 @@ def test_a_missing_row_count_is_taken_from_the_parquet_footer(tmp_path: Path) ->
     assert pin(table, 0, split="train").rows == 2
 
 
+@pytest.mark.parametrize("scheme", ["file://", "file:"])
+def test_files_of_another_table_are_found_as_spark_s_shallow_clones_name_them(scheme: str, tmp_path: Path) -> None:
+    source = write_table(tmp_path / "source", features_table(30, seed=1))
+    clone = tmp_path / "clone"
+    (clone / "_delta_log").mkdir(parents=True)
+    for commit in (Path(source) / "_delta_log").glob("*.json"):
+        actions = [json.loads(line) for line in commit.read_text().splitlines()]
+        for action in actions:
+            if "add" in action:
+                action["add"]["path"] = f"{scheme}{source}/{action['add']['path']}"
+        (clone / "_delta_log" / commit.name).write_text("".join(json.dumps(action) + "\n" for action in actions))
+    found, expected = (pin(str(table), 0, split="train") for table in (clone, source))
+    assert [file.path for file in found.files] == [file.path for file in expected.files] != []
+
+
 def test_column_mapping_is_refused_by_name(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t", TINY)
 

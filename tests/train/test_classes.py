@@ -265,7 +265,11 @@ def test_moments_of_all_rows_and_several_passes_do_not_go_together() -> None:
     section = {"model": {"kind": "cnn"}, "optimizer": {"passes": 2}}
     with pytest.raises(ConfigError, match=r"train\.optimizer\.passes"):
         built(Train(**section))
-    assert built(Train(**{**section, "model": {"kind": "cnn", "sync": False}})) is not None
+    own = {**section, "model": {"kind": "cnn", "sync": False}}
+    assert built(Train(**own)) is not None
+    # Replicas exchange the moving moments, whose loop over passes would stand around the exchange.
+    with pytest.raises(ConfigError, match=r"train\.optimizer\.passes"):
+        built(Train(**own, engine="mirrored", launcher="local"))
 
 
 def test_batch_norm_equals_keras_on_a_whole_batch_and_so_does_its_gradient() -> None:

@@ -201,7 +201,10 @@ def _has_deleted_rows(table: DeltaTable) -> bool:
 
 
 def _data_file(table_path: str, path: str, rows: int | None, size: int) -> DataFile:
-    if "://" not in path and not path.startswith("/"):  # a shallow clone names its source's files in full
+    # A shallow clone names its source's files in full; Hadoop writes file:/ where others write file:///.
+    if path.startswith("file:/"):
+        path = f"/{path.removeprefix('file:').lstrip('/')}"
+    elif "://" not in path and not path.startswith("/"):
         path = f"{table_path.rstrip('/')}/{path}"
     return DataFile(path, _footer_rows(path) if rows is None else rows, size)
 

@@ -37,7 +37,8 @@ def _check_moments(layer: Any, section: Train, name: str) -> None:
     if not layer.sync and not written:
         expected = "moments summed over ranks, or 'sync: false' in the configuration: law 5 is then not promised"
         raise ConfigError.bad_value(name, "train.model.sync", expected, f"'{layer.name}' without sync")
-    if layer.sync:
+    # Replicas exchange the moving moments within a step, and cannot do so within the loop of its passes.
+    if layer.sync or section.engine == "mirrored":
         _check_passes("batch norm over all ranks", section, name)
 
 

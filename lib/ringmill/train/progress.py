@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def following(path: Path, on_progress: OnProgress) -> Iterator[None]:
                 last = ended.wait(FOLLOW_SECONDS)
                 *lines, part = (part + file.read()).split("\n")
                 for line in lines:
-                    on_progress(json.loads(line))
+                    with suppress(json.JSONDecodeError):  # half a line, of a disk that was full, and what followed it
+                        on_progress(json.loads(line))
                 if last:
                     return
 
