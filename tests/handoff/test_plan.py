@@ -127,6 +127,20 @@ def test_law_4_row_ranges_cover_each_row_of_each_file_once(sizes: list[int], ran
     assert max(taken) - min(taken) <= 1
 
 
+def test_law_4_a_million_files_of_a_few_rows_are_shared_out_whole() -> None:
+    sizes = np.random.default_rng(4).integers(0, 4, 10**6)
+    manifest = manifest_of(sizes.tolist())
+    ranges = [row_ranges(manifest, rank, 3) for rank in range(3)]
+    seen = np.array([(piece.file, piece.start, piece.stop) for part in ranges for piece in part])
+    files, starts, stops = seen.T
+    np.testing.assert_array_equal(np.bincount(files, stops - starts, minlength=10**6), sizes)
+    # One after the other, and where a file is shared the next goes on where the last one ended.
+    assert (np.diff(files) >= 0).all()
+    shared = np.flatnonzero(np.diff(files) == 0)
+    assert len(shared) <= 2
+    np.testing.assert_array_equal(stops[shared], starts[shared + 1])
+
+
 @settings(max_examples=20)
 @given(files=st.integers(0, 3), ranks=st.integers(4, 9))
 def test_ranks_without_rows_get_no_range(files: int, ranks: int) -> None:
