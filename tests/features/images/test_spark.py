@@ -35,12 +35,16 @@ BAD = {
     "dog/huge.png": (with_size(file_of(picture(8, 8), "PNG"), 60_000, 60_000), "too_large"),
 }
 COPY = "dog/copy of 1.jpg"
+# The same pixels in other files.
+SAME = {f"dog/turned {n}.png": file_of(picture(320, 320, seed=100 + n), "PNG") for n in range(6)}
+SAME |= {f"cat/turned {n}.bmp": file_of(picture(320, 320, seed=100 + n), "BMP") for n in range(6)}
 
 
 @pytest.fixture(scope="module")
 def section(tmp_path_factory):
     base = tmp_path_factory.mktemp("pictures")
-    for name, content in {**GOOD, COPY: GOOD["cat/1.jpg"], **{name: bad for name, (bad, _) in BAD.items()}}.items():
+    bad = {name: content for name, (content, _) in BAD.items()}
+    for name, content in {**GOOD, **SAME, COPY: GOOD["cat/1.jpg"], **bad}.items():
         (base / name).parent.mkdir(exist_ok=True)
         (base / name).write_bytes(content)
     shares = (0.5, 0.25, 0.25)
@@ -66,7 +70,7 @@ def rows(spark, written):
 
 
 def test_law_1_every_file_is_a_row_and_bad_ones_keep_their_reason(rows):
-    assert set(rows) == {*GOOD, *BAD, COPY}
+    assert set(rows) == {*GOOD, *SAME, *BAD, COPY}
     for name, (_, reason) in BAD.items():
         row = rows[name]
         assert (row["status"], row["reasons"], row["pixels"], row["split"]) == ("rejected", [reason], None, None)
@@ -80,6 +84,15 @@ def test_law_2_copies_of_a_file_are_in_one_split(rows):
     assert rows[COPY]["split"] == rows["cat/1.jpg"]["split"]
     assert rows[COPY]["content_hash"] == rows["cat/1.jpg"]["content_hash"]
     assert rows[COPY]["row_id"] != rows["cat/1.jpg"]["row_id"]
+
+
+def test_law_2_the_same_pixels_in_another_format_are_in_one_split(rows):
+    for name in (name for name in SAME if name.endswith(".png")):
+        other = name.replace("dog/", "cat/").replace(".png", ".bmp")
+        assert rows[name]["split"] == rows[other]["split"], name
+        assert rows[name]["content_hash"] == rows[other]["content_hash"]
+        assert rows[name]["bytes"] != rows[other]["bytes"]
+    assert len({rows[name]["split"] for name in SAME}) > 1
 
 
 def test_law_9_spark_and_a_plain_process_give_the_same_pixels(rows):

@@ -2,9 +2,12 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ringmill.config.texts import Cleaning
 from ringmill.features.text.clean import clean, cleaned
+from ringmill.features.text.tokens import Tokenising, alike, split
 
 
 def cleaned_rows(texts, *, torn=None, **how):
@@ -64,3 +67,39 @@ def test_a_long_text_is_rejected_or_cut_as_configured(characters):
 def test_texts_are_compared_whatever_their_case_and_form():
     keys = {row["key"] for row in cleaned_rows(["Win £5 ①", "WIN  £5 1", "win £5 1\n"])}
     assert keys == {"win £5 1"}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("don't worry", "don\u2019t worry", "DON\u02bcT worry"),
+        ("ok \U0001f44d", "ok \U0001f44d\U0001f3fd"),
+        ("i \u2764 u", "i \u2764\ufe0f u"),
+        ("straße", "STRASSE"),
+        ("👩\u200d🚀", "👩🚀"),
+    ],
+)
+def test_law_2_texts_that_are_one_input_for_a_model_are_compared_as_one(texts):
+    assert len({row["key"] for row in cleaned_rows(list(texts))}) == 1
+    for tokens in ("words", "characters"):
+        found = split(alike(pa.array(texts)), tokens=tokens, punctuation="keep")
+        rows = [found.distinct.take(pa.array(found.which[found.row == row])).to_pylist() for row in range(len(texts))]
+        assert rows.count(rows[0]) == len(rows)
+
+
+@given(
+    text=st.text(st.characters(exclude_categories=("Cs",)), max_size=12),
+    case=st.sampled_from([str.upper, str.title, str]),
+)
+def test_law_2_tokens_of_folded_texts_with_one_key_are_the_same(text, case):
+    rows = cleaned_rows([text, case(text)])
+    if rows[0]["key"] is None or rows[0]["key"] != rows[1]["key"]:
+        return
+    how = Tokenising("text", "t", "words", True, "keep", (), (1, 1))
+    one, other = (how.of(pa.array([row["text"]])) for row in rows)
+    assert one.distinct.take(pa.array(one.which)).to_pylist() == other.distinct.take(pa.array(other.which)).to_pylist()
+
+
+@pytest.mark.parametrize("text", ["\u200d", "\ufe0f\u200d", "\u00ad", "\u0301"])
+def test_what_nobody_can_see_is_no_text(text):
+    assert [row["reasons"] for row in cleaned_rows([text])] == [["empty_text"]]

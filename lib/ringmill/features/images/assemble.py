@@ -11,7 +11,7 @@ from ringmill.features.splits import split_of
 
 ENCODED = (
     "row_id bigint, image_id string, source_file string, bytes bigint, content_hash string, label string, "
-    "split string, status string, reasons array<string>, pixels binary"
+    "of_test boolean, status string, reasons array<string>, pixels binary"
 )
 
 
@@ -20,28 +20,20 @@ def assemble_images(
 ) -> DataFrame:
     """(image_id, source_file, bytes, content, label, of_test) → the columns of `images_table`, one row per image.
 
-    `shape` is that of raw pixels, None where content is a file. The split hangs on the content: copies of one file are
-    in one split under whatever names, and added files move none. The images of_test are the test split; others with the
-    content of one of them are rejected (in_test), since no content may be in two splits (law 2).
+    `shape` is that of raw pixels, None where content is a file. The split hangs on the pixels: images that a model
+    cannot tell apart are in one split, under whatever names and in whatever formats, and added files move none. The
+    images of_test are the test split; others with the pixels of one of them are rejected (in_test), since none may be
+    in two splits (law 2). Test images are decoded twice.
     """
-    content_hash = F.sha2(F.col("content"), 256)
-    keyed = raw.select(
-        F.xxhash64("image_id").alias("row_id"),
-        "image_id",
-        "source_file",
-        "bytes",
-        content_hash.alias("content_hash"),
-        "label",
-        F.when(F.col("of_test"), "test").otherwise(split_of(content_hash, section.shares, seed=seed)).alias("split"),
-        "content",
-    )
+    decoded = _decoded(raw, section, shape)
+    split = F.when(F.col("of_test"), "test").otherwise(split_of(F.col("content_hash"), section.shares, seed=seed))
+    placed = decoded.withColumn("split", split)
     if section.test_path is not None:
-        keyed = _without_split_in_test(keyed)
-    decoded = keyed.mapInArrow(encoder(section.decoding, raw=shape), ENCODED)
+        placed = _without_split_in_test(placed, _decoded(raw.where("of_test"), section, shape))
     clean = F.col("status") == "clean"
     in_test = clean & F.col("split").isNull()
-    return decoded.select(
-        *(name for name in decoded.columns if name not in ("split", "status", "reasons", "pixels")),
+    return placed.select(
+        *(name for name in decoded.columns if name not in ("of_test", "status", "reasons", "pixels")),
         F.when(clean, F.col("split")).alias("split"),
         F.when(in_test, "rejected").otherwise(F.col("status")).alias("status"),
         F.when(in_test, F.array(F.lit("in_test"))).otherwise(F.col("reasons")).alias("reasons"),
@@ -49,9 +41,25 @@ def assemble_images(
     )
 
 
-def _without_split_in_test(keyed: DataFrame) -> DataFrame:
-    """The same rows; split is null where an image outside of the test split has the content of one inside."""
-    tests = keyed.where("split = 'test'").select("content_hash", F.lit(True).alias("in_test")).distinct()
-    joined = keyed.join(F.broadcast(tests), "content_hash", "left")
-    kept = F.when((F.col("split") == "test") | F.col("in_test").isNull(), F.col("split"))
-    return joined.withColumn("split", kept).select(*keyed.columns)
+def _decoded(raw: DataFrame, section: Images, shape: tuple[int, int, int] | None) -> DataFrame:
+    """Images with status, reasons and pixels; content_hash is of the pixels, and of the file where there are none."""
+    keyed = raw.select(
+        F.xxhash64("image_id").alias("row_id"),
+        "image_id",
+        "source_file",
+        "bytes",
+        F.sha2(F.col("content"), 256).alias("content_hash"),
+        "label",
+        "of_test",
+        "content",
+    )
+    decoded = keyed.mapInArrow(encoder(section.decoding, raw=shape), ENCODED)
+    return decoded.withColumn("content_hash", F.coalesce(F.sha2(F.col("pixels"), 256), F.col("content_hash")))
+
+
+def _without_split_in_test(placed: DataFrame, tests: DataFrame) -> DataFrame:
+    """The same rows; split is null where an image outside of the test split has the pixels of one inside."""
+    inside = tests.where("status = 'clean'").select("content_hash", F.lit(True).alias("in_test")).distinct()
+    joined = placed.join(F.broadcast(inside), "content_hash", "left")
+    kept = F.when(F.col("of_test") | F.col("in_test").isNull(), F.col("split"))
+    return joined.withColumn("split", kept).select(*placed.columns)

@@ -24,7 +24,12 @@ def images_table(section: Images) -> Table:
             Column("image_id", "string", "path below the folder read, or name of the idx file, # and place in it"),
             Column("source_file", "string", "file the image came from, as in image_id"),
             Column("bytes", "bigint", "length of the file, or of the image in an idx file", unit="bytes", least=0),
-            Column("content_hash", "string", "SHA-256 of these bytes; null where the file was not read", nullable=True),
+            Column(
+                "content_hash",
+                "string",
+                "SHA-256 of the pixels, where rejected of the file's bytes; null where the file was not read",
+                nullable=True,
+            ),
             Column("label", "string", "class, as the folder or the labels' file says", nullable=True),
             Column("status", "string", "clean or rejected", one_of=("clean", "rejected")),
             Column(

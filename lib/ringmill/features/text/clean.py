@@ -9,12 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ringmill.config.texts import Cleaning
+from ringmill.features.text.tokens import alike
 
 Cleaner = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 # Separators of any kind, and controls, line ends among them.
 SPACE = r"[\p{Z}\p{Cc}]+"
 # Zero-width space, word joiner and byte-order mark: the joiners within emoji and scripts stay.
 NOTHING = r"[\x{200b}\x{2060}\x{feff}]+"
+# Marks and joiners alone, or nothing at all.
+UNSEEN = r"^[\p{M}\p{C}\p{Z}]*$"
 NO_UTF8 = "\N{REPLACEMENT CHARACTER}"
 REASONS = ("torn_line", "not_utf8", "empty_text", "too_long")
 
@@ -30,7 +33,7 @@ def clean(batch: pa.RecordBatch, how: Cleaning) -> pa.RecordBatch:
     """(rows) of text and torn beside other columns → the same rows with text cleaned, and raw, key, status, reasons.
 
     `raw` is the text as it came, or the torn line; null where it equals the clean text. clean: `key` is what texts are
-    compared by, in NFKC and lower case. rejected: key and text are null, and `reasons` has all of `REASONS` that hold.
+    compared by, see `alike`. rejected: key and text are null, and `reasons` has all of `REASONS` that hold.
     """
     torn, came = batch.column("torn"), batch.column("text")
     texts = cleaned(came)
@@ -43,7 +46,7 @@ def clean(batch: pa.RecordBatch, how: Cleaning) -> pa.RecordBatch:
         [
             _array(pc.invert(whole)),
             _array(pc.and_(whole, pc.match_substring(texts, NO_UTF8))),
-            _array(pc.and_(whole, pc.equal(texts, ""))),
+            _array(pc.and_(whole, pc.match_substring_regex(texts, UNSEEN))),
             _array(pc.and_(whole, long)),
         ],
         axis=1,
@@ -56,7 +59,7 @@ def clean(batch: pa.RecordBatch, how: Cleaning) -> pa.RecordBatch:
     changed = {
         "text": kept,
         "raw": pc.if_else(pc.fill_null(pc.equal(came, kept), False), nothing, came),
-        "key": pc.utf8_lower(pc.utf8_normalize(kept, form="NFKC")),
+        "key": pc.if_else(good, alike(pc.fill_null(kept, "")), nothing),
         "status": pc.if_else(good, "clean", "rejected"),
         "reasons": pa.array(reasons, pa.list_(pa.string())),
     }

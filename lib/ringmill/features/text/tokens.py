@@ -36,6 +36,8 @@ BETWEEN = r"[^\p{L}\p{M}\p{N}\p{So}'][^\p{L}\p{N}\p{So}]*|'[^\p{L}\p{N}\p{So}]+|
 MARK = r"[\p{P}\p{Sc}\p{Sk}\p{Sm}]"
 # Skin tones are of category Sk.
 TONE = r"[\x{1f3fb}-\x{1f3ff}]"
+# What follows a symbol and is in no token.
+DROPPED = r"[\x{200d}\x{fe0e}\x{fe0f}\x{1f3fb}-\x{1f3ff}]"
 WHITE = r"[\p{Z}\x09-\x0d\x1c-\x1f\x{85}]+"
 
 
@@ -121,6 +123,13 @@ def folded(texts: pa.Array) -> pa.Array:
     once = pa.array([text.casefold() for text in texts.to_pylist()], pa.string())
     twice = [text.casefold() for text in pc.utf8_normalize(once, form="NFKC").to_pylist()]
     return pc.utf8_normalize(pa.array(twice, pa.string()), form="NFKC")
+
+
+def alike(texts: pa.Array) -> pa.Array:
+    """(rows) texts → what they are compared by: equal where case, form, apostrophes, and the joiners, variation
+    selectors and skin tones of symbols are all that differs, as no tokenising of folded texts tells them apart."""
+    plain = pc.replace_substring_regex(pc.utf8_normalize(texts, form="NFKC"), APOSTROPHES, "'")
+    return folded(pc.replace_substring_regex(plain, rf"({SYMBOL}){DROPPED}+", r"\1"))
 
 
 def plain_words(words: Sequence[str]) -> tuple[str, ...]:
