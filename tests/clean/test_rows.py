@@ -280,6 +280,36 @@ def test_a_rule_that_cannot_be_used_is_a_configuration_error_that_names_it(
 
 
 @pytest.mark.spark
+def test_a_condition_that_hangs_on_more_than_its_row_is_refused_by_name(spark: SparkSession) -> None:
+    beyond = {
+        "count(1) OVER (PARTITION BY order_id) > 100": "other rows",
+        "sum(quantity) > 5": "other rows",
+        "explode(array(true, false))": "makes rows",
+        "quantity IN (SELECT 1)": "another table",
+        "rand() < 0.1": "each time",
+        "uuid() > order_id": "each time",
+        "ordered_at > current_timestamp()": "at another time",
+        "ordered_at > 'Now'": "at another time",
+        "ordered_at < DATE 'yesterday' - INTERVAL 9 DAYS": "at another time",
+    }
+    empty = frame(spark, [])
+    for text, words in beyond.items():
+        rules = [{"name": "bad", "violated_when": text}]
+        for values, key in (
+            ({"rules": rules}, "clean.rules.bad.violated_when"),
+            ({"cancellation": text}, "cancellation"),
+        ):
+            with pytest.raises(ConfigError) as caught:
+                clean_rows(empty, raw=raw_model(), clean=clean_model(**values), zone="UTC", batch="b1")
+            assert text in caught.value.received and words in caught.value.received
+            assert key in caught.value.where and "'unique'" in caught.value.todo
+    # What a row's own lists say is its own, and a day may be called so.
+    own = "exists(split(order_id, ','), part -> part = 'x') OR description LIKE 'today%' OR quantity > 1e6"
+    alone = clean_model(rules=[{"name": "fine", "violated_when": own}])
+    assert clean_rows(empty, raw=raw_model(), clean=alone, zone="UTC", batch="b1").columns == list(CLEAN_ROWS.names)
+
+
+@pytest.mark.spark
 def test_a_mapped_column_that_is_not_there_is_an_input_error(spark: SparkSession) -> None:
     with pytest.raises(InputError, match="Quantity"):
         clean_rows(frame(spark, []).drop("Quantity"), raw=raw_model(), clean=clean_model(), zone="UTC", batch="b")

@@ -16,6 +16,9 @@ from ringmill.config.clean import Clean
 from ringmill.config.rules import Rule
 from ringmill.errors import ConfigError
 
+# Texts that Spark takes for the present time wherever it needs a time.
+_NOW = re.compile(r"""(['"])\s*(now|today|tomorrow|yesterday)\s*\1""", re.IGNORECASE)
+
 
 def violated(rule: Rule) -> Column:
     """True where the row violates the rule; never null.
@@ -74,7 +77,8 @@ def check_conditions(rows: DataFrame, clean: Clean) -> None:
     """Resolve every expression against the typed columns; no job runs.
 
     Raises:
-        ConfigError: an expression cannot be parsed, names a column that is not there or is no condition.
+        ConfigError: an expression cannot be parsed, names a column that is not there, is no condition, or hangs on more
+            than the values of its row: on other rows, another table, chance or the present time.
     """
     for rule in clean.rules:
         if rule.violated_when is not None:
@@ -83,13 +87,34 @@ def check_conditions(rows: DataFrame, clean: Clean) -> None:
 
 def _check_condition(rows: DataFrame, key: str, text: str) -> None:
     try:
-        kind = rows.select(F.expr(text).alias("condition")).schema["condition"].dataType.simpleString()
+        resolved = rows.select(F.expr(text).alias("condition"))
+        kind = resolved.schema["condition"].dataType.simpleString()
     except (ParseException, AnalysisException) as error:
         # Spark's own suggestions name columns that only exist inside the stage.
         problem = re.split(r" SQLSTATE| Did you mean", str(error).splitlines()[0].partition("] ")[2] or str(error))[0]
         raise ConfigError.bad_value(key, key, _condition(rows), f"{text} ({problem})") from error
     if kind not in ("boolean", "void"):
         raise ConfigError.bad_value(key, key, _condition(rows), f"{text} (a {kind})")
+    if (beyond := _beyond_the_row(resolved, rows, text)) is not None:
+        raise ConfigError.beyond_the_row(key, text, beyond)
+
+
+def _beyond_the_row(resolved: DataFrame, rows: DataFrame, text: str) -> str | None:
+    """What the condition uses besides the values of its row, in words; None where it uses nothing else.
+
+    Such a condition would hold or not by the batch that a row came in, or by the run that judged it.
+    """
+    plan = resolved._jdf.queryExecution().analyzed()
+    # Windows, aggregates and generators are taken out of the projection when it is resolved.
+    if plan.nodeName() != "Project" or not plan.children().apply(0).equals(rows._jdf.queryExecution().analyzed()):
+        return "it looks at other rows, or makes rows"
+    condition, jvm = plan.expressions().apply(0), rows.sparkSession._jvm
+    patterns = jvm.org.apache.spark.sql.catalyst.trees.TreePattern  # type: ignore[union-attr]
+    if condition.containsPattern(patterns.PLAN_EXPRESSION()):
+        return "it looks at another table"
+    if condition.containsPattern(patterns.CURRENT_LIKE()) or _NOW.search(text):
+        return "it is another one at another time, or for another user"
+    return None if condition.deterministic() else "it may be another one each time it is asked"
 
 
 def _condition(rows: DataFrame) -> str:

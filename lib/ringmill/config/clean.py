@@ -15,7 +15,7 @@ from ringmill.config.rules import OrderColumn, Rule, Section
 class Clean(Section):
     """Raw rows to typed rows, each with one status and all its reasons."""
 
-    cancellation: str = Field("order_id LIKE 'C%'", description="Spark SQL: true for a line that cancels")
+    cancellation: str = Field("order_id LIKE 'C%'", description="Spark SQL over a line: true for one that cancels")
     non_products: tuple[str, ...] = Field((), description="codes (case ignored) that are no products: flagged")
     non_product_pattern: str | None = None
     key: tuple[OrderColumn, ...] = Field((), description="columns that identify a line; empty: no key is known")

@@ -108,7 +108,8 @@ class Rule(Section):
     those of its `group`), `min_length`/`max_length` (characters, inclusive), `text` (the value is already what its
     steps make of it), `references` (the value is in another table, case ignored), `unique` (no other row that stays has
     the same values in these columns; every row that shares them violates the rule), or `violated_when`, an expression
-    in Spark SQL over the typed columns. All but `required` and `violated_when` hold for a null.
+    in Spark SQL over the row's own typed columns: a window, an aggregate, a subquery, chance or the present time in it
+    is refused, in all modes. All but `required` and `violated_when` hold for a null.
 
     Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
     its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
@@ -162,6 +163,7 @@ class Rule(Section):
         """Whether what a rule makes of a row is the same whichever batch the row and others came in.
 
         A forward fill takes its value from other rows: one that arrives later, with an earlier known time, changes it.
+        A condition that looks at other rows never comes so far: it is refused when Spark has resolved it.
         """
         return self.fill != "forward"
 

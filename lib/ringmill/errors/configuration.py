@@ -68,3 +68,15 @@ class ConfigError(RingmillError):
             received=re.sub(r"://[^/@\s\"']*@", "://", repr(received)),
             todo=f"correct '{key}' in the file or in --set",
         )
+
+    @classmethod
+    def beyond_the_row(cls, key: str, text: str, beyond: str) -> ConfigError:
+        return cls(
+            f"The condition '{key}' hangs on more than the values of its row.",
+            where=key,
+            expected="a condition over one row's columns and constants, which is the same whenever it is asked and "
+            "whichever batch the row came in: no window, aggregate, subquery, random number or present time",
+            received=f"{text} ({beyond})",
+            todo="write a date in place of the present time; other rows and tables are looked at by rules with "
+            "'unique', 'references', 'outlier' or 'fill'",
+        )
