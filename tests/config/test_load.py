@@ -94,6 +94,16 @@ def test_a_gate_that_names_what_is_not_there_is_refused_before_anything_is_read(
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["non_product", "missing_unit_price", "late_arrival", "rejected", "duplicate", "unreadable", "unreadable_quantity"],
+)
+def test_a_rule_has_no_name_that_cleaning_gives_a_mark_or_a_status(tmp_path, name):
+    rule = f"{{name: {name}, action: flag, violated_when: quantity < 0}}"
+    with pytest.raises(ConfigError, match=f"of Ringmill's own, unlike '{name}'"):
+        load(written(tmp_path, MINIMAL), [f"clean.rules=[{rule}]"])
+
+
+@pytest.mark.parametrize(
     "name", ["write_off", "torn_line", "unreadable_quantity", "missing_ordered_at", "late_arrival"]
 )
 def test_a_gate_may_name_a_rule_or_what_cleaning_says_by_itself(tmp_path, name):

@@ -6,6 +6,8 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ringmill.contracts import STATUSES
+
 Action = Literal["reject", "fix", "flag"]
 OrderColumn = Literal[
     "line_id",
@@ -169,8 +171,10 @@ class Rule(Section):
 
     @model_validator(mode="after")
     def _name_of_its_own(self) -> Rule:
-        if self.name in RESERVED or self.name.startswith("unreadable_"):
-            raise ValueError(f"rules with names that are no reasons of Ringmill's own, unlike '{self.name}'")
+        # One mark would stand for both: a condition of the rule's own would be lost, or a gate read the wrong count.
+        if self.name in (*OWN_MARKS, *STATUSES, "unreadable") or self.name.startswith("unreadable_"):
+            own = "statuses, reasons or flags"
+            raise ValueError(f"rules with names that are no {own} of Ringmill's own, unlike '{self.name}'")
         return self
 
     @model_validator(mode="after")
