@@ -103,6 +103,19 @@ def test_a_rule_has_no_name_that_cleaning_gives_a_mark_or_a_status(tmp_path, nam
         load(written(tmp_path, MINIMAL), [f"clean.rules=[{rule}]"])
 
 
+def test_a_quoted_z_is_refused_where_no_zone_is_stated(tmp_path):
+    minimal = written(tmp_path, MINIMAL)
+    passed_over = "yyyy-MM-dd'T'HH:mm:ss'Z'"
+    extra = "raw.extras={seen: {column: S, type: timestamp, formats: [\"yyyy-MM-dd HH:mm'Z'\"]}}"
+    for key, setting in (("raw.timestamp_formats", f'raw.timestamp_formats=["{passed_over}"]'), ("raw.extras", extra)):
+        with pytest.raises(ConfigError, match="a quoted Z is a letter") as caught:
+            load(minimal, [setting])
+        assert key in caught.value.what
+    stated = [f'{{format: "{passed_over}", zone: UTC}}', "yyyy-MM-dd'T'HH:mm:ssX", "'Zeit' yyyy-MM-dd"]
+    config = load(minimal, [f'raw.timestamp_formats=[{stated[0]}, "{stated[1]}", "{stated[2]}"]'])
+    assert len(config.raw.timestamp_formats) == 3
+
+
 @pytest.mark.parametrize(
     "name", ["write_off", "torn_line", "unreadable_quantity", "missing_ordered_at", "late_arrival"]
 )

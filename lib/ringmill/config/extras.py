@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ringmill.config.formats import NumberFormat, TimestampFormat, has_offset
+from ringmill.config.formats import NumberFormat, TimestampFormat, check_quoted, has_offset
 from ringmill.config.rules import NUMBER_TYPES, Section
 
 # What YAML reads as true and false where it is not quoted.
@@ -45,6 +45,11 @@ class Extra(Section):
         if not isinstance(words, Iterable) or isinstance(words, str):
             return words
         return tuple(text for word in words for text in (YAML_WORDS[word] if isinstance(word, bool) else [str(word)]))
+
+    @field_validator("formats")
+    @classmethod
+    def _no_quoted_offset(cls, forms: tuple[str | TimestampFormat, ...]) -> tuple[str | TimestampFormat, ...]:
+        return check_quoted(forms)
 
     @model_validator(mode="after")
     def _fits(self) -> Extra:

@@ -19,11 +19,28 @@ def _known_zone(name: str) -> str:
 
 _OFFSET = re.compile(r"[XxZOVz]")
 _QUOTED = re.compile(r"'[^']*'")
+_Z = re.compile(r"Z'$")
 
 
 def has_offset(form: str) -> bool:
     """Whether a Java date format writes an offset or a zone, so that what it reads is an instant."""
     return _OFFSET.search(_QUOTED.sub("", form)) is not None
+
+
+def check_quoted(forms: tuple[str | TimestampFormat, ...]) -> tuple[str | TimestampFormat, ...]:
+    """The same formats; those that state a zone may quote what they like.
+
+    Raises:
+        ValueError: one passes over a 'Z', the sign of UTC, and so would read local time.
+    """
+    for form in forms:
+        if isinstance(form, str) and not has_offset(form) and any(map(_Z.search, _QUOTED.findall(form))):
+            right = form.replace("'Z'", "X")
+            raise ValueError(
+                f"formats that read an offset: a quoted Z is a letter, and the time before it would be local; write "
+                f"{right}, or {{format: …, zone: UTC}}, in place of {form}"
+            )
+    return forms
 
 
 Zone = Annotated[str, AfterValidator(_known_zone)]

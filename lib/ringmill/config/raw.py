@@ -6,10 +6,10 @@ import re
 from datetime import date
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from ringmill.config.extras import Extra
-from ringmill.config.formats import NumberFormat, TimestampFormat
+from ringmill.config.formats import NumberFormat, TimestampFormat, check_quoted
 from ringmill.config.rules import NAME, OrderColumn, Section
 from ringmill.contracts import CLEAN_ROWS
 
@@ -61,6 +61,11 @@ class Raw(Section):
         "fail", description="a file that cannot be read: stop, or name it, leave it out and go on with the rest"
     )
     drift: Drift = Drift()
+
+    @field_validator("timestamp_formats")
+    @classmethod
+    def _no_quoted_offset(cls, forms: tuple[str | TimestampFormat, ...]) -> tuple[str | TimestampFormat, ...]:
+        return check_quoted(forms)
 
     @model_validator(mode="after")
     def _needs(self) -> Raw:
