@@ -132,6 +132,10 @@ def test_law_3_the_fingerprint_changes_with_a_byte_and_not_with_the_place(tmp_pa
     (tmp_path / "two" / "a.csv").write_bytes(HEADER + LINE.replace(b"2", b"3", 1))
     assert fingerprint(find_source(raw)) != one
     assert batch_of(raw_at(tmp_path, batch="monday"), one) == "monday"
+    (tmp_path / "b.jsonl").write_text("\njane@x.org,17850,1\njoe@x.org,17851,2\n")
+    with pytest.raises(InputError, match="of the first 2 that are not blank") as caught:
+        find_source(raw_at(tmp_path / "b.jsonl"))
+    assert "jane" not in str(caught.value)
 
 
 def test_law_3_a_delta_tables_fingerprint_is_its_version(tmp_path: Path) -> None:

@@ -107,5 +107,6 @@ def _json_keys(path: str, lines: list[str]) -> tuple[str, ...]:
         if isinstance(row, dict):
             keys.update(dict.fromkeys(row))
     if lines and not keys:
-        raise InputError.unreadable(path, f"no line is a JSON object; the first begins {lines[0][:40]!r}")
+        # No part of a line is said: it may hold personal values.
+        raise InputError.unreadable(path, f"no line is a JSON object, of the first {len(lines):,} that are not blank")
     return tuple(keys)
