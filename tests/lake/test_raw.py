@@ -65,6 +65,32 @@ def test_a_renamed_column_is_an_error_that_names_the_near_one(tmp_path: Path) ->
     assert "ordered_at" in caught.value.received
 
 
+def test_a_first_line_of_values_is_no_header_and_is_not_said_where_they_may_be_personal(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(HEADER + LINE)
+    (tmp_path / "b.csv").write_bytes(b"jane@x.org,17850,quantity-7\njoe@x.org,17851,3\n")
+    ignoring = {"drift": {"missing": "ignore"}}
+    for raw in (raw_at(tmp_path), raw_at(tmp_path, **ignoring)):
+        with pytest.raises(InputError, match="jane@x"):
+            find_source(raw)
+        with pytest.raises(InputError, match="Columns are missing: customer_id, order_id") as caught:
+            find_source(raw, personal=["customer_id"])
+        told = str(caught.value)
+        assert "columns 3 that may be values of a file without a header, and are withheld" in told
+        assert not any(value in told for value in ("jane", "17850", "quantity-7"))
+    (refused,) = find_source(raw_at(tmp_path, bad_files="quarantine", **ignoring), personal=["customer_id"]).refused
+    assert "columns 3 that" in refused.reason and "jane" not in refused.reason
+    # Of a header that lacks a column, what is mapped is said.
+    (tmp_path / "b.csv").write_bytes(HEADER.replace(b"quantity", b"Quantitys") + LINE)
+    with pytest.raises(InputError, match="Columns are missing: quantity") as caught:
+        find_source(raw_at(tmp_path), personal=["customer_id"])
+    assert "columns order_id, product_id, unit_price, customer_id, ordered_at, 1 that may" in caught.value.received
+    assert "Quantitys" not in str(caught.value)
+    (tmp_path / "b.csv").write_bytes(HEADER.replace(b"\n", b",Jane,jane\n") + LINE)
+    with pytest.raises(InputError, match="cannot be told") as caught:
+        find_source(raw_at(tmp_path), personal=["customer_id"])
+    assert "jane" not in str(caught.value).lower()
+
+
 def test_a_column_missing_in_one_file_of_a_folder_names_that_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(HEADER + LINE)
     (tmp_path / "b.csv").write_bytes(HEADER.replace(b",ordered_at", b"") + LINE)
@@ -95,6 +121,10 @@ def test_json_that_is_no_json_lines_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('[\n{"order_id": 1}\n]\n'.replace('{"order_id": 1}', "1"))
     with pytest.raises(InputError, match="no line is a JSON object"):
         find_source(raw_at(tmp_path / "a.json"))
+    (tmp_path / "b.jsonl").write_text("\njane@x.org,17850,1\njoe@x.org,17851,2\n")
+    with pytest.raises(InputError, match="of the first 2 that are not blank") as caught:
+        find_source(raw_at(tmp_path / "b.jsonl"))
+    assert "jane" not in str(caught.value)
 
 
 def test_names_that_spark_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
@@ -132,10 +162,6 @@ def test_law_3_the_fingerprint_changes_with_a_byte_and_not_with_the_place(tmp_pa
     (tmp_path / "two" / "a.csv").write_bytes(HEADER + LINE.replace(b"2", b"3", 1))
     assert fingerprint(find_source(raw)) != one
     assert batch_of(raw_at(tmp_path, batch="monday"), one) == "monday"
-    (tmp_path / "b.jsonl").write_text("\njane@x.org,17850,1\njoe@x.org,17851,2\n")
-    with pytest.raises(InputError, match="of the first 2 that are not blank") as caught:
-        find_source(raw_at(tmp_path / "b.jsonl"))
-    assert "jane" not in str(caught.value)
 
 
 def test_law_3_a_delta_tables_fingerprint_is_its_version(tmp_path: Path) -> None:

@@ -64,15 +64,22 @@ class InputError(RingmillError):
         )
 
     @classmethod
-    def missing_columns(cls, where: str, missing: Iterable[str], present: Iterable[str]) -> InputError:
+    def missing_columns(
+        cls, where: str, missing: Iterable[str], present: Iterable[str], *, shown: Iterable[str] | None = None
+    ) -> InputError:
+        """`shown`: the names that may be said of those that are there; None: all."""
         absent, there = sorted(missing), list(present)
-        near = {name: get_close_matches(name, there, n=1) for name in absent}
+        known = set(there if shown is None else shown)
+        told, withheld = [name for name in there if name in known], sum(name not in known for name in there)
+        if withheld:
+            told.append(f"{withheld:,} that may be values of a file without a header, and are withheld")
+        near = {name: get_close_matches(name, there, n=1) for name in absent if not withheld}
         hints = [f"'{name}' may be '{found[0]}'" for name, found in near.items() if found]
         return cls(
             f"Columns are missing: {', '.join(absent)}.",
             where=where,
             expected=f"the columns named under raw.columns, {', '.join(absent)} among them",
-            received=f"columns {', '.join(there) or '(none)'}",
+            received=f"columns {', '.join(told) or '(none)'}",
             todo="map the columns in raw.columns" + (": " + "; ".join(hints) if hints else ""),
         )
 

@@ -79,10 +79,12 @@ class Source:
         return replace(self.only({each.name for each in self.files} - {name}), refused=refused)
 
 
-def find_source(raw: Raw) -> Source:
+def find_source(raw: Raw, *, personal: Collection[str] = ()) -> Source:
     """Look for the input and check what can be checked before Spark starts.
 
-    A file that cannot be read is refused where raw.bad_files is 'quarantine', and its neighbours are taken.
+    A file that cannot be read is refused where raw.bad_files is 'quarantine', and its neighbours are taken. So is one
+    that has none of the mapped columns: its first line is no header. Where columns are `personal`, no error says a name
+    that is not mapped, for it may be a value.
 
     Raises:
         InputError: nothing is there, no rows are in it, its format is unknown or not what the files hold, or a mapped
@@ -90,7 +92,7 @@ def find_source(raw: Raw) -> Source:
     """
     system, path = open_path(raw.path)
     if raw.format == "delta" or (raw.format == "auto" and _is_delta(system, path)):
-        return _delta(raw)
+        return _delta(raw, personal)
     base, found = data_files(system, path)
     if not found:
         raise InputError.no_file(raw.path)
@@ -99,7 +101,7 @@ def find_source(raw: Raw) -> Source:
     for info in found:
         name = name_below(info.path, base)
         try:
-            file, has_rows = _looked_at(system, info, name, form, raw)
+            file, has_rows = _looked_at(system, info, name, form, raw, personal)
         except InputError as error:
             if raw.bad_files == "fail":
                 raise
@@ -111,19 +113,21 @@ def find_source(raw: Raw) -> Source:
         raise InputError.no_file_fit(raw.path, refused[0].reason) if refused else InputError.empty(raw.path)
     absent = raw.mapped.values() if raw.drift.missing == "ignore" else ()
     columns = tuple(dict.fromkeys([*(name for file in files for name in file.columns), *absent]))
-    _check_distinct(raw.path, columns)
+    _check_distinct(raw, columns, personal)
     return Source(raw.path, form, raw.delimiter, tuple(files), columns, base=base, refused=tuple(refused))
 
 
-def _looked_at(system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, raw: Raw) -> tuple[RawFile, bool]:
+def _looked_at(
+    system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, raw: Raw, personal: Collection[str]
+) -> tuple[RawFile, bool]:
     if raw.bad_files == "quarantine":
         if info.size == 0:
             raise InputError.empty(info.path)
         if raw.format == "auto" and SUFFIXES.get(_suffix(info.path)) != form:
             raise InputError.unreadable(info.path, f"its name says that it is no {form}")
     file, has_rows = look(system, info, name, form, raw.delimiter)
-    if file.columns and raw.drift.missing == "fail":
-        _check_columns(file.path, file.columns, raw)
+    if file.columns and (raw.drift.missing == "fail" or not set(raw.mapped.values()) & set(file.columns)):
+        _check_columns(file.path, file.columns, raw, personal)
     return file, has_rows
 
 
@@ -182,20 +186,23 @@ def _format_of(found: list[fs.FileInfo], raw: Raw) -> str:
     return next(iter(formats))
 
 
-def _check_columns(where: str, columns: tuple[str, ...], raw: Raw) -> None:
-    if missing := set(raw.mapped.values()) - set(columns):
-        raise InputError.missing_columns(where, missing, columns)
+def _check_columns(where: str, columns: tuple[str, ...], raw: Raw, personal: Collection[str]) -> None:
+    mapped = set(raw.mapped.values())
+    if missing := mapped - set(columns):
+        raise InputError.missing_columns(where, missing, columns, shown=mapped if personal else columns)
 
 
-def _check_distinct(where: str, columns: tuple[str, ...]) -> None:
+def _check_distinct(raw: Raw, columns: tuple[str, ...], personal: Collection[str]) -> None:
     """Spark compares names without case, and the reader adds columns of its own."""
     seen = {name.lower(): name for name in ADDED}
+    known = {*raw.mapped.values(), *ADDED}
     for name in columns:
         if (other := seen.setdefault(name.lower(), name)) != name or name in ADDED:
-            raise InputError.unreadable(where, f"column '{name}' cannot be told from '{other}'")
+            one, two = ("(withheld)" if personal and each not in known else each for each in (name, other))
+            raise InputError.unreadable(raw.path, f"column '{one}' cannot be told from '{two}'")
 
 
-def _delta(raw: Raw) -> Source:
+def _delta(raw: Raw, personal: Collection[str]) -> Source:
     from deltalake import DeltaTable
     from deltalake.exceptions import DeltaError
 
@@ -207,8 +214,8 @@ def _delta(raw: Raw) -> Source:
         raise InputError.unreadable(raw.path, " ".join(str(error).split())) from error
     if not rows:
         raise InputError.empty(raw.path)
-    _check_columns(raw.path, columns, raw)
-    _check_distinct(raw.path, columns)
+    _check_columns(raw.path, columns, raw, personal)
+    _check_distinct(raw, columns, personal)
     return Source(raw.path, "delta", raw.delimiter, (), columns, table.version())
 
 

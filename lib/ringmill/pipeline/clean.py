@@ -98,7 +98,8 @@ def _references(config: Config) -> dict[str, Source]:
             columns = {rule.column: other.column}
             asked: dict[str, Any] = {"path": other.path, "format": other.format, "delimiter": other.delimiter}
             asked |= {"columns": columns, "extras": {}}
-            found[rule.name] = find_source(config.raw.model_copy(update=asked))
+            personal = [each.column for each in config.clean.personal]
+            found[rule.name] = find_source(config.raw.model_copy(update=asked), personal=personal)
     return found
 
 

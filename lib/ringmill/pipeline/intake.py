@@ -75,7 +75,7 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
     """
     raw = config.raw
     taken = _taken(last) if raw.batches == "files" else {}
-    source = find_source(raw)
+    source = find_source(raw, personal=[each.column for each in config.clean.personal])
     if raw.up_to is not None:
         source = _arrived(source, raw.up_to, taken)
     modified = last.detail.get("modified", {}) if last else {}
