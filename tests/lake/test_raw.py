@@ -91,6 +91,17 @@ def test_a_first_line_of_values_is_no_header_and_is_not_said_where_they_may_be_p
     assert "jane" not in str(caught.value).lower()
 
 
+def test_gzip_that_spark_would_not_unpack_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "A.CSV.gz").write_bytes(gzip.compress(HEADER + LINE))
+    (tmp_path / "B.CSV.GZ").write_bytes(gzip.compress(HEADER + LINE))
+    with pytest.raises(InputError, match=r"'\.gz'") as caught:
+        find_source(raw_at(tmp_path))
+    assert caught.value.where == str(tmp_path / "B.CSV.GZ")
+    source = find_source(raw_at(tmp_path, bad_files="quarantine"))
+    assert [file.name for file in source.files] == ["A.CSV.gz"]
+    assert [refused.name for refused in source.refused] == ["B.CSV.GZ"]
+
+
 def test_a_column_missing_in_one_file_of_a_folder_names_that_file(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(HEADER + LINE)
     (tmp_path / "b.csv").write_bytes(HEADER.replace(b",ordered_at", b"") + LINE)

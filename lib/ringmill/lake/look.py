@@ -41,6 +41,8 @@ def look(system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, delimit
     Raises:
         InputError: it is not what `form` says.
     """
+    if form != "parquet" and info.path.lower().endswith(".gz") and not info.path.endswith(".gz"):
+        raise InputError.unreadable(info.path, "gzip whose name ends otherwise than in '.gz': Spark unpacks that alone")
     try:
         match form:
             case "parquet":
