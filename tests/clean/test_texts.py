@@ -22,7 +22,17 @@ STEPS: dict[str, list[tuple[str | None, str | None]]] = {
     "whitespace": [(" a \t b\u00a0\u2003c ", "a b c"), ("a b", "a b"), (" \u00a0", None)],
     "nfc": [("e\u0301", "é"), ("\ufb01\u2460", "\ufb01\u2460"), ("\u1100\u1161", "가")],
     "nfkc": [("e\u0301", "é"), ("\ufb01\u2460", "fi1"), ("\uff21", "A")],
-    "html": [("R&amp;D &eacute;&#233;&#x20AC; &lt;b&gt;", "R&D éé€ <b>"), ("a & b &nosuch;", "a & b &nosuch;")],
+    "html": [
+        ("R&amp;D &eacute;&#233;&#x20AC; &lt;b&gt;", "R&D éé€ <b>"),
+        ("a & b &nosuch;", "a & b &nosuch;"),
+        ("a &#9999999; &amp; b", "a &#9999999; &amp; b"),  # beyond Unicode's last number
+        ("&#x110000;", "&#x110000;"),
+        ("&#x10FFFF;", "\U0010ffff"),
+        ("&#99999999999; &#; &#x;", "&#99999999999; &#; &#x;"),
+        ("a&#0;b", "a\0b"),
+        ("a&#55296;b", "a?b"),  # half of a surrogate pair is written so
+        ("&#55357;&#56832;", "\U0001f600"),
+    ],
     "lower": [("ÉA", "éa"), ("a", "a")],
     "upper": [("éa", "ÉA")],
     "punctuation": [("T-light, (red)!", "T light red"), ("5 €", "5 €"), ("...", None)],

@@ -59,6 +59,8 @@ def _composed(text: Column, *, compatible: bool) -> Column:
 
 
 def _called(method: tuple[str, str], text: Column, *more: Column) -> Column:
+    """What the method makes of the text; the text as it is where the method fails, as on '&#9999999;', which is no
+    character."""
     # A call is evaluated for a null too, where a Java method would fail.
-    call = F.reflect(*map(F.lit, method), F.coalesce(text, F.lit("")), *more)
-    return F.when(text.isNotNull(), call)
+    call = F.try_reflect(*map(F.lit, method), F.coalesce(text, F.lit("")), *more)
+    return F.when(text.isNotNull(), F.coalesce(call, text))

@@ -116,10 +116,11 @@ class Rule(Section):
     Action `fix` changes the value and flags the row: a missing value becomes `constant` or the statistic `fill` (of
     its `group`, where columns are named), a value beyond a bound (an outlier's too) becomes the bound, one outside a
     set, pattern or length becomes `constant`, and a text what the steps of `text` make of it, in their order:
-    `whitespace` (one space for any run, none at the ends), `nfc` and `nfkc` (Unicode normal forms), `html` (entities),
-    `lower`, `upper`, `punctuation` (a space for each run), `stop_words` (those of the rule, whole words). `fill:
-    forward` takes the value of the line of the `group` that became known last before it, if one has a value. Fixes come
-    before all other rules, in their order (forward fills after the others), and those judge the fixed values.
+    `whitespace` (one space for any run, none at the ends), `nfc` and `nfkc` (Unicode normal forms), `html` (entities; a
+    text with the number of no character, such as `&#9999999;`, stays as it is), `lower`, `upper`, `punctuation` (a
+    space for each run), `stop_words` (those of the rule, whole words). `fill: forward` takes the value of the line of
+    the `group` that became known last before it, if one has a value. Fixes come before all other rules, in their order
+    (forward fills after the others), and those judge the fixed values.
     """
 
     name: str = Field(pattern=NAME)
