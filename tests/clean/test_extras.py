@@ -11,8 +11,17 @@ import yaml
 from pydantic import ValidationError
 
 from raw_lines import COLUMNS, GOOD, Lines, raw_model
-from ringmill.clean import clean_rows, fitted_of, read_values, summarise_statistics
+from ringmill.clean import (
+    clean_rows,
+    fitted_of,
+    quality_of,
+    read_values,
+    summarise_quality,
+    summarise_statistics,
+)
 from ringmill.clean.failures import check_patterns
+from ringmill.clean.marks import MASK, mark_rows, summarise_examples
+from ringmill.clean.personal import WITHHELD
 from ringmill.config import load
 from ringmill.config.clean import Clean
 from ringmill.config.columns import types_of
@@ -83,6 +92,32 @@ def test_extras_become_typed_columns_behind_those_of_the_contract(spark: SparkSe
     assert (found[3].status, found[3].reasons, found[3].flags) == ("rejected", unread, ["unreadable_pieces_left"])
     assert found[3].raw["Left"] == "many"
     assert (found[4].reasons, found[4].flags) == (["torn_line"], [])
+
+
+@pytest.mark.spark
+def test_what_could_not_be_read_of_an_extra_is_kept_and_shown_but_not_where_it_is_personal(spark: SparkSession) -> None:
+    heavy = {"name": "heavy", "action": "fix", "column": "weight", "maximum": 9}
+    lines: Lines = [{"Left": "many", "Weight": "2,5"}, {"Left": "7", "Weight": "10,5"}, {"Left": "8"}]
+    hidden = [{"column": "pieces_left", "action": "drop"}]
+
+    def found(personal: list[dict[str, str]]) -> tuple[list[Any], dict[str, list[str]]]:
+        clean = Clean.model_validate({"rules": [heavy], "personal": personal})
+        rows = clean_rows(frame(spark, lines), raw=raw_of(), clean=clean, zone="UTC", batch="b").cache()
+        known = ["pieces_left", "weight"]
+        (quality,) = quality_of(summarise_quality(rows).collect())
+        examples = summarise_examples(rows, raw=raw_of(), columns=known).collect()
+        names = [each.column for each in clean.personal]
+        marks = mark_rows(quality, examples, clean=clean, known=known, personal=names)
+        shown = {row["name"]: [each["shown"] for each in row["examples"]] for row in marks if row["examples"]}
+        kept = [row.raw and (row.raw["Left"], row.raw["Weight"]) for row in rows.orderBy("source_file").collect()]
+        return kept, shown
+
+    kept, shown = found([])
+    assert kept == [("many", "2,5"), ("7", "10,5"), None]
+    assert shown == {"unreadable_pieces_left": ["pieces_left: many"], "heavy": ["weight: 10,5"]}
+    kept, shown = found(hidden)
+    assert kept == [(WITHHELD, "2,5"), (WITHHELD, "10,5"), None]
+    assert shown == {"unreadable_pieces_left": [f"pieces_left: {MASK}"], "heavy": ["weight: 10,5"]}
 
 
 @pytest.mark.spark

@@ -113,7 +113,7 @@ def _tried(quality: Quality, name: str, clean: Clean) -> int:
 
 def _as_it_came(name: str, raw: Raw) -> Column:
     typed = F.col(f"`{name}`").cast("string")
-    theirs = raw.columns.get(name)  # type: ignore[call-overload]
+    theirs = raw.mapped.get(name)
     # A value that was missing and then filled in shows as missing: the raw cell counts wherever it is kept.
     return typed if theirs is None else F.when(F.col("raw").isNotNull(), F.col("raw")[theirs]).otherwise(typed)
 

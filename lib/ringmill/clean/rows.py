@@ -97,7 +97,7 @@ def judge_lines(
     rows = with_cancellation(referred, clean)
     check_conditions(rows, clean)
     judged = fenced(_with_reasons(rows, raw, clean))
-    keeps_raw = _keeps_raw(clean)
+    keeps_raw = _keeps_raw(raw, clean)
     protected = with_protected(
         judged, raw=raw, clean=clean, cells=cells, zone=zone, keeps_raw=keeps_raw, fingerprint=key_fingerprint
     )
@@ -199,7 +199,7 @@ def _with_reasons(rows: DataFrame, raw: Raw, clean: Clean) -> DataFrame:
     """Add `reasons`, `flags`, and `status`: 'rejected' for a line that could not be read, else null."""
     torn = F.col("_torn").isNotNull()
     unread = {name: F.col(f"_unreadable_{name}") for name in (*NEEDED, *raw.extras)}
-    tolerated = {name for name, extra in raw.extras.items() if extra.unreadable == "flag"}
+    tolerated = _tolerated(raw)
     unreadable = {"torn_line": torn} | {f"unreadable_{name}": unread[name] for name in unread if name not in tolerated}
     lacking = {f"missing_{name}": F.col(name).isNull() & ~F.col(f"_unreadable_{name}") for name in NEEDED}
     if "known_at" not in raw.columns:
@@ -234,6 +234,11 @@ def _with_names(rows: DataFrame, column: str, conditions: Mapping[str, Column]) 
     return rows.withColumn(column, F.concat(*(f"_{column}_{place}" for place in range(len(parts)))))
 
 
+def _tolerated(raw: Raw) -> tuple[str, ...]:
+    """The extras of which a value that cannot be read is flagged, not refused."""
+    return tuple(name for name, extra in raw.extras.items() if extra.unreadable == "flag")
+
+
 def _own_flags(clean: Clean) -> dict[str, Column]:
     flags = {"non_product": ~F.col("is_product"), "repaired_encoding": F.col("_repaired")}
     if clean.late_after_days is not None:
@@ -252,7 +257,7 @@ def _shaped(rows: DataFrame, cells: Mapping[str, str], raw: Raw, clean: Clean, b
         "source_batch": F.col("source_file") if batch is None else F.lit(batch),
         "status_batch": nothing.cast("string"),
         "superseded_at": nothing.cast("timestamp"),
-        "raw": F.when(_keeps_raw(clean), _raw_map(cells)),
+        "raw": F.when(_keeps_raw(raw, clean), _raw_map(cells)),
         "others": _texts_by_name(unmapped) if raw.drift.new == "add" else nothing.cast(TEXTS_BY_NAME),
         "_stored": nothing.cast(STORED),
         "_shares": nothing.cast("array<string>"),
@@ -260,9 +265,12 @@ def _shaped(rows: DataFrame, cells: Mapping[str, str], raw: Raw, clean: Clean, b
     return rows.withColumns(added).select(*CLEAN_ROWS.names, *raw.extras, "_stored", "_shares")
 
 
-def _keeps_raw(clean: Clean) -> Column:
-    """True where the row's own values give a reason or were fixed: that does not depend on other rows."""
+def _keeps_raw(raw: Raw, clean: Clean) -> Column:
+    """True where the row's own values give a reason, were fixed, or are null because they could not be read: that does
+    not depend on other rows."""
     kept = F.size("reasons") > 0
+    for name in _tolerated(raw):
+        kept = kept | F.col(f"_unreadable_{name}")
     for rule in fixing(clean.rules):
         kept = kept | F.col(f"_fixed_{rule.name}")
     return kept

@@ -44,9 +44,10 @@ class Personal(Section):
     value has no more characters than those. `generalise`: a number to the lower end of its bin of `width`, a date or
     time to its month or year (`to`), a text to its `first` characters. `drop`: null. Null stays null.
 
-    `raw` of a row that was refused or fixed holds the hash of the text as it came, or says that it is withheld; so does
-    it for the whole text of a torn line. A column of the files that is mapped to nothing stays in `raw` as it is: name
-    it as an extra with `drop`. A condition that fails on a row may show the value in Spark's own log.
+    `raw` of a row that was refused or fixed, or of which a value could not be read, holds the hash of the text as it
+    came, or says that it is withheld; so does it for the whole text of a torn line. A column of the files that is
+    mapped to nothing stays in `raw` as it is: name it as an extra with `drop`. A condition that fails on a row may show
+    the value in Spark's own log.
     """
 
     column: str = Field(description="one of ours that holds texts, or one of raw.extras")

@@ -52,7 +52,7 @@ CLEAN_ROWS = Table(
             "raw",
             "map<string,string>",
             "the values as they came, by their names in the file, without missing ones; null on rows whose own values "
-            "gave no reason and were not fixed",
+            "gave no reason, were not fixed and could be read",
             nullable=True,
         ),
         Column(

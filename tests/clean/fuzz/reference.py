@@ -45,7 +45,8 @@ def _row(each: Judged, setting: Setting) -> Row:
     batch = BATCH if setting.raw.batches == "whole" else each.line.file
     whole = {name: text for name, text in each.cells.items() if text is not None}
     mapped = set(setting.raw.mapped.values())
-    keeps_raw = bool(each.reasons or each.fixed)
+    is_null_unread = each.line.torn is None and any(name in each.unread for name in setting.raw.extras)
+    keeps_raw = bool(each.reasons or each.fixed or is_null_unread)
     shown = {"_torn": each.line.torn} if each.line.torn is not None else whole
     status = "rejected" if each.reasons else "clean"
     return each.values | {
