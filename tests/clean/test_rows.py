@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyspark.sql import functions as F
 
 from raw_lines import COLUMNS, GOOD, Lines, frame, raw_model
 from ringmill.clean import check_nothing_lost, clean_rows, quality_of, summarise_quality, with_line_count
+from ringmill.clean.parse import trimmed
 from ringmill.config.clean import Clean
 from ringmill.contracts import CLEAN_ROWS, STATUSES
 from ringmill.errors import ConfigError, InputError, LawError
@@ -84,6 +86,28 @@ def test_values_that_cannot_be_read_are_unreadable_and_empty_ones_are_missing(sp
     assert [row.status for row in rows] == ["rejected"] * 4 + ["clean"]
     assert rows[0].raw == GOOD | lines[0]
     assert (rows[4].quantity, rows[4].unit_price, rows[4].is_cancellation) == (-10, 100.0, True)
+
+
+@pytest.mark.spark
+def test_white_space_of_any_kind_at_the_ends_is_no_part_of_a_value(spark: SparkSession) -> None:
+    # Python knows four more, which Unicode takes for separators of information.
+    spaces = [sign for sign in map(chr, range(0x110000)) if sign.isspace() and not "\x1c" <= sign <= "\x1f"]
+    both = [f"{one}x{one} {one}y{other}{one}" for one in spaces for other in spaces]
+    texts = [*both, *spaces, "".join(spaces), " x", "x\t", "", "é", "\u00a0é", "~", "!", "\u200bx\ufeff", None]
+    made = spark.createDataFrame([(text,) for text in texts], "text string").select("text", trimmed(F.col("text")))
+    expected = [None if text is None else text.strip("".join(spaces)) or None for text in texts]
+    assert [(row[0], row[1]) for row in made.collect()] == list(zip(texts, expected, strict=True))
+    lines: Lines = [
+        {"Line": "1", "Customer ID": "17850\t"},
+        {"Line": "2", "Customer ID": "\u00a017850.0", "Quantity": "6\u2003"},
+        {"Line": "3", "Customer ID": "\t\u00a0"},
+    ]
+    rows = cleaned(spark, lines)
+    assert [(row.customer_id, row.quantity, row.reasons) for row in rows] == [
+        ("17850", 6, []),
+        ("17850", 6, []),
+        (None, 6, ["missing_customer"]),
+    ]
 
 
 @pytest.mark.spark

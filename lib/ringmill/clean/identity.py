@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from ringmill.clean.parse import trimmed
+
 
 def identity(cells: Mapping[str, Column], *, key: Mapping[str, Column], written: Mapping[str, Column]) -> Column:
     """The line's identity, as the contract of clean/rows has it, with `number` null.
@@ -26,7 +28,7 @@ def identity(cells: Mapping[str, Column], *, key: Mapping[str, Column], written:
     whole = F.lit(bool(values))
     for value in values:
         whole = whole & value.isNotNull()
-    filled = (F.when(F.trim(cells[name]) != "", 1).otherwise(0) for name in names)
+    filled = (_is_filled(cells[name]).cast("int") for name in names)
     return F.struct(
         line_a.alias("line_a"),
         line_b.alias("line_b"),
@@ -40,4 +42,10 @@ def identity(cells: Mapping[str, Column], *, key: Mapping[str, Column], written:
 
 def _number(name: str) -> int:
     """A column's name as 64 bits: its place among the columns would change with the files that are read together."""
+def _is_filled(cell: Column) -> Column:
+    """Whether the cell holds more than white space; never null."""
+    # What begins with a letter or a figure, as nearly every cell does, needs no second look.
+    return F.when(cell.between("!", "~"), F.lit(True)).otherwise(trimmed(cell).isNotNull())
+
+
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

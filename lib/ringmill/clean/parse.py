@@ -17,14 +17,20 @@ from ringmill.config.rules import NUMBERS
 Formats = tuple[str | TimestampFormat, ...]
 TEXTS = ("line_id", "order_id", "product_id", "description", "customer_id", "country")
 IDS = ("line_id", "order_id", "product_id", "customer_id")
+# Unicode's property White_Space.
+WHITE_SPACE = "\t\n\v\f\r \x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 # What the reader makes of typed timestamps: fractions of a second, and 'Z' behind an instant. No format is tried on
 # them, nor are these on other texts: a format that does not fit costs an exception inside Spark.
 WRITTEN_BY_READER = r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?$"
 
 
 def trimmed(text: Column) -> Column:
-    """Text without white space at its ends; null where nothing is left."""
-    return F.nullif(F.trim(text), F.lit(""))
+    """Text without white space at its ends, whichever of Unicode's; null where nothing is left."""
+    last = F.substring(text, -1, 1)
+    # With characters of its own to trim, Spark looks at the whole text: only what does not begin and end with a visible
+    # sign of ASCII is worth that. On nearly every cell, three comparisons cost a third of it.
+    either = (text < "!") | (text > "~") | (last < "!") | (last > "~")
+    return F.nullif(F.when(either, F.trim(text, F.lit(WHITE_SPACE))).otherwise(text), F.lit(""))
 
 
 def read_id(text: Column) -> Column:

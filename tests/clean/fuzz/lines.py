@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 FILES = ("a.csv", "b.csv", "c.csv")
-IDS = ["1", "1", "7", "7.0", "A", "a", " A", "B", "C1", "c1", "1.0", "", "  ", None]
+IDS = ["1", "1", "7", "7.0", "A", "a", "\u00a0A", "B", "C1", "c1", "1.0\t", "", " \t", None]
 WORDS = [
     "cup",
     " The  cup of\ttea ",
@@ -63,7 +63,7 @@ POOLS: dict[str, list[str | None]] = {
     "Gift": ["yes", "YES", "no", "1", "maybe", "", None],
     "Weight": ["1,5", "2", "1.5", "€ 2", None],
     "Points": ["1", "2", "2.0", "2.5", "x", None],
-    "Note": ["A", "a", " 7 ", "", None],
+    "Note": ["A", "a", "\u20037\u3000", "", None],
     "Sent": ["05/01/2024", "2024-01-05", "31/02/2024", None],
     "Seen": [*TIMES],
     "Colour": ["red", "", None],

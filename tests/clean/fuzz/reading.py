@@ -6,6 +6,7 @@ A text is None where the file has no value. A reader gives None for what cannot 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,6 +20,7 @@ from ringmill.config.raw import Raw
 TEXTS = ("line_id", "order_id", "product_id", "description", "customer_id", "country")
 IDS = ("line_id", "order_id", "product_id", "customer_id")
 NEEDED = ("quantity", "unit_price", "ordered_at", "known_at")
+BLANKS = "\t\n\v\f\r\x85" + "".join(filter(lambda sign: unicodedata.category(sign)[0] == "Z", map(chr, range(0x3001))))
 SPACES = " \u00a0\u202f"
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 FIELDS = {"yyyy": r"(?P<year>\d{4})", "MM": r"(?P<month>\d\d)", "dd": r"(?P<day>\d\d)", "HH": r"(?P<hour>\d\d)"} | {
@@ -31,8 +33,8 @@ AS_READ = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(\.\d{1,6})?(Z?)")
 
 
 def trimmed(text: str | None) -> str | None:
-    """Without blanks at the ends; None where nothing is left."""
-    return (text or "").strip(" ") or None
+    """Without white space at the ends; None where nothing is left."""
+    return (text or "").strip(BLANKS) or None
 
 
 def read_id(text: str) -> str:

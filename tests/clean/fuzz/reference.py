@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from clean.fuzz.judging import Judged, Line, Setting, check_order, judge, order_of
+from clean.fuzz.reading import trimmed
 
 BATCH = "b1"
 Row = dict[str, Any]
@@ -106,7 +107,7 @@ def key_of(each: Judged, setting: Setting) -> tuple[Any, ...] | None:
 
 
 def complete(each: Judged) -> int:
-    return sum(1 for text in each.cells.values() if (text or "").strip(" "))
+    return sum(1 for text in each.cells.values() if trimmed(text) is not None)
 
 
 def _settle_key(group: Pairs, setting: Setting) -> None:
