@@ -111,6 +111,27 @@ def test_white_space_of_any_kind_at_the_ends_is_no_part_of_a_value(spark: SparkS
 
 
 @pytest.mark.spark
+def test_lines_without_a_key_meet_only_their_copies_and_empty_cells_make_no_line_complete(spark: SparkSession) -> None:
+    lines: Lines = [
+        {"Line": None},
+        {"Line": None, "source_file": "b.csv"},
+        {"Line": "\t", "Quantity": "7"},
+        {"Line": None, "Code": None},
+        {"Line": "4"},
+        {"Line": "4", "Code": None, "source_file": "b.csv"},
+        {"Line": "4", "Code": " \u00a0", "source_file": "c.csv"},
+    ]
+    raw, clean = raw_model(batches="files"), clean_model(key=["line_id", "product_id"], keep="most_complete")
+    rows = clean_rows(frame(spark, lines), raw=raw, clean=clean, zone="UTC", batch=None).collect()
+    gathers: dict[int, int] = Counter(row.identity.gather for row in rows)
+    assert sorted(gathers.values()) == [1, 1, 1, 1, 1, 2]
+    assert all((row.identity.gather == row.identity.line_a) == (row.identity.key is None) for row in rows)
+    assert Counter(row.status for row in rows) == {"clean": 6, "duplicate": 1}
+    by_file = {row.source_file: row.identity.complete for row in rows if row.line_id == "4"}
+    assert by_file == {"a.csv": 8, "b.csv": 7, "c.csv": 7}
+
+
+@pytest.mark.spark
 def test_local_times_become_instants_by_the_rule_of_windows_where_clocks_change(spark: SparkSession) -> None:
     lines: Lines = [
         {"Line": "1", "Date": "2024-03-31 00:59:59", "Known": "2024-03-31 02:00:00"},

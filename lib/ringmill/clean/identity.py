@@ -16,8 +16,9 @@ def identity(cells: Mapping[str, Column], *, key: Mapping[str, Column], written:
 
     `cells` holds the line's cells by their names in the file: `line_a` and `line_b` are two 64-bit hashes of all that
     are not null with their names, so that a column that a file lacks and a missing value are the same; a false match
-    among 10⁹ lines has a chance of 10⁻²¹. `gather` and `key` are two of the key's values as they are compared; `key` is
-    null where one of them is, and without a configured key. Lines that are equal in either way share `gather`.
+    among 10⁹ lines has a chance of 10⁻²¹. `gather` and `key` are two of the key's values as they are compared; where
+    one of them is null, and without a configured key, `key` is null and `gather` is `line_a`. Lines that are equal in
+    either way share `gather`.
     `written` is one of the key's cells as they were written; `complete` counts the cells that are not empty.
     """
     names = sorted(cells)
@@ -33,19 +34,20 @@ def identity(cells: Mapping[str, Column], *, key: Mapping[str, Column], written:
         line_a.alias("line_a"),
         line_b.alias("line_b"),
         F.lit(None).cast("int").alias("number"),
-        (F.xxhash64(*values) if values else line_a).alias("gather"),
+        # Lines without a key compete for none: the hash of nulls would bring them all into one partition.
+        (F.when(whole, F.xxhash64(*values)).otherwise(line_a) if values else line_a).alias("gather"),
         F.when(whole, F.xxhash64(F.lit(1), *reversed(values))).alias("key"),
         F.xxhash64(*(written[name] for name in key), F.lit(0)).alias("written"),
         sum(filled, F.lit(0)).alias("complete"),
     )
 
 
-def _number(name: str) -> int:
-    """A column's name as 64 bits: its place among the columns would change with the files that are read together."""
 def _is_filled(cell: Column) -> Column:
     """Whether the cell holds more than white space; never null."""
     # What begins with a letter or a figure, as nearly every cell does, needs no second look.
     return F.when(cell.between("!", "~"), F.lit(True)).otherwise(trimmed(cell).isNotNull())
 
 
+def _number(name: str) -> int:
+    """A column's name as 64 bits: its place among the columns would change with the files that are read together."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
