@@ -7,44 +7,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from handoff.tables import features_table, write_table
 from integration.refusals import refused_training
+from published import CONF, CONTRACT, COUNTRY, STATE, publish_features
 from ringmill.config import load
 from ringmill.errors import InputError, PlanError, RingmillError
-from ringmill.features.categories import OneHot
 from ringmill.features.state import State
-from ringmill.handoff.contract import Contract, Promise, Tensor
-from ringmill.lake.ledger import Entry
+from ringmill.handoff.contract import Contract, Promise
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train import TRAIN
-
-CONF = Path(__file__).resolve().parents[2] / "conf" / "default.yaml"
-COUNTRY = OneHot(name="country", columns=("country",), values=("France", "Spain"))
-STATE = State((("country", "string"),), (COUNTRY,), ("country = France",))
-COLUMNS = {"row_id": "bigint", "x": "array<float>", "label_buy": "double", "label_spend": "double"}
-CONTRACT = Contract(
-    table="features/customers",
-    columns=tuple(Promise(name, kind, False) for name, kind in COLUMNS.items()),
-    inputs=(Promise("country", "string", True),),
-    tensors=(Tensor("x", "x", (3,), "float32"),),
-    features=("a", "b", "c"),
-    state=STATE.hash,
-    vocabularies=STATE.vocabularies,
-)
 
 
 def refused(folder: Path, *, state: State = STATE, contract: Contract = CONTRACT, gone: str = "") -> RingmillError:
     """The error of training on features with that state and manifest; files that match `gone` are vacuumed."""
     run = Run(load(CONF, ["train.launcher=local", "train.retries=2"], warehouse=str(folder)))
     table = f"features/{run.config.features.name}"
-    write_table(Path(run.lake.path(table)), features_table(60))
-    detail: dict[str, Any] = {"names": ["a", "b", "c"], "state": state.to_json(), "state_hash": state.hash}
-    published = Entry("r", "p", "features", "published", "k", "c", {}, {}, {table: 0})
-    run.ledger.append(replace(published, detail=detail | {"manifest": contract.to_json()}))
+    publish_features(run, state, contract)
     for file in Path(run.lake.path(table)).glob(gone) if gone else ():
         file.unlink()
     return refused_training(TRAIN, run)

@@ -115,3 +115,14 @@ def other_rates(stage: str, run_id: str, path: str) -> InputError:
         received="a table of rates with other bytes, or none",
         todo=f"run 'ringmill {stage} CONF' again",
     )
+
+
+def other_state(model: str, run_id: str, pinned: str, found: str) -> InputError:
+    return InputError(
+        "The model's folder holds another frozen state than the one on whose rows it was trained.",
+        where=model,
+        expected=f"the state {pinned[:12]}, which the training of run {run_id} pinned",
+        received=f"the state {found[:12]}",
+        todo="train the model anew (an earlier release could write the state of features that were published while it "
+        "trained), or score with another run by score.model_run",
+    )

@@ -107,6 +107,13 @@ class Ledger:
             raise InputError.not_published(stage, self.lake.root)
         return entry
 
+    def training_of(self, model: str) -> Entry:
+        """The row that published a model, named by its path under the warehouse. Raises InputError where none did."""
+        for entry in self.entries():
+            if entry.outcome == "published" and entry.outputs and entry.detail.get("model") == model:
+                return entry
+        raise InputError.not_published("train", self.lake.path(model))
+
     def as_written(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Inputs with each table at the version that its stage wrote, those within a mapping too: what a key is made
         of, since the rows of a table that was laid out anew are the same."""

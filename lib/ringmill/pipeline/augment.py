@@ -14,9 +14,10 @@ from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY, Table, generated_table, oversampled_table
 from ringmill.errors import InputError, LawError
 from ringmill.lake.ledger import Entry
+from ringmill.pipeline.prepared import SPLITS
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import SPLITS, checkpoints_of, history_rows, launcher_of, model_holds, say
+from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, model_holds, say
 from ringmill.pipeline.train_table import input_of, path_of, pinned, table_spec
 from ringmill.train.build import modules
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ringmill.contracts import CLEAN_ROWS
+from ringmill.lake.ledger import Entry
 from ringmill.pipeline.lines import priced_lines
 from ringmill.pipeline.stage import Run
 
@@ -14,12 +15,12 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def purchase_model_baseline(run: Run, features: DataFrame) -> pa.Table | None:
+def purchase_model_baseline(run: Run, features: DataFrame, published: Entry) -> pa.Table | None:
     """Rows of features/<name> → row_id, bgnbd_probability and bgnbd_spend of the test split's; None without a fit.
 
-    The models see the same lines as the features, as of the same cutoffs, of the train split's customers alone; the
-    histories of several cutoffs are fitted as one. bgnbd_spend (currency, expected purchases × expected value) is null
-    where Gamma-Gamma could not be fitted.
+    The models see the lines that the features were `published` of, as of the same cutoffs, of the train split's
+    customers alone; the histories of several cutoffs are fitted as one. bgnbd_spend (currency, expected purchases ×
+    expected value) is null where Gamma-Gamma could not be fitted.
     """
     from pyspark.sql import functions as F
 
@@ -29,7 +30,7 @@ def purchase_model_baseline(run: Run, features: DataFrame) -> pa.Table | None:
     from ringmill.rfm.lifetime import foresee_chances
 
     section, zone = run.config.features, run.config.zone
-    rows = priced_lines(run, run.ledger.resolve("features").inputs[CLEAN_ROWS.path])
+    rows = priced_lines(run, published.inputs[CLEAN_ROWS.path])
     histories = summarise_customers(rows, section.cutoffs, zone=zone, period="day")
     split = features.select("row_id", "customer_id", "cutoff", "split")
     customers = split.join(histories, ["customer_id", "cutoff"]).persist()

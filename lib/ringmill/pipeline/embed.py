@@ -12,15 +12,16 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY, embeddings_table
 from ringmill.lake.ledger import Entry
+from ringmill.pipeline.prepared import prepared
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import (
     check_manifest,
     checkpoints_of,
+    features_row,
     history_rows,
     launcher_of,
     model_holds,
-    prepared,
     say,
 )
 from ringmill.train.build import modules
@@ -67,9 +68,10 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.train.run import train
 
     section = run.config.embeddings
-    state = State.from_json(run.ledger.resolve("features").detail["state"])
+    features = features_row(run, inputs)
+    state = State.from_json(features.detail["state"])
     spec = _spec(run, inputs, features=len(state.names))
-    check_manifest(run, spec)
+    check_manifest(spec, features)
     step.say(f"starting {spec.train.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
     run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))

@@ -115,8 +115,7 @@ def model_in_currency(run: Run, name: str) -> str:
         InputError: as that; or it was trained on another currency.
     """
     model = model_to_score_with(run, name)
-    made = next(entry for entry in run.ledger.entries() if entry.outputs and entry.detail.get("model") == model)
-    check_money(run, made, rates=False)
+    check_money(run, run.ledger.training_of(model), rates=False)
     return model
 
 

@@ -15,6 +15,7 @@ from ringmill.contracts import CLEAN_ROWS, RECOMMENDATIONS
 from ringmill.errors import LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.lines import order_lines
+from ringmill.pipeline.prepared import check_state
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.purchases import windows_of
@@ -51,7 +52,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     cutoff, top = run.config.score.cutoff or default_cutoff(run), run.config.recommend.top
     check_cutoff(run, cutoff, key="score.cutoff")
     model = Path(run.lake.path(inputs["model"]))
-    state = ProductState.from_json(json.loads((model / STATE_FILE).read_text(encoding="utf-8")))
+    kept = json.loads((model / STATE_FILE).read_text(encoding="utf-8"))
+    check_state(run, inputs["model"], kept)
+    state = ProductState.from_json(kept)
     towers = Towers.load(model / FROZEN)
     sales = filter_sales(order_lines(run, inputs[CLEAN_ROWS.path])).persist()
     step.say("judging the test split's lists")

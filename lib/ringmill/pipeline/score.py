@@ -16,6 +16,7 @@ from ringmill.contracts import CLEAN_ROWS, SCORES
 from ringmill.errors import InputError, LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
+from ringmill.pipeline.prepared import check_state
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_in_currency
 from ringmill.pipeline.snapshots import snapshot_inputs, with_snapshots
@@ -50,6 +51,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     config = run.config
     cutoff = config.score.cutoff or default_cutoff(run)
     check_cutoff(run, cutoff, key="score.cutoff")
+    model = Path(run.lake.path(inputs["model"]))
+    check_state(run, inputs["model"], json.loads((model / "features.json").read_text(encoding="utf-8")))
     rows = priced_lines(run, inputs[CLEAN_ROWS.path])
     section = config.features
     measures = (*measure_names(section.windows_days, section.more_measures), *section.snapshots)
@@ -69,7 +72,6 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         .select("customer_id", *measures, "country", "cutoff", "last_seen_at", *lists)
         .persist()
     )
-    model = Path(run.lake.path(inputs["model"]))
     try:
         check_inputs(model, customers.dtypes)
         expected = customers.count()

@@ -13,6 +13,7 @@ from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, NEXT_ORDERS
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.lines import line_configuration, line_inputs, priced_lines
+from ringmill.pipeline.prepared import check_state
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_in_currency
 from ringmill.pipeline.score import check_each_once, scorers_for
@@ -43,6 +44,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     rows = priced_lines(run, inputs[CLEAN_ROWS.path])
     folder = Path(run.lake.path(inputs["model"]))
     model = OrderModel.read(folder)
+    check_state(run, inputs["model"], model.state.to_json())
     step.say(f"orders of every customer as of {cutoff}")
     lines = rows.transform(filter_order_lines, code_characters=model.code_characters)
     history = model.state.numbers.length

@@ -15,11 +15,13 @@ from ringmill.config.route import Route
 from ringmill.contracts import refined_table, text_scores_table
 from ringmill.errors import ConfigError
 from ringmill.pipeline.examples import section_of
+from ringmill.pipeline.prepared import check_state
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.score import check_each_once, scorers_for
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.score.route import ROUTES, Thresholds, choose
+from ringmill.score.texts import STATE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -43,6 +45,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     if route is not None and route.positive not in classes:
         expected = f"one of the model's classes: {', '.join(classes)}"
         raise ConfigError.bad_value("route", "route.positive", expected, route.positive)
+    check_state(run, inputs["model"], json.loads((model / STATE).read_text(encoding="utf-8")))
     table = f"features/{section_of(run.config).name}"
     texts = run.lake.read(run.spark, table, inputs[table]).where("status = 'clean'").select(*KEYS)
     expected_rows = texts.count()

@@ -15,24 +15,22 @@ import pyarrow.parquet as pq
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY
-from ringmill.errors import InputError
 from ringmill.lake.arrow import schema_of
 from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.lines import RATES, check_money, line_configuration, rate_inputs
+from ringmill.pipeline.prepared import check_promises, prepared, prepared_row
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
-    from ringmill.features.frozen import Frozen
     from ringmill.train.run import Launcher
     from ringmill.train.spec import TrainResult, TrainSpec
 
 
-SPLITS = ("train", "validation", "test")
 MODULES = ("ringmill.pipeline.train", "ringmill.train.rank", *modules())
 
 
@@ -45,20 +43,13 @@ def _configuration(config: Config) -> Mapping[str, Any]:
 def _inputs(run: Run) -> Mapping[str, Any]:
     found = prepared(run, "features", run.config.features.name)
     # The baseline's lines are those of the features.
-    check_money(run, run.ledger.resolve("features"))
+    check_money(run, features_row(run, found))
     return {**found, **rate_inputs(run)}
 
 
-def prepared(run: Run, stage: str, name: str) -> Mapping[str, Any]:
-    """The version of features/<name> that `stage` published last, and the hash of its frozen state.
-
-    Raises:
-        InputError: there is none, or the stage wrote another name.
-    """
-    table, last = f"features/{name}", run.ledger.resolve(stage)
-    if table not in last.outputs:
-        raise InputError.not_published(stage, run.lake.path(table))
-    return {table: last.outputs[table], "state": last.detail["state_hash"]}
+def features_row(run: Run, inputs: Mapping[str, Any]) -> Entry:
+    """The row of the ledger that published the features that a training's inputs pin. Raises as `prepared_row`."""
+    return prepared_row(run, "features", run.config.features.name, inputs)
 
 
 def model_holds(run: Run, entry: Entry, file: str) -> bool:
@@ -70,59 +61,33 @@ def planned(run: Run) -> str:
     """The hand-off's plan for the published features, as text."""
     from ringmill.train.run import plan
 
-    spec = _spec(run, _inputs(run))
-    unread = check_manifest(run, spec)
+    inputs = _inputs(run)
+    features = features_row(run, inputs)
+    spec = _spec(run, inputs, features)
+    unread = check_manifest(spec, features)
     _, hand_off = plan(spec)
     return "\n".join([*hand_off.lines(), *_unread_words(unread)])
 
 
-def check_manifest(run: Run, spec: TrainSpec) -> list[str]:
+def check_manifest(spec: TrainSpec, features: Entry) -> list[str]:
     """The pinned version against the manifest with which it was published (law 9); the tensors that no model reads.
 
     Raises as `check_promises`.
     """
     from ringmill.features.state import State
 
-    state = State.from_json(run.ledger.resolve("features").detail["state"])
-    return check_promises(run, spec, "features", state)
-
-
-def check_promises(run: Run, spec: TrainSpec, stage: str, state: Frozen) -> list[str]:
-    """Check a pinned version and its frozen state against the manifest that `stage` published with them; the tensors
-    that no model reads.
-
-    Raises:
-        InputError: see `check_contract`; or the ledger's row has no manifest, or another state or vocabulary is there.
-        PlanError: a file is gone.
-    """
-    from ringmill.handoff.contract import Contract, check_contract
-    from ringmill.handoff.manifest import pin_splits
-
-    where, detail = f"{spec.table}, version {spec.version}", run.ledger.resolve(stage).detail
-    if "manifest" not in detail:
-        raise InputError.not_published(stage, f"{where}, with a manifest")
-    contract, x = Contract.from_json(detail["manifest"]), spec.x.column if spec.x else "x"
-    columns = {promise.name for promise in contract.columns}
-    for name in sorted({*contract.vocabularies, *state.vocabularies}):
-        known, found = (some.vocabularies.get(name, "none")[:12] for some in (contract, state))
-        if known != found:
-            column = name if name in columns else f"{x}, by {name}"
-            raise InputError.differs(where, column, f"the vocabulary {known}", f"the vocabulary {found}")
-    if state.hash != contract.state:
-        raise InputError.differs(where, x, f"the state {contract.state[:12]}", f"the state {state.hash[:12]}")
-    check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
-    return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
+    return check_promises(spec, features, State.from_json(features.detail["state"]))
 
 
 def _unread_words(names: Sequence[str]) -> list[str]:
     return [f"the model reads x alone, and none of {', '.join(names)}"] if names else []
 
 
-def _spec(run: Run, inputs: Mapping[str, Any]) -> TrainSpec:
-    features = len(run.ledger.resolve("features").detail["names"])
+def _spec(run: Run, inputs: Mapping[str, Any], features: Entry) -> TrainSpec:
     group = run.config.train.interval_group or "customer_id"
     inputs = {name: value for name, value in inputs.items() if name != RATES}  # which decide no weight
-    return training_of(run, inputs, run.config.features.name, code=MODULES, features=features, group=group)
+    width = len(features.detail["names"])
+    return training_of(run, inputs, run.config.features.name, code=MODULES, features=width, group=group)
 
 
 def training_of(
@@ -161,17 +126,19 @@ def checkpoints_of(run: Run, inputs: Mapping[str, Any], name: str, *, code: Sequ
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.train.run import train
 
-    spec = _spec(run, inputs)
+    # Once, before anything: others are published while this trains.
+    features = features_row(run, inputs)
+    spec = _spec(run, inputs, features)
     section = run.config.train
     step.say("checking the features against their manifest")
-    for words in _unread_words(check_manifest(run, spec)):
+    for words in _unread_words(check_manifest(spec, features)):
         step.say(words)
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
     run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     step.say("comparing with logistic regression, BG/NBD and days since the last order")
-    evaluation = _with_baselines(run, spec, trained)
-    _write_model_files(run, trained, evaluation)
+    evaluation = _with_baselines(run, spec, trained, features)
+    _write_model_files(trained, features, evaluation)
     shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     return result_of(run, run.config.features.name, trained, _auc_words(trained.manifest["metrics"]["test"]["auc"]))
 
@@ -240,8 +207,8 @@ def say(step: Step, line: Mapping[str, Any]) -> None:
         step.say(f"epoch {line['epoch']}, step {line['step']:,} of {line['steps']:,}")
 
 
-def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> pa.Table:
-    """The test rows' predictions, beside what each baseline says of them.
+def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult, published: Entry) -> pa.Table:
+    """The test rows' predictions, beside what each baseline says of them; `published` is the row of the features.
 
     Columns out: those of predictions.parquet, logistic_probability, days_since_last_order, recent_spend (of the window
     nearest to the horizon), training_mean_spend and, where BG/NBD could be fitted, bgnbd_probability and bgnbd_spend.
@@ -259,15 +226,14 @@ def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult) -> pa.Table
     train_spend = run.lake.read_arrow(table, spec.version, ["label_spend", "split"])
     mean = pc.mean(train_spend.filter(pc.field("split") == "train")["label_spend"]).as_py()
     joined = predictions.join(renamed, "row_id")
-    if (modelled := purchase_model_baseline(run, features)) is not None:
+    if (modelled := purchase_model_baseline(run, features, published)) is not None:
         joined = joined.join(modelled, "row_id")
     joined = joined.sort_by("row_id")
     return joined.append_column("training_mean_spend", pa.array([mean] * joined.num_rows))
 
 
-def _write_model_files(run: Run, trained: TrainResult, evaluation: pa.Table) -> None:
+def _write_model_files(trained: TrainResult, features: Entry, evaluation: pa.Table) -> None:
     """Complete the model folder: what scoring and the report need besides what the ranks left."""
-    features = run.ledger.resolve("features")
     state = json.dumps(features.detail["state"], indent=1)
     (trained.folder / "features.json").write_text(state, encoding="utf-8")
     pq.write_table(evaluation, trained.folder / "evaluation.parquet")

@@ -12,15 +12,14 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import LEDGER_HISTORY
 from ringmill.lake.ledger import Entry
+from ringmill.pipeline.prepared import check_promises, prepared, prepared_row
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import (
-    check_promises,
     history_rows,
     launcher_of,
     model_holds,
-    prepared,
     result_of,
     say,
     training_of,
@@ -121,10 +120,11 @@ def _train(run: Run, inputs: Mapping[str, Any], step: Step, kind: Fitted[S], jud
 
 def _checked(run: Run, inputs: Mapping[str, Any], kind: Fitted[S]) -> tuple[TrainSpec, S]:
     """The training of the pinned version, which is as its manifest says."""
-    state, group = kind.state(run.ledger.resolve(kind.stage).detail["state"]), run.config.train.interval_group
+    row, group = prepared_row(run, kind.stage, kind.name, inputs), run.config.train.interval_group
+    state = kind.state(row.detail["state"])
     x, more = kind.x(state), kind.more(state)
     spec = training_of(
         run, inputs, kind.name, code=kind.code, features=x.length, x=x, group=group or kind.group, **more
     )
-    check_promises(run, spec, kind.stage, state)
+    check_promises(spec, row, state)
     return spec, state
