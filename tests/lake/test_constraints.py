@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import DeltaError
+from deltalake.table import TableAlterer
 
 from ringmill.contracts import CLEAN_ROWS, QUALITY_RULES, RFM_CUSTOMERS, SCORES, Column, Table
 from ringmill.errors import LawError
+from ringmill.lake.arrow import schema_of
+from ringmill.lake.create import create_table
 from ringmill.lake.tables import Lake
 
 if TYPE_CHECKING:
@@ -137,3 +140,22 @@ def test_a_small_table_that_is_written_without_spark_has_constraints_too(tmp_pat
     with pytest.raises(DeltaError, match="chance"):
         write_deltalake(lake.path("shop"), pa.table({"id": [2], "chance": [1.5]}), mode="append")
     assert DeltaTable(lake.path("shop")).to_pyarrow_table()["chance"].to_pylist() == [0.7]
+
+
+def test_a_table_that_a_kill_left_without_its_constraints_gets_them_from_the_next_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = replace(SHOP, columns=tuple(column for column in SHOP.columns if column.name != "words"))
+    path, schema = str(tmp_path / "shop"), Schema.from_arrow(schema_of(shop))
+
+    def killed(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(TableAlterer, "add_constraint", killed)
+        create_table(path, shop, schema)
+    assert not NAMES & set(DeltaTable(path).metadata().configuration)
+    for _ in range(2):
+        create_table(path, shop, schema)
+        assert {key for key in DeltaTable(path).metadata().configuration if "constraints" in key} == NAMES
+        assert DeltaTable(path).version() == 1

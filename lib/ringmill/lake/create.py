@@ -15,6 +15,8 @@ from ringmill.lake.key import digest
 
 # A property of the table: the hash of the contract by which it was made. Delta keeps conditions in words of its own.
 CONTRACT = "ringmill.contract"
+# Where Delta keeps the conditions, each under its name.
+CONSTRAINTS = "delta.constraints"
 
 
 def of_contract(table: Table, fields: Mapping[str, Any]) -> Schema:
@@ -27,26 +29,28 @@ def of_contract(table: Table, fields: Mapping[str, Any]) -> Schema:
 def create_table(path: str, table: Table, schema: Schema) -> None:
     """Make the table `path`, empty, by one commit and one of its constraints; nothing where it has this contract.
 
-    Constraints that stand before the first row cost no pass over rows. A table of another contract keeps its versions,
-    and goes on with an empty one.
+    Constraints that stand before the first row cost no pass over rows; who is killed between both commits leaves them
+    to the next. A table of another contract keeps its versions, and goes on with an empty one.
 
     Raises:
         RaceLost: another writer made it meanwhile.
     """
     made_by = digest([schema.to_json(), table.partition_by, table.properties, table.checks])
     is_there = DeltaTable.is_deltatable(path)
-    if is_there and DeltaTable(path).metadata().configuration.get(CONTRACT) == made_by:
-        return
     try:
-        made = DeltaTable.create(
-            path,
-            schema,
-            mode="overwrite" if is_there else "error",
-            partition_by=list(table.partition_by),
-            configuration={**table.properties, CONTRACT: made_by},
-            raise_if_key_not_exists=False,
-        )
-        if table.checks:
-            made.alter.add_constraint(dict(table.checks))
+        made = DeltaTable(path) if is_there else None
+        if made is None or made.metadata().configuration.get(CONTRACT) != made_by:
+            made = DeltaTable.create(
+                path,
+                schema,
+                mode="overwrite" if is_there else "error",
+                partition_by=list(table.partition_by),
+                configuration={**table.properties, CONTRACT: made_by},
+                raise_if_key_not_exists=False,
+            )
+        held = made.metadata().configuration
+        lacking = {name: check for name, check in table.checks.items() if f"{CONSTRAINTS}.{name}" not in held}
+        if lacking:
+            made.alter.add_constraint(lacking)
     except CommitFailedError as error:
         raise RaceLost.on(table.path, str(error).splitlines()[0]) from error
