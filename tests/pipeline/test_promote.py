@@ -260,3 +260,21 @@ def test_lineage_and_show_know_of_the_pointer(shop: Shop, said) -> None:
     assert said("lineage", "models/mine")[1].startswith("models/mine@a ← train of a")
     promoted = Promotions(shop.ledger, "mine").rows()[0]
     assert run_tree(run_of(ledger_of(str(shop.root)).entries(), promoted.run_id))
+
+
+def test_a_stage_that_began_first_and_was_published_last_is_the_published_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = Result({"t": 1}, {}, "")
+    stage = Stage("x", ("ringmill.mixing",), lambda config: {}, lambda run: {"of": run.run_id}, lambda *given: done)
+    early, late = shop.run(), shop.run()
+
+    def waits(run: Run, *words: object) -> None:
+        if run is early and not shop.ledger.entries():
+            execute(stage, late)
+
+    # A lineage server that keeps the first run waiting, before it has the lock.
+    monkeypatch.setattr("ringmill.pipeline.stage._emit", waits)
+    execute(stage, early)
+    assert [row.run_id for row in shop.ledger.entries()] == [late.run_id, early.run_id]
+    assert shop.ledger.resolve("x").run_id == early.run_id

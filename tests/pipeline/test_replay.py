@@ -16,7 +16,7 @@ from ringmill.config.load import dump_whole
 from ringmill.errors import InputError, LawError
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
-from ringmill.pipeline.replay import Replayed, checked, replay
+from ringmill.pipeline.replay import Replayed, _before, checked, replay
 
 CONF = "pipeline: own\nwarehouse: {0}/warehouse\ntable: {{name: mine, path: {0}/table, shape: [3]}}\n"
 
@@ -75,10 +75,23 @@ def test_law_10_a_raw_file_that_is_another_now_is_named(trained: Entry, now: lis
         _check_files(row, {"raw": now})
 
 
+def test_what_was_published_while_the_run_worked_is_not_what_it_read(tmp_path: Path, trained: Entry) -> None:
+    ledger = Ledger(Lake(str(tmp_path / "other")))
+    early, late = (replace(trained, run_id=name, stage="clean") for name in ("early", "late"))
+    ledger.append(early)
+    score = replace(trained, run_id="two", stage="score", seen=ledger.last_commit())
+    for row in (late, score):
+        ledger.append(row)
+    assert _before(ledger.entries(), score) == [early]
+    of_old = replace(score, run_id="old", seen=None)
+    ledger.append(of_old)
+    assert _before(ledger.entries(), of_old) == [early, late, score]
+
+
 def test_a_table_or_a_model_that_the_run_read_and_that_is_gone_is_named(tmp_path: Path, trained: Entry) -> None:
     ledger = ledger_of(tmp_path)
     score = replace(trained, run_id="two", stage="score", inputs={**trained.inputs, "model": "models/mine/one"})
-    score = replace(score, outputs={"scores/x": 0}, detail={"config": trained.detail["config"]})
+    score = replace(score, outputs={"scores/x": 0}, detail={"config": trained.detail["config"]}, seen=None)
     ledger.append(replace(score, started_at=score.started_at.replace(year=2100)))
     with pytest.raises(InputError, match=r"models/mine/one[\s\S]*no such folder"):
         replay(ledger, "two")

@@ -20,12 +20,24 @@ LEDGER_RUNS = Table(
         Column("counts", "string", "rows, JSON"),
         Column("laws", "string", "laws checked, with their figures, JSON"),
         Column("detail", "string", "what later stages and the report need: frozen state, metrics, JSON"),
-        Column("started_at", "timestamp", "wall clock", unit="UTC instant"),
+        Column("started_at", "timestamp", "the host's clock; rows are in the order of commit", unit="UTC instant"),
         Column("seconds", "double", "from the stage's start to its last table commit", unit="seconds"),
         Column("peak_bytes", "bigint", "highest proportional memory of all processes of the run so far", unit="bytes"),
         Column("host", "string", "where the driver ran"),
         Column("user", "string", "who ran it"),
         Column("ringmill", "string", "version of the package"),
+        Column(
+            "commit",
+            "bigint",
+            "the ledger's commit that wrote the row; rows are in this order; null in older versions' rows, the first",
+            nullable=True,
+        ),
+        Column(
+            "seen",
+            "bigint",
+            "the ledger's last commit when the stage took its inputs, -1 before the first; null where it took none",
+            nullable=True,
+        ),
     ),
 )
 

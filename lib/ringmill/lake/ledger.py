@@ -1,6 +1,8 @@
 """The run ledger: one row per stage and run; the only place by which readers resolve versions.
 
 A stage is published by its ledger row, the last commit of the stage. Tables whose versions no row names are not read.
+Rows are in the order in which they were committed, which each says itself: hosts' clocks differ, and a stage that began
+early may be published late.
 Rows are written by delta-rs: a run that finds everything unchanged starts no JVM.
 """
 
@@ -15,23 +17,29 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
-from deltalake import DeltaTable
-from deltalake.exceptions import TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from ringmill import __version__
 from ringmill.contracts import LEDGER_RUNS
-from ringmill.errors import InputError
+from ringmill.errors import InputError, RaceLost
 from ringmill.lake.tables import Lake
 
 # The stage of `ringmill optimize`: the same rows in other files.
 OPTIMIZE = "optimize"
+# A row says the number of its commit, so a commit that another took is tried anew, with the next number.
+_AS_NUMBERED = CommitProperties(max_commit_retries=0)
+_TRIES = 100
 _JSON = ("configuration", "inputs", "outputs", "counts", "laws", "detail")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One stage of one run, as the ledger keeps it."""
+    """One stage of one run, as the ledger keeps it.
+
+    `commit` is where the row stands in the ledger, and no part of what it says; `seen` the last commit that stood there
+    when the stage took its inputs.
+    """
 
     run_id: str
     pipeline: str
@@ -51,6 +59,8 @@ class Entry:
     host: str = field(default_factory=socket.gethostname)
     user: str = field(default_factory=getpass.getuser)
     ringmill: str = __version__
+    commit: int | None = field(default=None, compare=False)
+    seen: int | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Entry:
@@ -82,18 +92,49 @@ class Ledger:
     lake: Lake
 
     def append(self, entry: Entry) -> None:
-        """Add one row; for outcome 'published' this is what publishes the stage."""
-        self.lake.append_arrow(LEDGER_RUNS.path, pa.Table.from_pylist([entry.to_row()], schema=SCHEMA))
+        """Add one row, behind all others; for outcome 'published' this is what publishes the stage.
+
+        Raises:
+            RaceLost: others commit all the time.
+        """
+        for _ in range(_TRIES):
+            table = self._table()
+            row = {**entry.to_row(), "commit": 0 if table is None else table.version() + 1}
+            try:
+                write_deltalake(
+                    self.lake.path(LEDGER_RUNS.path) if table is None else table,
+                    pa.Table.from_pylist([row], schema=SCHEMA),
+                    mode="error" if table is None else "append",
+                    schema_mode="merge",
+                    commit_properties=_AS_NUMBERED,
+                )
+                return
+            except CommitFailedError:
+                continue
+            except DeltaError:
+                if table is not None or self._table() is None:
+                    raise
+        raise RaceLost.on(LEDGER_RUNS.path, f"{_TRIES} commits of others, one after another")
+
+    def last_commit(self) -> int:
+        """The number of the ledger's last commit; -1 where the warehouse has none."""
+        table = self._table()
+        return -1 if table is None else table.version()
+
+    def _table(self) -> DeltaTable | None:
+        try:
+            return DeltaTable(self.lake.path(LEDGER_RUNS.path))
+        except TableNotFoundError:
+            return None
 
     def entries(self) -> list[Entry]:
-        """All rows, oldest first; empty where the warehouse has no ledger."""
-        try:
-            rows = DeltaTable(self.lake.path(LEDGER_RUNS.path)).to_pyarrow_table()
-        except TableNotFoundError:
+        """All rows in the order of their commits, those of an older version first, by their clocks; empty where the
+        warehouse has no ledger."""
+        if (table := self._table()) is None:
             return []
-        # A later row can carry the same microsecond only from another process; run_id settles the order.
-        order = pc.sort_indices(rows, sort_keys=[("started_at", "ascending"), ("run_id", "ascending")])
-        return [Entry.from_row(row) for row in rows.take(order).to_pylist()]
+        rows = [Entry.from_row(row) for row in table.to_pyarrow_table().to_pylist()]
+        # Among rows without a number only another process has the same microsecond; run_id settles the order.
+        return sorted(rows, key=lambda row: (-1 if row.commit is None else row.commit, row.started_at, row.run_id))
 
     def published(self, stage: str) -> Entry | None:
         """The stage's last row with outcome 'published'."""

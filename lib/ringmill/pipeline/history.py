@@ -17,7 +17,7 @@ from ringmill.lake.tables import Lake
 MOST_FILES = 10
 ABSENT = "–"
 # What differs between any two runs and says nothing of either.
-OF_ANY_RUN = ("run_id", "started_at", "seconds", "peak_bytes", "outcome", "key")
+OF_ANY_RUN = ("run_id", "started_at", "seconds", "peak_bytes", "outcome", "key", "commit", "seen")
 
 
 def ledger_of(warehouse: str) -> Ledger:

@@ -61,9 +61,8 @@ def replay(ledger: Ledger, run_id: str, *, session: SparkSession | None = None) 
     if not rows or "://" in ledger.lake.root or "config" not in rows[0].detail:
         raise not_replayable(found[0].run_id, _why_not(ledger, found, rows))
     root = Path(ledger.lake.root) / "replays" / new_run_id()
-    before = entries[: entries.index(rows[0])]
     try:
-        _restore(ledger.lake, root, [row for row in before if row.outcome == "published"], rows)
+        _restore(ledger.lake, root, [row for row in _before(entries, rows[0]) if row.outcome == "published"], rows)
     except RingmillError:
         shutil.rmtree(root, ignore_errors=True)
         raise
@@ -85,6 +84,14 @@ def checked(replayed: Replayed) -> None:
     """Raises LawError where the results are not the run's."""
     if replayed.differences:
         raise LawError.replay_differs(str(replayed.warehouse), replayed.otherwise, replayed.differences)
+
+
+def _before(entries: Sequence[Entry], row: Entry) -> list[Entry]:
+    """What stood in the ledger when a row's stage took its inputs, whatever was committed while it ran; of a row of an
+    older version, all that stands before it."""
+    if row.seen is None:
+        return list(entries[: entries.index(row)])
+    return [one for one in entries if one.commit is None or one.commit <= row.seen]
 
 
 def _why_not(ledger: Ledger, found: Sequence[Entry], rows: Sequence[Entry]) -> str:

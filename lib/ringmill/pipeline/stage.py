@@ -133,6 +133,7 @@ def execute(stage: Stage, run: Run) -> Entry:
     _emit(run, started, entry)
     try:
         with alone(run.lake, stage.name):
+            entry = replace(entry, seen=run.ledger.last_commit())
             inputs = stage.inputs(run)
             entry = replace(entry, inputs=inputs, key=_key(run, entry, inputs))
             last = run.ledger.published(stage.name)
@@ -171,7 +172,7 @@ def execute(stage: Stage, run: Run) -> Entry:
 def _record_afterwards(run: Run, entry: Entry, error: RingmillError) -> None:
     """A row of its own, so that the ledger knows what the command ended with; a gate of models has written one."""
     if not isinstance(error, LawError):
-        row = replace(entry, stage=f"after {entry.stage}", started_at=datetime.now(UTC), key="", inputs={})
+        row = replace(entry, stage=f"after {entry.stage}", started_at=datetime.now(UTC), key="", inputs={}, seen=None)
         detail = {"error": str(error), "exit_status": error.exit_status}
         _append(run, row, Result({}, {}, "", detail=detail), time.monotonic(), outcome="failed")
 
