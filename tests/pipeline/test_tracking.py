@@ -26,8 +26,7 @@ from ringmill.lake.arrow import schema_of
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.tracking import _tell, check_installed, epochs_of, training_of
-from ringmill.pipeline.train import history_rows
-from ringmill.train.spec import TrainResult
+from ringmill.pipeline.trained import history_rows
 
 ROOT = Path(__file__).parents[2]
 TRAINED = Entry(
@@ -160,9 +159,10 @@ def test_epochs_of_an_older_version_are_their_runs_and_the_table_goes_on_with_th
 def test_an_epochs_row_names_the_model_under_the_warehouse() -> None:
     epoch = {name: 1.0 for name in schema_of(LEDGER_HISTORY).names if name not in ("run_id", "model")}
     epoch |= {"epoch": 1, "rows_seen": 70}
-    folder = Path("/lake/models/customers/run-1")
-    rows = history_rows(TrainResult(folder, folder / "model.keras", {"run_id": "run-1"}, (epoch,)))
-    assert rows["model"].to_pylist() == ["models/customers/run-1"]
+    rows = history_rows("run-1", "models/customers/run-1", [epoch])
+    assert rows.select(["run_id", "model", "epoch"]).to_pylist() == [
+        {"run_id": "run-1", "model": "models/customers/run-1", "epoch": 1}
+    ]
 
 
 def test_classes_have_names_that_mlflow_takes_and_each_its_own() -> None:

@@ -1,4 +1,4 @@
-"""Others publish while a model is trained: it keeps what belongs to the rows that it was trained on.
+"""What happens while a model is trained and until it is published: others publish, and runs are killed.
 
 The warehouse is composed without a JVM, and what ranks would leave is written by hand.
 """
@@ -6,6 +6,7 @@ The warehouse is composed without a JVM, and what ranks would leave is written b
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from published import CONF, COUNTRY, STATE, contract_of, publish_features
 from ringmill.config import load
-from ringmill.contracts import CLEAN_ROWS
+from ringmill.contracts import CLEAN_ROWS, LEDGER_HISTORY
 from ringmill.errors import InputError
 from ringmill.features.state import State
 from ringmill.lake.ledger import OPTIMIZE, Entry
@@ -29,6 +31,7 @@ from ringmill.train.spec import TrainResult, TrainSpec
 
 OTHER = replace(STATE, parts=(replace(COUNTRY, values=("France", "Italy")),))
 METRICS = {"test": {"auc": 0.7}}
+EPOCH = {name: 1 for name in LEDGER_HISTORY.names if name not in ("run_id", "model")}
 
 
 @pytest.fixture
@@ -48,7 +51,10 @@ def trains(monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], Any]) -> lis
         folder.mkdir(parents=True)
         manifest = {"run_id": spec.run_id, "plan": {"rows": {}}, "epochs": 1, "best_epoch": 1, "laws": {}}
         manifest["metrics"] = METRICS
-        for name, tree in (("manifest", manifest), ("history", [])):
+        kept = Path(spec.checkpoints)
+        kept.mkdir(parents=True, exist_ok=True)
+        (kept / "000001.checkpoint").write_bytes(b"weights")
+        for name, tree in (("manifest", manifest), ("history", [EPOCH | {"epoch": number} for number in (1, 2)])):
             (folder / f"{name}.json").write_text(json.dumps(tree), encoding="utf-8")
         pq.write_table(pa.table({"row_id": [1], "buy_probability": [0.5]}), folder / "predictions.parquet")
         return TrainResult(folder, folder / "model.keras", manifest, ())
@@ -106,3 +112,55 @@ def test_the_row_of_features_is_found_by_their_version_and_state_however_they_ar
     for inputs in ({table: 0, "state": OTHER.hash}, {table: 2, "state": STATE.hash}):
         with pytest.raises(InputError, match="published nothing"):
             prepared_row(run, "features", name, inputs)
+
+
+def checkpoints(run: Run) -> list[Path]:
+    return list(Path(run.lake.root).glob("models/*/checkpoints/*/*"))
+
+
+def epochs(run: Run) -> list[tuple[str, int]]:
+    """Run and epoch of each row of ledger/history."""
+    path = run.lake.path(LEDGER_HISTORY.path)
+    if not DeltaTable.is_deltatable(path):
+        return []
+    return sorted((row["run_id"], row["epoch"]) for row in DeltaTable(path).to_pyarrow_table().to_pylist())
+
+
+def again(run: Run) -> Run:
+    return Run(run.config)
+
+
+def test_law_3_checkpoints_stay_until_the_model_is_published_and_each_epoch_is_kept_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_features(run)
+    found: list[list[Path]] = []
+    trains(monkeypatch, lambda: found.append(checkpoints(run)))
+
+    def killed(*words: Any, **more: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("ringmill.pipeline.stage._record", killed)
+        execute(TRAIN, run)
+    assert (len(checkpoints(run)), epochs(run)) == (1, [])
+    second = again(run)
+    with pytest.raises(KeyboardInterrupt):
+        execute(replace(TRAIN, after=killed), second)
+    assert [len(paths) for paths in found] == [0, 1]  # the second had them to go on with
+    assert (len(checkpoints(run)), epochs(run)) == (1, [])
+    for _ in range(2):
+        assert execute(TRAIN, again(run)).outcome == "unchanged"
+        assert (checkpoints(run), epochs(run)) == ([], [(second.run_id, 1), (second.run_id, 2)])
+
+
+def test_checkpoints_of_a_later_training_that_was_stopped_stay(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish_features(run)
+    trains(monkeypatch, lambda: None)
+    trained = execute(TRAIN, run)
+    later = Path(run.lake.path(trained.detail["checkpoints"])) / "000002.checkpoint"
+    later.parent.mkdir(parents=True)
+    later.write_bytes(b"weights")
+    os.utime(later, (later.stat().st_atime, later.stat().st_mtime + 60))
+    assert execute(TRAIN, again(run)).outcome == "unchanged"
+    assert checkpoints(run) == [later]

@@ -4,21 +4,21 @@ train rows, and oversampled/<name>, train rows of that class once more."""
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import LEDGER_HISTORY, Table, generated_table, oversampled_table
+from ringmill.contracts import Table, generated_table, oversampled_table
 from ringmill.errors import InputError, LawError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.prepared import SPLITS
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, model_holds, say
+from ringmill.pipeline.train import checkpoints_of, launcher_of, model_holds, say
 from ringmill.pipeline.train_table import input_of, path_of, pinned, table_spec
+from ringmill.pipeline.trained import found_at, tidy
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -145,14 +145,11 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     spec = _spec(run, inputs, helped, frame)
     step.say(f"starting {spec.train.ranks} ranks on {helped.there:,} rows of '{helped.name}'")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
-    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     generator = Generator.of(json.loads((trained.folder / FROZEN).read_text(encoding="utf-8")))
     step.say(f"making {helped.rows:,} rows, and repeating as many")
     tables, copies = _write(run, inputs, helped, generator, frame)
     step.say("comparing made rows with train rows")
     check = _checked(run, helped, own, frame, tables)
-    # Not before: who is killed while writing or comparing goes on with them.
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest, made = trained.manifest, helped.rows - copies
     return Result(
         outputs={**tables, "model": run.run_id},
@@ -160,7 +157,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         summary=f"{made:,} rows of '{helped.name}' made beside {helped.there:,}, {copies:,} copies rejected",
         laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
         detail={
-            "model": f"models/{run.config.table.name}_gan/{run.run_id}",
+            **found_at(run, spec),
             "metrics": manifest["metrics"],
             "minority": helped.name,
             "classes": helped.counts,
@@ -222,4 +219,4 @@ def _is_there(run: Run, entry: Entry) -> bool:
     return model_holds(run, entry, "manifest.json")
 
 
-AUGMENT = Stage("augment", MODULES, _configuration, pinned, _body, _is_there)
+AUGMENT = Stage("augment", MODULES, _configuration, pinned, _body, _is_there, tidy)

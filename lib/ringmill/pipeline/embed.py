@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import LEDGER_HISTORY, embeddings_table
+from ringmill.contracts import embeddings_table
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.prepared import prepared
 from ringmill.pipeline.progress import Step
@@ -19,11 +18,11 @@ from ringmill.pipeline.train import (
     check_manifest,
     checkpoints_of,
     features_row,
-    history_rows,
     launcher_of,
     model_holds,
     say,
 )
+from ringmill.pipeline.trained import found_at, tidy
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -74,14 +73,12 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     check_manifest(spec, features)
     step.say(f"starting {spec.train.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
-    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     tree = json.loads((trained.folder / FROZEN).read_text(encoding="utf-8"))
     part = AutoencoderPart.of(section.name, state.names, tree)
     step.say("embedding every row")
     rows = run.lake.read(run.spark, f"features/{run.config.features.name}", spec.version)
     table = embeddings_table(section.name)
     version = run.lake.write(with_embedding(rows, part), table, run_id=run.run_id)
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest, frozen = trained.manifest, with_code(state, part)
     error = manifest["metrics"]["test"]["squared_error"]
     return Result(
@@ -90,7 +87,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         summary=f"{len(state.names)} features to {section.code}, mean squared error {error:.4f} on the test split",
         laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
         detail={
-            "model": f"models/{section.name}/{run.run_id}",
+            **found_at(run, spec),
             "metrics": manifest["metrics"],
             "state": frozen.to_json(),
             "state_hash": frozen.hash,
@@ -118,4 +115,4 @@ def _is_there(run: Run, entry: Entry) -> bool:
     return model_holds(run, entry, "manifest.json")
 
 
-EMBED = Stage("embed", MODULES, _configuration, _inputs, _body, _is_there)
+EMBED = Stage("embed", MODULES, _configuration, _inputs, _body, _is_there, tidy)

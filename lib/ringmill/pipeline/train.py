@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,16 +13,14 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import LEDGER_HISTORY
-from ringmill.lake.arrow import schema_of
 from ringmill.lake.key import code_hash, digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.lines import RATES, check_money, line_configuration, rate_inputs
 from ringmill.pipeline.prepared import check_promises, prepared, prepared_row
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
+from ringmill.pipeline.trained import finish, result_of
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -135,35 +132,10 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         step.say(words)
     step.say(f"starting {section.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
-    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     step.say("comparing with logistic regression, BG/NBD and days since the last order")
     evaluation = _with_baselines(run, spec, trained, features)
     _write_model_files(trained, features, evaluation)
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
-    return result_of(run, run.config.features.name, trained, _auc_words(trained.manifest["metrics"]["test"]["auc"]))
-
-
-def result_of(run: Run, name: str, trained: TrainResult, words: str) -> Result:
-    """What the ledger keeps of a training on features/<name>; `words` say how good the model is."""
-    manifest = trained.manifest
-    return Result(
-        outputs={"model": run.run_id},
-        counts=manifest["plan"]["rows"],
-        summary=f"{manifest['epochs']} epochs on {run.config.train.ranks} ranks, {words}",
-        laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
-        detail={
-            "model": f"models/{name}/{run.run_id}",
-            "metrics": manifest["metrics"],
-            "best_epoch": manifest["best_epoch"],
-        },
-    )
-
-
-def history_rows(trained: TrainResult) -> pa.Table:
-    """One row per epoch, of `LEDGER_HISTORY`."""
-    model = "/".join(trained.folder.parts[-3:])  # models/<name>/<run id>
-    rows = [{"run_id": trained.manifest["run_id"], "model": model, **epoch} for epoch in trained.history]
-    return pa.Table.from_pylist(rows, schema=schema_of(LEDGER_HISTORY))
+    return result_of(run, spec, trained, _auc_words(trained.manifest["metrics"]["test"]["auc"]))
 
 
 def _auc_words(auc: float | None) -> str:
@@ -243,4 +215,4 @@ def _is_there(run: Run, entry: Entry) -> bool:
     return model_holds(run, entry, "features.json")
 
 
-TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, settle)
+TRAIN = Stage("train", MODULES, _configuration, _inputs, _body, _is_there, finish)

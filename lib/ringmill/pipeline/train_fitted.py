@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import LEDGER_HISTORY
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.prepared import check_promises, prepared, prepared_row
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import (
-    history_rows,
     launcher_of,
     model_holds,
-    result_of,
     say,
     training_of,
 )
+from ringmill.pipeline.trained import finish, result_of
 
 if TYPE_CHECKING:
     from ringmill.features.frozen import Frozen
@@ -82,7 +78,7 @@ def fitted_stage(
     def is_there(run: Run, entry: Entry) -> bool:
         return model_holds(run, entry, fitted(run.config).file)
 
-    return Stage("train", tuple(code), configuration, inputs, body, is_there, settle)
+    return Stage("train", tuple(code), configuration, inputs, body, is_there, finish)
 
 
 def planned_fitted(run: Run, kind: Fitted[S]) -> str:
@@ -109,12 +105,9 @@ def _train(run: Run, inputs: Mapping[str, Any], step: Step, kind: Fitted[S], jud
     spec, state = _checked(run, inputs, kind)
     step.say(f"starting {spec.train.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
-    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
     (trained.folder / kind.file).write_text(json.dumps(kind.kept(state), indent=1), encoding="utf-8")
     words, judged = judge(run, step, spec, trained)
-    # Not before: who is killed while judging goes on with them.
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
-    result = result_of(run, kind.name, trained, words)
+    result = result_of(run, spec, trained, words)
     return replace(result, detail={**result.detail, **judged})
 
 

@@ -14,10 +14,10 @@ from ringmill.config.models import Config
 from ringmill.errors import InputError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import checkpoints_of
 from ringmill.pipeline.train_table import is_there, pinned, table_spec, trained_on
+from ringmill.pipeline.trained import finish
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _stage(name: str, wanted: Wanted) -> Stage:
     def body(run: Run, given: Mapping[str, Any], step: Step) -> Result:
         return trained_on(run, _spec(run, given, name), step)
 
-    return Stage(name, MODULES, _configuration, inputs, body, is_there, settle)
+    return Stage(name, MODULES, _configuration, inputs, body, is_there, finish)
 
 
 TRAIN_WEIGHTED = _stage(WEIGHTED, _weights)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +12,13 @@ from deltalake.exceptions import DeltaError
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import InputError
 from ringmill.errors.credentials import without_credentials
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.promote import settle
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import checkpoints_of, history_rows, launcher_of, model_holds, result_of, say
+from ringmill.pipeline.train import checkpoints_of, launcher_of, model_holds, say
+from ringmill.pipeline.trained import finish, result_of
 from ringmill.train.build import modules
 
 if TYPE_CHECKING:
@@ -102,11 +100,9 @@ def trained_on(run: Run, spec: TrainSpec, step: Step) -> Result:
         step.say(line)
     step.say(f"starting {spec.train.ranks} ranks")
     trained = train(spec, launcher_of(run), on_progress=lambda line: say(step, line))
-    run.lake.append_arrow(LEDGER_HISTORY.path, history_rows(trained))
-    shutil.rmtree(spec.checkpoint_folder, ignore_errors=True)
     manifest = trained.manifest
     loss = trained.history[manifest["best_epoch"] - 1]["val_loss"]
-    result = result_of(run, Path(spec.folder).parent.name, trained, f"validation loss {loss:.4f}")
+    result = result_of(run, spec, trained, f"validation loss {loss:.4f}")
     return replace(result, detail={**result.detail, "row_index_bytes": manifest["plan"]["row_index_bytes"]})
 
 
@@ -119,4 +115,4 @@ def is_there(run: Run, entry: Entry) -> bool:
     return model_holds(run, entry, "manifest.json")
 
 
-TRAIN_TABLE = Stage("train", MODULES, _configuration, pinned, _body, is_there, settle)
+TRAIN_TABLE = Stage("train", MODULES, _configuration, pinned, _body, is_there, finish)
