@@ -14,7 +14,7 @@ import pytest
 
 from ringmill import cli
 from ringmill.config import load
-from ringmill.errors import InputError, LawError, RaceLost
+from ringmill.errors import InputError, LawError, RaceLost, UnforeseenError
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.promotions import Promotions
 from ringmill.pipeline.history import ledger_of, run_of, run_tree
@@ -195,6 +195,25 @@ def test_a_stage_stays_published_when_what_follows_stops_and_that_is_done_when_n
     assert execute(stage, shop.run()).outcome == "unchanged"
     assert calls == [first.run_id] * 2
     assert [row.outcome for row in shop.ledger.entries()] == ["published", "unchanged"]
+
+
+def test_what_fails_unforeseen_once_a_model_is_published_is_in_the_ledger_with_its_status(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    (shop.root / "models" / "mine" / "a" / "manifest.json").unlink()
+
+    def body(run: Run, *given: object) -> Result:
+        trained = shop.trained("b", 0.8)
+        return Result(trained.outputs, {}, "", detail=trained.detail)
+
+    stage = Stage("train", ("ringmill.mixing",), lambda config: {}, lambda run: {}, body, after=settle)
+    run = shop.run()
+    with pytest.raises(UnforeseenError, match="FileNotFoundError") as failed:
+        execute(stage, run)
+    assert failed.value.todo.endswith("the stage is published")
+    assert Path(failed.value.where).read_text(encoding="utf-8").startswith("Traceback")
+    assert shop.ledger.resolve("train").run_id == run.run_id
+    status, text = said("show", run.run_id, "--exit-status")
+    assert status == 1 and "after train: failed" in text
 
 
 def test_rollback_goes_back_one_model_after_another_and_then_says_that_there_is_none(shop: Shop, said) -> None:

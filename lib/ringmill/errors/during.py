@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from ringmill.errors.base import RingmillError
 
+UNTOUCHED = "the tables stay at their last version"
+
 
 class WarehouseError(RingmillError):
     """The warehouse cannot be used."""
@@ -195,14 +197,15 @@ class UnforeseenError(RingmillError):
     exit_status = 1
 
     @classmethod
-    def of(cls, error: BaseException, log: str) -> UnforeseenError:
+    def of(cls, error: BaseException, log: str, tables: str = UNTOUCHED) -> UnforeseenError:
+        """`tables`: what became of them, in words."""
         lines = [line.strip() for line in str(error).splitlines() if line.strip()] or ["(no text)"]
         return cls(
             "Something failed that should not have.",
             where=log,
             expected="no error, or one that says what to do",
             received=f"{type(error).__name__}: {lines[0]}",
-            todo="the file named above holds the whole trace; the tables stay at their last version",
+            todo=f"the file named above holds the whole trace; {tables}",
         )
 
 

@@ -161,11 +161,12 @@ def execute(stage: Stage, run: Run) -> Entry:
         if run.config.mlflow is not None and "model" in last.detail:
             track(run.config.mlflow, last, run.lake)
         _emit(run, ended, done)
-    except RingmillError as error:
-        _record_afterwards(run, entry, error)
+    except Exception as error:
+        named = error if isinstance(error, RingmillError) else _unforeseen(run, error, "the stage is published")
+        _record_afterwards(run, entry, named)
         with suppress(RingmillError):
             _emit(run, ended, done)
-        raise
+        raise named from error
     return done
 
 
@@ -243,7 +244,7 @@ def _key(run: Run, entry: Entry, inputs: Mapping[str, Any]) -> str:
     return stage_key(run.ledger.as_written(inputs), entry.configuration, entry.code)
 
 
-def _unforeseen(run: Run, error: Exception) -> RingmillError:
+def _unforeseen(run: Run, error: Exception, *tables: str) -> RingmillError:
     """The named error that a worker's trace ends with; else keep the trace in a file and say where.
 
     A stack trace from inside Spark tells a reader of the terminal nothing (law 10).
@@ -253,7 +254,7 @@ def _unforeseen(run: Run, error: Exception) -> RingmillError:
     log = run.log_folder / "error.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     log.write_text(without_credentials("".join(traceback.format_exception(error))), encoding="utf-8")
-    return UnforeseenError.of(error, str(log))
+    return UnforeseenError.of(error, str(log), *tables)
 
 
 def _unchanged(last: Entry) -> Result:
