@@ -131,13 +131,35 @@ class Report(Section):
     top_customers: int = Field(20, ge=1)
 
 
+# Settings of Spark by which results would be others under the same key: they hold whatever a cluster's defaults or
+# spark-submit say.
+DECISIVE = {
+    # Instants are UTC everywhere; a business day is cut by a named zone, never by the session.
+    "spark.sql.session.timeZone": "UTC",
+    # What cannot be cast or divided is an error that names its rule, and no null.
+    "spark.sql.ansi.enabled": "true",
+    # Times without a zone of their own would be of none, and not instants.
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    # Earlier Sparks' reading of `raw.timestamp_formats` took what does not fit them.
+    "spark.sql.legacy.timeParserPolicy": "CORRECTED",
+    "spark.sql.caseSensitive": "false",
+}
+
+
 class SparkSection(Section):
-    """The session when a command starts it itself; spark-submit's own settings win."""
+    """The session when a command starts it itself; spark-submit's own settings win, but for `DECISIVE`."""
 
     master: str = "local[2]"
     driver_memory: str = "1536m"
     shuffle_partitions: int = Field(4, ge=1)
     settings: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _results_are_the_same(self) -> SparkSection:
+        for key, value in DECISIVE.items():
+            if (received := self.settings.get(key, value)).lower() != value.lower():
+                raise ValueError(f"settings by which no result changes: {key} is {value} here, not {received}")
+        return self
 
 
 class Config(Section):

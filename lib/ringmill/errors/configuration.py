@@ -59,6 +59,16 @@ class ConfigError(RingmillError):
         )
 
     @classmethod
+    def other_session(cls, key: str, expected: str, received: str) -> ConfigError:
+        return cls(
+            f"The Spark session that was handed in has another '{key}', by which results would be others.",
+            where="the Spark session",
+            expected=expected,
+            received=received,
+            todo=f"set it before the session is handed in: spark.conf.set('{key}', '{expected}')",
+        )
+
+    @classmethod
     def bad_value(cls, path: str, key: str, expected: str, received: object) -> ConfigError:
         return cls(
             f"The value of '{key}' cannot be used.",

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 import pyspark
 
-from ringmill.config.models import SparkSection
+from ringmill.config.models import DECISIVE, SparkSection
+from ringmill.errors import ConfigError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -39,8 +40,7 @@ def settings(section: SparkSection, *, log: Path) -> dict[str, str]:
     chosen = {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        # Instants are UTC everywhere; a business day is cut by a named zone, never by the session.
-        "spark.sql.session.timeZone": "UTC",
+        **DECISIVE,
         # INT96, Spark's default, is nanoseconds for every other reader and unordered in the statistics.
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
         # 200 by default: hundreds of empty tasks on a laptop.
@@ -104,6 +104,16 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
     with _stderr_to(log.with_suffix(".stderr")), _signals_held_back():
         spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("WARN")
+    for key, value in DECISIVE.items():  # what was submitted has not won here
+        spark.conf.set(key, value)
+    return spark
+
+
+def check_session(spark: SparkSession) -> SparkSession:
+    """A session that somebody else made. Raises ConfigError where results would be others by one of its settings."""
+    for key, value in DECISIVE.items():
+        if (received := str(spark.conf.get(key, ""))).lower() != value.lower():
+            raise ConfigError.other_session(key, value, received)
     return spark
 
 

@@ -43,7 +43,7 @@ def new_run_id() -> str:
 class Run:
     """One run of a command: its configuration, warehouse, and a Spark session that starts when a stage asks for it.
 
-    A session that is handed in is used and left running. `kept` holds what a stage's inputs found for its body.
+    A session that is handed in is checked and left running. `kept` holds what a stage's inputs found for its body.
     """
 
     config: Config
@@ -53,7 +53,7 @@ class Run:
     run_id: str = field(default_factory=new_run_id)
 
     def __post_init__(self) -> None:
-        self._opened = self.session is None
+        self._opened, self._checked = self.session is None, False
         self.lake = Lake(_absolute(self.config.warehouse))
         self.ledger = Ledger(self.lake)
         self.lake.check_writable()
@@ -67,11 +67,15 @@ class Run:
 
     @property
     def spark(self) -> SparkSession:
-        if self.session is None:
-            from ringmill.lake.session import open_session
+        """The session. Raises ConfigError where one was handed in with which results would be others."""
+        from ringmill.lake.session import check_session, open_session
 
+        if self.session is None:
             section = self.config.spark
             self.session = open_session(section, name=self.config.pipeline, log=self.log_folder / "spark.log")
+        elif not self._opened and not self._checked:
+            check_session(self.session)
+            self._checked = True
         return self.session
 
     def close(self) -> int:
