@@ -35,7 +35,26 @@ STAGES = ("clean", "rfm", "features", "train", "score")
 
 def configuration_of(config: Config) -> Mapping[str, Any]:
     """What decides a page beside the tables that it shows."""
-    return {"report": dump(config.report), "seed": config.seed}
+    return {"report": dump(config.report), "seed": config.seed, "pipeline": config.pipeline}
+
+
+def _configuration(config: Config) -> Mapping[str, Any]:
+    features = config.features
+    drawn = {"horizon_days": features.horizon_days, "train_cutoffs": features.train_cutoffs}
+    return {**configuration_of(config), "features": drawn}
+
+
+def of_scores(run: Run, entries: Mapping[str, Entry]) -> tuple[dict[str, Entry], str]:
+    """The rows of a page with, as 'train', the training of the model that scored; and what is to be said of another one
+    that was trained last, '' where there is none."""
+    scored_with, last = run.ledger.training_of(entries["score"].inputs["model"]), entries["train"]
+    words = (
+        ""
+        if scored_with.detail["model"] == last.detail["model"]
+        else f" The scores are by the model of run {scored_with.run_id}, and so are all figures of a model here. "
+        f"Another one was trained last, by run {last.run_id}: no score is by it."
+    )
+    return {**entries, "train": scored_with}, words
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -43,7 +62,7 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    entries = {name: run.ledger.resolve(name) for name in STAGES}
+    entries, other = of_scores(run, {name: run.ledger.resolve(name) for name in STAGES})
     step.say("drawing the page")
     customers = _snapshot(run, entries["rfm"], RFM_CUSTOMERS.path, entries["rfm"].detail["cutoff"])
     scores = run.lake.read_arrow(SCORES.path, entries["score"].outputs[SCORES.path])
@@ -53,7 +72,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     if QUALITY_RUNS.path in entries["clean"].outputs:  # an earlier release published none
         parts.append(_quality(run, entries["clean"]))
     parts += _customer_sections(run, entries["rfm"], customers)
-    parts += _model_sections(run, entries)
+    parts += _model_sections(run, entries["train"], other)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
     parts.append(accounts_of(entries))
     page = render(
@@ -109,7 +128,7 @@ def _subtitle(run: Run, entries: Mapping[str, Entry]) -> str:
 
 def _cards(run: Run, entries: Mapping[str, Entry], customers: pa.Table, scores: pa.Table) -> list[Card]:
     counts = entries["clean"].counts
-    days = run.config.features.horizon_days
+    days = _learnt(run, entries["train"])["horizon_days"]
     currency = f" ({run.config.report.currency})" if run.config.report.currency else ""
     return [
         Card(sections.whole(counts["raw"]), "lines came in"),
@@ -128,8 +147,14 @@ def _quality(run: Run, entry: Entry) -> Section:
     return quality(profile_of(run, entry), rules, entry.detail["gates"], batches)
 
 
-def _model_sections(run: Run, entries: Mapping[str, Entry]) -> list[Section]:
-    folder = Path(run.lake.path(entries["train"].detail["model"]))
+def _learnt(run: Run, trained: Entry) -> Mapping[str, Any]:
+    """The section `features` by which a model was trained; of a row of an older version the one of now."""
+    found: Mapping[str, Any] = trained.detail.get("config", {}).get("features") or dump(run.config.features)
+    return found
+
+
+def _model_sections(run: Run, trained: Entry, other: str) -> list[Section]:
+    folder = Path(run.lake.path(trained.detail["model"]))
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
     test = pq.read_table(folder / "evaluation.parquet")
@@ -138,16 +163,17 @@ def _model_sections(run: Run, entries: Mapping[str, Entry]) -> list[Section]:
     words = (
         f"{plan['rows']['train']:,} rows, {manifest['features']} features, {plan['ranks']} ranks, global batch "
         f"{plan['batch']}: {plan['steps_per_epoch']} steps an epoch, every row exactly once. The weights of epoch "
-        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs."
+        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs.{other}"
     )
+    learnt = _learnt(run, trained)
     return [
         sections.training(history, manifest["best_epoch"], words),
-        _repurchase(run, column),
-        _spend(run, column),
+        _repurchase(run, column, learnt),
+        _spend(run, column, learnt["horizon_days"]),
     ]
 
 
-def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
+def _repurchase(run: Run, column: Mapping[str, Floats], learnt: Mapping[str, Any]) -> Section:
     label, ones = column["label_buy"], np.ones(len(column["label_buy"]))
     rankings = {
         "Ringmill's network": column["buy_probability"],
@@ -173,8 +199,8 @@ def _repurchase(run: Run, column: Mapping[str, Floats]) -> Section:
         calibrated,
         rows=len(label),
         bought=float(label.mean()),
-        horizon_days=run.config.features.horizon_days,
-        learnt_after=", ".join(map(str, run.config.features.train_cutoffs)),
+        horizon_days=learnt["horizon_days"],
+        learnt_after=", ".join(map(str, learnt["train_cutoffs"])),
     )
 
 
@@ -186,13 +212,13 @@ def _auc_interval(score: Floats, label: Floats, *, seed: int) -> Interval:
     return bootstrap(area, len(label), seed=seed)
 
 
-def _spend(run: Run, column: Mapping[str, Floats]) -> Section:
+def _spend(run: Run, column: Mapping[str, Floats], horizon_days: int) -> Section:
     actual = column["label_spend"]
     forecasts = compare_spend(
         {
             "Ringmill's network": column["expected_spend"],
             **_by_models(column),
-            f"the same as the last {run.config.features.horizon_days} days": column["recent_spend"],
+            f"the same as the last {horizon_days} days": column["recent_spend"],
             "the training mean for everyone": column["training_mean_spend"],
         },
         actual,
@@ -251,4 +277,4 @@ def page_is_there(run: Run, entry: Entry) -> bool:
     return Path(entry.detail["path"]).is_file()
 
 
-REPORT = Stage("report", ("ringmill.pipeline.report",), configuration_of, _inputs, _body, page_is_there)
+REPORT = Stage("report", ("ringmill.pipeline.report",), _configuration, _inputs, _body, page_is_there)

@@ -15,7 +15,7 @@ from ringmill.errors import InputError
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.examples import kind_of
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, page_is_there
+from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, of_scores, page_is_there
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import classes, sections
 from ringmill.report.evaluate import bootstrap, interval_of
@@ -45,7 +45,9 @@ def _routes(run: Run, entries: Mapping[str, Entry]) -> list[Section]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    entries, kind = _entries(run), kind_of(run.config)
+    entries, other, kind = _entries(run), "", kind_of(run.config)
+    if "score" in entries:
+        entries, other = of_scores(run, entries)
     prepared = entries[kind.stage]
     step.say("drawing the page")
     folder = Path(run.lake.path(entries["train"].detail["model"]))
@@ -59,7 +61,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     words = (
         f"{plan['rows']['train']:,} {kind.many}, {plan['ranks']} ranks, global batch {plan['batch']}: "
         f"{plan['steps_per_epoch']} steps an epoch, every {kind.one} exactly once. The weights of epoch "
-        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs."
+        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs.{other}"
     )
     page = render(
         title=run.config.report.title,

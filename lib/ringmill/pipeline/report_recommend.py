@@ -9,7 +9,7 @@ from typing import Any
 
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, page_is_there
+from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, of_scores, page_is_there
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import sections
 from ringmill.report.page import Card, render
@@ -25,7 +25,7 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    entries, section = _entries(run), run.config.recommend
+    (entries, other), section = of_scores(run, _entries(run)), run.config.recommend
     step.say("drawing the page")
     folder = Path(run.lake.path(entries["train"].detail["model"]))
     manifest, history = (json.loads((folder / f"{name}.json").read_text("utf-8")) for name in ("manifest", "history"))
@@ -33,7 +33,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     words = (
         f"{plan['rows']['train']:,} purchases, {plan['ranks']} ranks, global batch {plan['batch']}: "
         f"{plan['steps_per_epoch']} steps an epoch, every purchase exactly once. The weights of epoch "
-        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs."
+        f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs.{other}"
     )
     new = [each for each in detail["judged"] if each["list"] == "new"]
     page = render(

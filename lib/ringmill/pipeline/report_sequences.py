@@ -10,7 +10,7 @@ from typing import Any
 
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
-from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, page_is_there
+from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, of_scores, page_is_there
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import sections
 from ringmill.report.next_orders import next_orders
@@ -26,7 +26,7 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    entries, section = _entries(run), run.config.sequences
+    (entries, other), section = of_scores(run, _entries(run)), run.config.sequences
     scored = entries["score"]
     step.say("drawing the page")
     folder = Path(run.lake.path(entries["train"].detail["model"]))
@@ -37,6 +37,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         f"{plan['steps_per_epoch']} steps an epoch, every sequence exactly once. The weights of epoch "
         f"{manifest['best_epoch']} were kept, after {manifest['epochs']} epochs. The heads share all layers but their "
         "own; a sequence without a next order within the horizon has no part in what is learnt of categories and days."
+        f"{other}"
     )
     (category, *_), (days, *_) = judged["category"], judged["days"]
     page = render(
