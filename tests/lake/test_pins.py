@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,12 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringmill.errors import RaceLost
+from ringmill.lake import locks
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.locks import all_alone, alone, in_turn
 from ringmill.lake.pins import pins_of, unfinished
 from ringmill.lake.promotions import Promotions
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.history import ledger_of
-from ringmill.pipeline.stage import all_alone, alone
 from ringmill.pipeline.vacuum import LEDGER_COMMITS, find, vacuum
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -196,19 +198,20 @@ def test_files_that_no_commit_names_go_once_they_are_old_enough(warehouse: Wareh
     assert warehouse.read(ROWS, 0) == [0, 0, 0]
 
 
-def test_nothing_goes_while_a_stage_runs(warehouse: Warehouse) -> None:
+def test_nothing_goes_while_a_stage_runs(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.0)
     for number in range(2):
         warehouse.publish("run", "clean", outputs={ROWS: warehouse.write(ROWS, number)})
-    with alone(warehouse.ledger.lake, "clean"), pytest.raises(RaceLost, match="stage 'clean'"):
+    with alone(warehouse.ledger.lake, "clean", pytest.fail), pytest.raises(RaceLost, match="stage 'clean'"):
         vacuum(warehouse.ledger, keep_runs=1, hours=0)
     assert is_readable(warehouse, ROWS, 0)
     # One that never ran before has no row in the ledger.
-    with alone(warehouse.ledger.lake, "train"), pytest.raises(RaceLost, match="stage 'train' runs"):
+    with alone(warehouse.ledger.lake, "train", pytest.fail), pytest.raises(RaceLost, match="stage 'train' runs"):
         vacuum(warehouse.ledger, keep_runs=1, hours=0)
     with (
         all_alone(warehouse.ledger.lake, "vacuum"),
         pytest.raises(RaceLost, match="'warehouse' is held"),
-        alone(warehouse.ledger.lake, "train"),
+        alone(warehouse.ledger.lake, "train", lambda words: None),
     ):
         pytest.fail("a stage began beside it")
 
@@ -216,10 +219,34 @@ def test_nothing_goes_while_a_stage_runs(warehouse: Warehouse) -> None:
 def test_stages_run_beside_each_other(warehouse: Warehouse) -> None:
     lake = warehouse.ledger.lake
     warehouse.root.mkdir()
-    with alone(lake, "clean"), alone(lake, "promote"), pytest.raises(RaceLost), alone(lake, "clean"):
+    with (
+        alone(lake, "clean", pytest.fail),
+        alone(lake, "promote", pytest.fail),
+        pytest.raises(RaceLost),
+        alone(lake, "clean", pytest.fail),
+    ):
         pytest.fail("the same stage began twice")
     with all_alone(lake, "vacuum"), pytest.raises(RaceLost, match="another command runs"), all_alone(lake, "optimize"):
         pytest.fail("two had the warehouse to themselves")
+
+
+def test_a_stage_waits_for_a_command_that_has_the_warehouse_to_itself_and_says_so(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, said = warehouse.ledger.lake, list[str]()
+    warehouse.root.mkdir()
+    vacuuming = ExitStack()
+    vacuuming.enter_context(all_alone(lake, "vacuum"))
+    pauses = iter((lambda: None, vacuuming.close))
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: next(pauses)())
+    with alone(lake, "clean", said.append):
+        pass
+    assert said == [f"stage 'clean' of {lake.root} waits for the lock 'warehouse', at most 600 s"]
+    vacuuming.enter_context(in_turn(lake, "promote.mine", pytest.fail))
+    pauses = iter((vacuuming.close,))
+    with in_turn(lake, "promote.mine", said.append):
+        pass
+    assert len(said) == 2 and "promote.mine" in said[1]
 
 
 def test_the_ledgers_commits_are_gathered_and_say_the_same(warehouse: Warehouse) -> None:

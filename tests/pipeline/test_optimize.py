@@ -17,10 +17,10 @@ from ringmill.errors import ConfigError, RaceLost
 from ringmill.handoff.manifest import pin_splits
 from ringmill.lake.key import stage_key
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.locks import alone
 from ringmill.lake.pins import pins_of
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.optimize import optimize
-from ringmill.pipeline.stage import alone
 from ringmill.pipeline.vacuum import vacuum
 
 FEATURES, SCORES, ROWS = "features/customers", "scores/customers", "clean/rows"
@@ -183,6 +183,6 @@ def test_what_cannot_be_laid_out_is_named(warehouse: Warehouse) -> None:
         optimize(warehouse.ledger, {ROWS: ["customer_id"]}, target_mb=1)
     with pytest.raises(ConfigError, match="one of clean/rows"):
         optimize(warehouse.ledger, {"clean/row": ["customer_id"]}, target_mb=1)
-    with alone(warehouse.ledger.lake, "clean"), pytest.raises(RaceLost, match="stage 'clean'"):
+    with alone(warehouse.ledger.lake, "clean", pytest.fail), pytest.raises(RaceLost, match="stage 'clean'"):
         optimize(warehouse.ledger, {}, target_mb=1)
     assert optimize(warehouse.ledger, {}, target_mb=1).layouts[ROWS].files_after == 1

@@ -15,11 +15,13 @@ import pytest
 from ringmill import cli
 from ringmill.config import load
 from ringmill.errors import InputError, LawError, RaceLost, UnforeseenError
+from ringmill.lake import locks
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.locks import in_turn
 from ringmill.lake.promotions import Promotions
 from ringmill.pipeline.history import ledger_of, run_of, run_tree
 from ringmill.pipeline.promote import model_to_score_with, settle
-from ringmill.pipeline.stage import Result, Run, Stage, alone, execute
+from ringmill.pipeline.stage import Result, Run, Stage, execute
 
 BOUGHT = [1.0, 0.0] * 20
 
@@ -233,7 +235,7 @@ def test_rollback_goes_back_one_model_after_another_and_then_says_that_there_is_
     assert all(row.user and row.started_at <= datetime.now(UTC) for row in rows)
 
 
-def test_law_10_what_cannot_be_made_current_is_named(shop: Shop, said) -> None:
+def test_law_10_what_cannot_be_made_current_is_named(shop: Shop, said, monkeypatch: pytest.MonkeyPatch) -> None:
     settle(shop.run(), shop.trained("a", 0.8))
     shop.trained("b", 0.8)
     (shop.root / "models" / "mine" / "b" / "manifest.json").unlink()
@@ -245,8 +247,13 @@ def test_law_10_what_cannot_be_made_current_is_named(shop: Shop, said) -> None:
         status, text = said(*words)
         assert (status, shop.current) == (2, "a")
         assert says in text
-    with alone(shop.ledger.lake, "promote"), pytest.raises(RaceLost):
+    # Not at all: another's decision takes seconds.
+    monkeypatch.setattr(locks, "WAIT_SECONDS", 0.0)
+    with in_turn(shop.ledger.lake, "promote.mine", pytest.fail), pytest.raises(RaceLost):
         settle(shop.run(), shop.trained("c", 0.8))
+    with in_turn(shop.ledger.lake, "promote.others", pytest.fail):
+        settle(shop.run(), shop.trained("d", 0.8))
+    assert shop.current == "d"
 
 
 def test_scores_are_of_the_current_model_or_of_the_run_that_is_named(shop: Shop) -> None:

@@ -32,6 +32,11 @@ class Promotions:
         return cls(ledger, model.rpartition("/")[0].rpartition("/")[2])
 
     @property
+    def lock(self) -> str:
+        """Who decides of models of this name holds it."""
+        return f"{STAGE}.{self.name}"
+
+    @property
     def folder(self) -> str:
         return f"models/{self.name}"
 

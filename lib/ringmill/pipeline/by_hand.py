@@ -7,9 +7,11 @@ from pathlib import Path
 
 from ringmill.errors.runs import no_earlier_model, unknown_models, unknown_run
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.locks import in_turn
 from ringmill.lake.promotions import STAGE, Promotions
 from ringmill.pipeline.history import run_of
-from ringmill.pipeline.stage import alone, new_run_id
+from ringmill.pipeline.progress import Progress
+from ringmill.pipeline.stage import new_run_id
 
 
 def promote(ledger: Ledger, run_id: str, name: str | None = None) -> str:
@@ -20,7 +22,7 @@ def promote(ledger: Ledger, run_id: str, name: str | None = None) -> str:
     Raises:
         InputError: no single run is meant, it trained no model or none of that name, it trained several and none is
             named, or the model's files are gone.
-        RaceLost: another process decides of a model at the same time.
+        RaceLost: another process decides of models of the name, for too long.
     """
     entries = ledger.entries()
     run = run_of(entries, run_id)[0].run_id
@@ -31,7 +33,7 @@ def promote(ledger: Ledger, run_id: str, name: str | None = None) -> str:
         raise unknown_models(f"{ledger.lake.path('models')}, of run {run}", name, sorted(trained))
     found = trained[name] if name is not None else next(iter(trained.values()))
     models = Promotions.of(ledger, found.detail["model"])
-    with alone(ledger.lake, STAGE):
+    with in_turn(ledger.lake, models.lock, Progress().say):
         if models.current() == run:
             # The run that moved the pointer may have been killed before it could be repeated.
             models.repeat()
@@ -46,14 +48,14 @@ def roll_back(ledger: Ledger, name: str | None) -> str:
 
     Raises:
         InputError: there is no such name or no earlier model, or its files are gone.
-        RaceLost: another process decides of a model at the same time.
+        RaceLost: another process decides of models of the name, for too long.
     """
     entries = ledger.entries()
     known = sorted({str(one.detail["name"]) for one in entries if one.stage == STAGE and "name" in one.detail})
     if name not in known and (name is not None or len(known) != 1):
         raise unknown_models(ledger.lake.path("models"), name, known)
     models = Promotions(ledger, name or known[0])
-    with alone(ledger.lake, STAGE):
+    with in_turn(ledger.lake, models.lock, Progress().say):
         line = models.line()
         trained = _trained(ledger, entries, line[-2]).get(models.name) if len(line) > 1 else None
         if trained is None:

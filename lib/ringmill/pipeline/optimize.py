@@ -17,8 +17,9 @@ from ringmill.errors import ConfigError
 from ringmill.lake.cluster import Layout, cluster, ranged
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import OPTIMIZE, Entry, Ledger
+from ringmill.lake.locks import all_alone
 from ringmill.lake.pins import tables_of, unfinished
-from ringmill.pipeline.stage import all_alone, new_run_id
+from ringmill.pipeline.stage import new_run_id
 
 MEGABYTE = 2**20
 # By table, or by the room that it is in, what is looked for; of these the columns that the log keeps ranges of.

@@ -34,6 +34,10 @@ class Progress:
         with step:
             yield step
 
+    def say(self, text: str) -> None:
+        """A line that stays on the terminal, between stages."""
+        self.console.print(f"  {text}", soft_wrap=True, markup=False)
+
     def finished(self, stage: str, outcome: str, summary: str, seconds: float) -> None:
         mark = "[green]✓[/]" if outcome == "published" else "[dim]=[/]"
         self.console.print(f"{mark} [bold]{stage:<9}[/] {outcome:<9} {seconds:6.1f} s  {summary}")

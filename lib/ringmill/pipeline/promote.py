@@ -15,9 +15,10 @@ from ringmill.config.load import dump
 from ringmill.errors import LawError
 from ringmill.errors.runs import no_current_model, unknown_run
 from ringmill.lake.ledger import Entry
+from ringmill.lake.locks import in_turn
 from ringmill.lake.promotions import STAGE, Promotions
 from ringmill.pipeline.lines import check_money
-from ringmill.pipeline.stage import Run, alone
+from ringmill.pipeline.stage import Run
 from ringmill.train.compare import Comparison, Predictions, compare
 
 
@@ -26,10 +27,10 @@ def settle(run: Run, trained: Entry) -> None:
 
     Raises:
         LawError: it is worse, and `promotion.when_worse` is 'stop'. Asked again, it is judged again.
-        RaceLost: another process decides of a model at the same time.
+        RaceLost: another process decides of models of its name, for too long.
     """
     models = Promotions.of(run.ledger, trained.detail["model"])
-    with alone(run.lake, STAGE):
+    with in_turn(run.lake, models.lock, run.progress.say):
         if models.is_settled(trained.run_id):
             models.repeat()
             return

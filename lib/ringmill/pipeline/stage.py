@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
 from ringmill.config.tracking import OpenLineage
-from ringmill.errors import LawError, RaceLost, RingmillError, UnforeseenError, named_in
+from ringmill.errors import LawError, RingmillError, UnforeseenError, named_in
 from ringmill.errors.credentials import without_credentials
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.locks import alone
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.memory import MemoryWatch
 from ringmill.pipeline.openlineage import Event, emit, ended, started
@@ -28,10 +28,6 @@ from ringmill.pipeline.tracking import track
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
-
-
-# The lock that stages share, and that a command holds alone which is for none of them to run beside.
-WHOLE = "warehouse"
 
 
 def new_run_id() -> str:
@@ -136,7 +132,7 @@ def execute(stage: Stage, run: Run) -> Entry:
     )
     _emit(run, started, entry)
     try:
-        with alone(run.lake, stage.name):
+        with alone(run.lake, stage.name, run.progress.say):
             entry = replace(entry, seen=run.ledger.last_commit())
             inputs = stage.inputs(run)
             entry = replace(entry, inputs=inputs, key=_key(run, entry, inputs))
@@ -185,63 +181,6 @@ def _record_afterwards(run: Run, entry: Entry, error: RingmillError) -> None:
 def _emit(run: Run, kind: Callable[[OpenLineage, Lake, Entry], Event], entry: Entry) -> None:
     if run.config.openlineage is not None:
         emit(run.config.openlineage, kind(run.config.openlineage, run.lake, entry))
-
-
-@contextmanager
-def alone(lake: Lake, stage: str) -> Iterator[None]:
-    """Hold the stage's lock of a local warehouse; the kernel frees it when its holder dies, however that happens.
-
-    Raises:
-        RaceLost: another process runs the same stage on the same warehouse, or has the whole of it to itself.
-    """
-    with (
-        _locked(lake, WHOLE, fcntl.LOCK_SH, f"stage '{stage}' of {lake.root}"),
-        _locked(lake, stage, fcntl.LOCK_EX, f"stage '{stage}' of {lake.root}"),
-    ):
-        yield
-
-
-@contextmanager
-def all_alone(lake: Lake, command: str) -> Iterator[None]:
-    """Hold a local warehouse while no stage runs on it, and none begins.
-
-    Raises:
-        RaceLost: stages run, which are named, or another process holds the warehouse.
-    """
-    with ExitStack() as held:
-        try:
-            held.enter_context(_locked(lake, WHOLE, fcntl.LOCK_EX, f"'{command}' of {lake.root}"))
-        except RaceLost as error:
-            running = [f"stage '{name}'" for name in _held(lake)]
-            raise RaceLost.on(
-                f"'{command}' of {lake.root}", f"{', '.join(running) or 'another command'} runs"
-            ) from error
-        yield
-
-
-def _held(lake: Lake) -> Iterator[str]:
-    """The stages whose locks some process holds."""
-    for name in sorted(file.name for file in (Path(lake.root) / "locks").iterdir() if file.name != WHOLE):
-        try:
-            with _locked(lake, name, fcntl.LOCK_SH, name):
-                continue
-        except RaceLost:
-            yield name
-
-
-@contextmanager
-def _locked(lake: Lake, name: str, how: int, what: str) -> Iterator[None]:
-    if "://" in lake.root:
-        yield
-        return
-    folder = Path(lake.root) / "locks"
-    folder.mkdir(exist_ok=True)
-    with (folder / name).open("w") as lock:
-        try:
-            fcntl.flock(lock, how | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise RaceLost.on(what, f"the lock '{name}' is held by a running process") from error
-        yield
 
 
 def _key(run: Run, entry: Entry, inputs: Mapping[str, Any]) -> str:

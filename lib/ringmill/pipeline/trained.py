@@ -17,9 +17,10 @@ import pyarrow as pa
 from ringmill.contracts import LEDGER_HISTORY
 from ringmill.lake.arrow import schema_of
 from ringmill.lake.ledger import Entry
-from ringmill.lake.promotions import STAGE as PROMOTE
+from ringmill.lake.locks import in_turn
+from ringmill.lake.promotions import Promotions
 from ringmill.pipeline.promote import settle
-from ringmill.pipeline.stage import Result, Run, alone
+from ringmill.pipeline.stage import Result, Run
 from ringmill.pipeline.tracking import epochs_of
 
 if TYPE_CHECKING:
@@ -56,9 +57,10 @@ def tidy(run: Run, entry: Entry) -> None:
     """Keep the epochs of a published training, and remove its checkpoints.
 
     Raises:
-        RaceLost: another process does so, or decides of a model, at the same time.
+        RaceLost: another process does so, or decides of models of its name, for too long.
     """
-    with alone(run.lake, PROMOTE):
+    models = Promotions.of(run.ledger, entry.detail["model"])
+    with in_turn(run.lake, models.lock, run.progress.say):
         _keep_epochs(run, entry)
         _remove_checkpoints(run, entry)
 

@@ -18,9 +18,10 @@ from deltalake import DeltaTable
 from ringmill.contracts import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.lake.key import code_hash
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.locks import all_alone
 from ringmill.lake.paths import open_path
 from ringmill.lake.pins import Pins, pins_of, tables_of
-from ringmill.pipeline.stage import all_alone, new_run_id
+from ringmill.pipeline.stage import new_run_id
 
 STAGE = "vacuum"
 # A warehouse without locks: a file that is younger may belong to a write that has not been committed yet.
