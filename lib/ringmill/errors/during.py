@@ -23,6 +23,16 @@ class WarehouseError(RingmillError):
         )
 
     @classmethod
+    def no_folder(cls, root: str, stage: str) -> WarehouseError:
+        return cls(
+            f"The stage '{stage}' cannot work in this warehouse: models and pages are files in folders.",
+            where=root,
+            expected="a folder, at a path that all hosts share",
+            received="a URI, where tables alone can be",
+            todo="mount the storage at the same path on all hosts and name that path in 'warehouse' or by --warehouse",
+        )
+
+    @classmethod
     def no_event(cls, place: str, problem: str) -> WarehouseError:
         return cls(
             "An event of OpenLineage could not be written.",

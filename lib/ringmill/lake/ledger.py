@@ -11,7 +11,7 @@ from __future__ import annotations
 import getpass
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -91,14 +91,18 @@ class Ledger:
 
     lake: Lake
 
-    def append(self, entry: Entry) -> None:
+    def append(self, entry: Entry, *, check: Callable[[], None] = lambda: None) -> None:
         """Add one row, behind all others; for outcome 'published' this is what publishes the stage.
+
+        `check` raises where the row must not be added to the ledger as it stands; nothing is committed between it and
+        the row.
 
         Raises:
             RaceLost: others commit all the time.
         """
         for _ in range(_TRIES):
             table = self._table()
+            check()
             row = {**entry.to_row(), "commit": 0 if table is None else table.version() + 1}
             try:
                 write_deltalake(

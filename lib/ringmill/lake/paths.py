@@ -5,8 +5,10 @@ Names that begin with '_' or '.' are not data, as for Spark.
 
 from __future__ import annotations
 
+import re
 from fnmatch import fnmatchcase
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -24,6 +26,12 @@ def open_path(path: str) -> tuple[fs.FileSystem, str]:
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError.unreadable(path, str(error)) from error
     return system, below
+
+
+def local(path: str) -> str:
+    """A `file:` URI of this host as the path that it names; anything else as it is."""
+    found = re.fullmatch(r"file:(?://(?:localhost)?)?(/(?!/).*)", path)
+    return unquote(found[1]) if found else path
 
 
 def absolute(path: str) -> str:

@@ -12,6 +12,7 @@ from rich.tree import Tree
 
 from ringmill.errors.runs import never_published, no_ledger, unknown_run
 from ringmill.lake.ledger import Entry, Ledger
+from ringmill.lake.paths import local
 from ringmill.lake.tables import Lake
 
 MOST_FILES = 10
@@ -26,6 +27,7 @@ def ledger_of(warehouse: str) -> Ledger:
     Raises:
         InputError: there is none, or more than one.
     """
+    warehouse = local(warehouse)
     if "://" in warehouse:
         return Ledger(Lake(warehouse))
     folder = Path(warehouse).absolute()

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from ringmill.config import Config, load
 from ringmill.errors import ConfigError, RingmillError
 from ringmill.lake.ledger import Entry
+from ringmill.lake.paths import local
 from ringmill.pipeline.augment import AUGMENT
 from ringmill.pipeline.clean import CLEAN, planned_clean
 from ringmill.pipeline.embed import EMBED
@@ -35,7 +36,7 @@ from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.score_sequences import SCORE_SEQUENCES
 from ringmill.pipeline.score_texts import SCORE_TEXTS
 from ringmill.pipeline.sequences import SEQUENCES
-from ringmill.pipeline.stage import Run, Stage, execute, new_run_id
+from ringmill.pipeline.stage import Run, Stage, check_place, execute, new_run_id
 from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.tracking import check_installed
 from ringmill.pipeline.train import TRAIN, planned
@@ -90,7 +91,7 @@ def stages_of(config: Config) -> dict[str, Stage]:
 
 def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: Iterable[str]) -> Config:
     """The YAML with the command's settings laid over it."""
-    return load(conf, settings, warehouse=warehouse, raw=raw)
+    return load(conf, settings, warehouse=None if warehouse is None else local(warehouse), raw=raw)
 
 
 def run_stages(
@@ -107,6 +108,8 @@ def run_stages(
         _check_run_id(run)
     entries: list[Entry] = []
     try:
+        for name in names:  # all of them before the first: a training is refused before hours of cleaning
+            check_place(run, name)
         for name in names:
             entries.append(execute(_stage(config, name), run))
     except RingmillError as error:
@@ -174,6 +177,7 @@ def print_plan(config: Config, stage: str) -> None:
     """Print what 'clean' would cost, or the hand-off's plan for 'train'; starts neither Spark nor ranks."""
     run = Run(config)
     try:
+        check_place(run, stage)
         text = _planner(config, stage)(run)
         run.progress.console.print(text, markup=False, soft_wrap=True)
     finally:

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.load import dump_whole
 from ringmill.config.models import Config
 from ringmill.config.tracking import OpenLineage
-from ringmill.errors import LawError, RingmillError, UnforeseenError, named_in
+from ringmill.errors import LawError, RaceLost, RingmillError, UnforeseenError, WarehouseError, named_in
 from ringmill.errors.credentials import without_credentials
 from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry, Ledger
-from ringmill.lake.locks import alone
+from ringmill.lake.locks import alone, has_none
+from ringmill.lake.paths import absolute, local
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.memory import MemoryWatch
 from ringmill.pipeline.openlineage import Event, emit, ended, started
@@ -28,6 +29,11 @@ from ringmill.pipeline.tracking import track
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+Check = Callable[[], None]
+
+# Stages that keep or read models, checkpoints or pages, which are files in folders.
+IN_FOLDERS = ("augment", "embed", "train", "score", "report")
 
 
 def new_run_id() -> str:
@@ -111,13 +117,21 @@ class Stage:
     after: Callable[[Run, Entry], None] = lambda run, entry: None
 
 
+def check_place(run: Run, stage: str) -> None:
+    """Raises WarehouseError where a stage keeps or reads files beside tables, and the warehouse is no folder."""
+    if has_none(run.lake) and stage.partition("_")[0] in IN_FOLDERS:
+        raise WarehouseError.no_folder(run.lake.root, stage)
+
+
 def execute(stage: Stage, run: Run) -> Entry:
     """Publish the stage, or find it published.
 
     Raises:
+        WarehouseError: see `check_place`; nothing is begun.
         RingmillError: as the stage says; the ledger keeps a row with outcome 'failed', and no table version of this
             stage becomes visible. What fails once the stage is published has a row of its own, 'after' it.
     """
+    check_place(run, stage.name)
     clock = time.monotonic()
     entry = Entry(
         run_id=run.run_id,
@@ -142,7 +156,8 @@ def execute(stage: Stage, run: Run) -> Entry:
             else:
                 with run.progress.stage(stage.name) as step:
                     result = stage.body(run, inputs, step)
-                last = done = _record(run, entry, result, clock, outcome="published")
+                check = _not_overtaken(run, entry, last)
+                last = done = _record(run, entry, result, clock, outcome="published", check=check)
     except Exception as error:
         named = error if isinstance(error, RingmillError) else _unforeseen(run, error)
         failed = _append(
@@ -204,13 +219,28 @@ def _unchanged(last: Entry) -> Result:
     return Result(last.outputs, last.counts, str(last.detail.get("summary", "")), last.laws, last.detail)
 
 
-def _record(run: Run, entry: Entry, result: Result, clock: float, *, outcome: str) -> Entry:
-    written = _append(run, entry, result, clock, outcome=outcome)
+def _not_overtaken(run: Run, entry: Entry, last: Entry | None) -> Check:
+    """Without a lock: raises RaceLost where `last` is no longer what the stage published last."""
+
+    def check() -> None:
+        now = run.ledger.published(entry.stage)
+        if now is not None and (last is None or now.commit != last.commit):
+            raise RaceLost.on(f"stage '{entry.stage}' of {run.lake.root}", f"run {now.run_id} published it meanwhile")
+
+    return check if has_none(run.lake) else _nothing
+
+
+def _nothing() -> None:
+    """A stage that holds its lock has nothing to check."""
+
+
+def _record(run: Run, entry: Entry, result: Result, clock: float, *, outcome: str, check: Check = _nothing) -> Entry:
+    written = _append(run, entry, result, clock, outcome=outcome, check=check)
     run.progress.finished(entry.stage, outcome, result.summary, written.seconds)
     return written
 
 
-def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: str) -> Entry:
+def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: str, check: Check = _nothing) -> Entry:
     written = replace(
         entry,
         outcome=outcome,
@@ -221,9 +251,9 @@ def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: st
         seconds=time.monotonic() - clock,
         peak_bytes=run.memory.peak_bytes,
     )
-    run.ledger.append(written)
+    run.ledger.append(written, check=check)
     return written
 
 
 def _absolute(root: str) -> str:
-    return root if "://" in root else str(Path(root).absolute())
+    return absolute(local(root))
