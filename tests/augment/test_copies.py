@@ -21,12 +21,22 @@ def test_rows_of_the_same_kind_are_as_near_as_held_out_ones_and_planted_copies_a
     train, held_out, made = (draw.normal(size=(900, 4)) for _ in range(3))
     honest = check_copies(made, held_out, train)
     assert honest.near_made == pytest.approx(NEAR, abs=0.03)
+    assert honest.repeats is False
     assert honest.made_median == pytest.approx(honest.held_out_median, rel=0.1)
     # A fifth of the made rows are train rows, give or take a hair.
     made[:180] = train[:180] + draw.normal(0, 1e-6, (180, 4))
     caught = check_copies(made, held_out, train)
     assert caught.near_made == pytest.approx(0.2 + 0.8 * NEAR, abs=0.03)
+    assert caught.repeats is True
     assert caught.made_rows == 900 and caught.near == honest.near
+
+
+def test_rows_of_the_same_kind_are_hardly_ever_taken_for_copies() -> None:
+    taken = 0
+    for seed in range(60):
+        draw = np.random.default_rng(seed)
+        taken += bool(check_copies(*(draw.normal(size=(rows, 3)) for rows in (400, 60, 200))).repeats)
+    assert taken <= 1
 
 
 def test_nothing_to_compare_says_so() -> None:
@@ -34,6 +44,7 @@ def test_nothing_to_compare_says_so() -> None:
     for made, held_out, train in ((rows[:0], rows, rows), (rows, rows[:0], rows), (rows, rows, rows[:0])):
         found = check_copies(made, held_out, train)
         assert (found.made_median, found.near, found.near_made, found.near_held_out) == (None, None, None, None)
+        assert found.repeats is None
 
 
 def away(*distances: float) -> np.ndarray:

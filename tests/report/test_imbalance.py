@@ -42,6 +42,9 @@ def test_made_rows_stand_beside_held_out_ones() -> None:
     assert block.grid is not None and list(block.grid.rows[0]) == ["made", "997", "0.500", "7.0%"]
     assert list(block.grid.rows[1]) == ["held out", "30", "0.600", "6.7%"]
     assert "6.7% of 30 held-out rows lie 0.200 or less from a train row" in block.text
+    assert "No more of the made rows do" in block.text
+    (_, repeating) = copies(counts, {**check, "repeats": True}, "rare").blocks
+    assert "they repeat train rows" in repeating.text
     (alone,) = copies(counts, {**check, "made_median": None}, "rare").blocks
     assert "no rows to compare" in alone.text
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import fisher_exact
 
 Floats = NDArray[np.float64]
 # Rows that are compared, made ones and held-out ones each, with so many train rows: a second or two.
@@ -19,6 +20,8 @@ MOST, MOST_TRAIN = 2_000, 20_000
 BLOCK = 512
 # The share of held-out rows whose distance says what is near, and so many of them that one row is no more than that.
 NEAR, LEAST = 0.05, 20
+# So rarely are rows of the same kind taken for copies.
+BY_CHANCE = 0.001
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class CopyCheck:
     Medians are None where there is nothing to compare, `near` and the shares also where fewer than `least_held_out`
     rows were held out. Where held-out rows are train rows so often that `near` is 0, `near_made` is None: made rows
     that are train rows were rejected, so that none can be as near.
+
+    `repeats`: so many more of the made rows are near than of the held-out ones that chance would give it once in a
+    thousand times (Fisher's exact test, one-sided); None where the shares are.
     """
 
     made_rows: int
@@ -39,6 +45,7 @@ class CopyCheck:
     near: float | None
     near_made: float | None
     near_held_out: float | None
+    repeats: bool | None = None
     least_held_out: int = LEAST
 
     def to_json(self) -> dict[str, Any]:
@@ -52,6 +59,7 @@ def check_copies(made: Floats, held_out: Floats, train: Floats) -> CopyCheck:
         return CopyCheck(*sizes, made_median=None, held_out_median=None, near=None, near_made=None, near_held_out=None)
     of_made, of_held_out = nearest(made, train), nearest(held_out, train)
     near = float(np.quantile(of_held_out, NEAR)) if len(held_out) >= LEAST else None
+    counts = [(np.count_nonzero(of <= near), np.count_nonzero(of > near)) for of in (of_made, of_held_out) if near]
     return CopyCheck(
         *sizes,
         made_median=float(np.median(of_made)),
@@ -59,6 +67,7 @@ def check_copies(made: Floats, held_out: Floats, train: Floats) -> CopyCheck:
         near=near,
         near_made=float(np.mean(of_made <= near)) if near else None,
         near_held_out=None if near is None else float(np.mean(of_held_out <= near)),
+        repeats=bool(fisher_exact(counts, alternative="greater").pvalue < BY_CHANCE) if counts else None,
     )
 
 

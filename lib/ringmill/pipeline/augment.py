@@ -154,7 +154,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     return Result(
         outputs={**tables, "model": run.run_id},
         counts={"train": helped.there, "made": helped.rows, "copies": copies, "kept": made, "repeated": helped.rows},
-        summary=f"{made:,} rows of '{helped.name}' made beside {helped.there:,}, {copies:,} copies rejected",
+        summary=f"{made:,} rows of '{helped.name}' made beside {helped.there:,}, {copies:,} copies rejected"
+        + _words(check),
         laws={f"law {number}": proof for number, proof in manifest["laws"].items()},
         detail={
             **found_at(run, spec),
@@ -203,7 +204,7 @@ def _written(run: Run, rows: DataFrame, table: Table, name: str) -> int:
 
 
 def _checked(run: Run, helped: Class, own: NDArray[Any], frame: Frame, tables: Mapping[str, int]) -> CopyCheck:
-    """The copy check of the kept rows: the first by their ids, which are hashes, of each kind."""
+    """The copy check of the kept rows: some of each kind, drawn by the seed."""
     import numpy as np
 
     from ringmill.augment.copies import MOST, MOST_TRAIN, check_copies
@@ -212,7 +213,16 @@ def _checked(run: Run, helped: Class, own: NDArray[Any], frame: Frame, tables: M
     rows = run.lake.read(run.spark, path, tables[path]).orderBy("row_id").limit(MOST).select(run.config.table.x)
     made = np.array(rows.toArrow().column(0).to_pylist(), np.float64).reshape(-1, own.shape[1])
     held_out = np.concatenate([rows_of(run, helped.manifests[split]) for split in SPLITS[1:]])
-    return check_copies(frame.seen(made), frame.seen(held_out[:MOST]), frame.seen(own[:MOST_TRAIN]))
+    draw = np.random.default_rng(run.config.seed)
+    held_out, train = (draw.permutation(rows)[:most] for rows, most in ((held_out, MOST), (own, MOST_TRAIN)))
+    return check_copies(frame.seen(made), frame.seen(held_out), frame.seen(train))
+
+
+def _words(check: CopyCheck) -> str:
+    """Nothing, where made rows are as near to train rows as others of the class."""
+    if not check.repeats:
+        return ""
+    return f"; the others REPEAT train rows: {check.near_made:.1%} are as near as {check.near_held_out:.1%} of held out"
 
 
 def _is_there(run: Run, entry: Entry) -> bool:

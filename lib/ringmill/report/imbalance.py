@@ -69,10 +69,12 @@ def _nearness(check: Mapping[str, Any]) -> str:
     usual = f"{check['near_held_out']:.1%} of {rows} held-out rows"
     if check["near_made"] is None:
         return f"{unjudged}: {usual} are train rows number for number."
-    return (
-        f"{usual} lie {check['near']:.3f} or less from a train row; a share of made rows far above that would speak of "
-        "copies."
+    verdict = (
+        "So many more of the made rows do that they repeat train rows"
+        if check.get("repeats")
+        else "No more of the made rows do than chance may give"
     )
+    return f"{usual} lie {check['near']:.3f} or less from a train row. {verdict} (Fisher's exact test, 0.1%)."
 
 
 def _figure(figure: Mapping[str, float | None]) -> str:
