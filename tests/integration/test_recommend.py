@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
 
 from ringmill.config import load
 from ringmill.errors import ConfigError, InputError
+from ringmill.features.products import ProductState
 from ringmill.lake.tables import Lake
-from ringmill.pipeline.purchases import PURCHASES
+from ringmill.pipeline.purchases import PURCHASES, windows_of
+from ringmill.pipeline.recommend import _customers, _learnt_within
 from ringmill.pipeline.run import run_all
 from ringmill.pipeline.stage import Run, execute
 from ringmill.pipeline.train_purchases import planned_purchases
@@ -81,19 +83,39 @@ def test_every_customer_has_both_lists_and_nothing_bought_is_new(ran):
     lists = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["place"]):
         lists[row["customer_id"], row["list"]].append((row["place"], row["product_id"], row["score"]))
-    known = set(
-        json.loads((Path(config.warehouse) / entries["train"].detail["model"] / "products.json").read_text())[
-            "products"
-        ]
-    )
-    expected = {customer for customer, products in bought.items() if products & known}
-    assert {customer for customer, kind in lists if kind == "all"} == expected
-    assert entries["score"].counts["customers"] == len(expected)
+    assert {customer for customer, kind in lists if kind == "all"} == set(bought)
+    assert entries["score"].counts["customers"] == len(bought)
     for (customer, kind), found in lists.items():
         places, products, scores = zip(*found, strict=True)
         assert places == tuple(range(1, len(found) + 1)) and len(set(products)) == len(found) <= 5
         assert list(scores) == sorted(scores, reverse=True) and max(scores) < 0
         assert kind == "all" or not bought[customer].intersection(products)
+
+
+def test_who_bought_no_known_product_has_a_list_too(spark, ran):
+    config, entries = ran
+    model = Path(config.warehouse) / entries["train"].detail["model"]
+    state = ProductState.from_json(json.loads((model / "products.json").read_text()))
+    sold = [("c1", state.products[0]), ("c1", "never seen"), ("c2", "never seen")]
+    at = datetime(2011, 1, 5, tzinfo=UTC)
+    sales = spark.createDataFrame(
+        [(*each, "o1", at, at, None, "clean") for each in sold],
+        "customer_id string, product_id string, order_id string, ordered_at timestamp, known_at timestamp, "
+        "superseded_at timestamp, status string",
+    )
+    found = _customers(Run(config, session=spark), sales, state, date(2011, 2, 1)).collect()
+    assert {row["customer_id"]: row["past"] for row in found} == {"c1": [1], "c2": []}
+
+
+def test_law_2_lists_are_not_judged_by_purchases_that_the_model_learnt_from(spark, ran):
+    config, entries = ran
+    model = Path(config.warehouse) / entries["train"].detail["model"]
+    run = Run(config, session=spark)
+    windows = windows_of(config)
+    assert _learnt_within(run, model, windows["test"]) is None
+    # As if the cutoffs had moved to before the model's own since: its training saw that time.
+    late = _learnt_within(run, model, windows["validation"])
+    assert late is not None and late.astimezone(UTC) >= windows["validation"].start
 
 
 def test_the_report_shows_what_was_judged(ran):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
     from ringmill.features.products import ProductState
     from ringmill.features.purchases import filter_sales
-    from ringmill.score.recommend import LISTED, MODEL, NEW, recommender
+    from ringmill.score.recommend import JUDGED_BY, LISTED, MODEL, NEW, recommender
     from ringmill.score.towers import Towers
     from ringmill.train.results import FROZEN
 
@@ -57,8 +57,12 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     state = ProductState.from_json(kept)
     towers = Towers.load(model / FROZEN)
     sales = filter_sales(order_lines(run, inputs[CLEAN_ROWS.path])).persist()
-    step.say("judging the test split's lists")
-    judged = judged_lists(sales, towers, state, windows_of(run.config)["test"], top=top)
+    window = windows_of(run.config)["test"]
+    if late := _learnt_within(run, model, window):
+        judged = [_figures(by, kind, None, len(state.products)) for by, kind in JUDGED_BY]
+    else:
+        step.say("judging the test split's lists")
+        judged = judged_lists(sales, towers, state, window, top=top)
     customers = _customers(run, sales, state, cutoff).persist()
     try:
         expected = customers.count()
@@ -74,6 +78,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     counts = _counts(run.lake.read(run.spark, RECOMMENDATIONS.path, version), expected, top)
     new = next(each for each in judged if (each["by"], each["list"]) == (MODEL, NEW))
     figure = "nobody bought a new product" if new["recall"] is None else f"recall {new['recall']:.1%} of new products"
+    if late:
+        figure = f"not judged, for the model learnt from purchases up to {late:%Y-%m-%d %H:%M}, and not"
     return Result(
         outputs={RECOMMENDATIONS.path: version},
         counts=counts,
@@ -83,11 +89,28 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     )
 
 
+def _learnt_within(run: Run, model: Path, window: Window) -> datetime | None:
+    """The last purchase that the model learnt from or was chosen by, where it does not lie before the window: such a
+    model stays the current one when the configured cutoffs move to before its own. None where all of them do."""
+    from pyspark.sql import functions as F
+
+    pinned = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
+    rows = run.lake.read(run.spark, f"features/{run.config.recommend.name}", int(pinned["version"]))
+    (last,) = rows.where("split != 'test'").agg(F.max("bought_at")).first() or (None,)
+    return last if last is not None and last.astimezone(UTC) >= window.start else None
+
+
 def _customers(run: Run, sales: DataFrame, state: ProductState, cutoff: date) -> DataFrame:
+    """Who bought before the cutoff, with the known products bought, of which there may be none: the model then says
+    what it says of anyone."""
+    from pyspark.sql import functions as F
+
     from ringmill.features.purchases import summarise_customers, summarise_purchases, with_product
 
-    before = with_product(summarise_purchases(sales, midnight(cutoff, run.config.zone)), state)
-    return summarise_customers(before).select("customer_id", "past")
+    purchases = summarise_purchases(sales, midnight(cutoff, run.config.zone))
+    past = summarise_customers(with_product(purchases, state)).select("customer_id", "past")
+    everyone = purchases.select("customer_id").distinct().join(past, "customer_id", "left")
+    return everyone.withColumn("past", F.coalesce("past", F.array().cast("array<int>")))
 
 
 def judged_lists(
@@ -102,7 +125,7 @@ def judged_lists(
     from pyspark.sql import functions as F
 
     from ringmill.features.purchases import summarise_purchases, summarise_tests, summarise_window, with_product
-    from ringmill.score.recommend import ALL, JUDGED, MODEL, NEW, OWN, POPULAR, judge_lists
+    from ringmill.score.recommend import JUDGED, JUDGED_BY, judge_lists
 
     bought, before = summarise_window(sales, window), summarise_purchases(sales, window.start)
     customers = summarise_tests(*(with_product(purchases, state) for purchases in (bought, before)))
@@ -113,8 +136,7 @@ def judged_lists(
     shown = each.select("by", "list", F.explode("products").alias("product")).distinct().groupBy("by", "list").count()
     found = {(row["by"], row["list"]): row for row in means.join(shown, ["by", "list"]).collect()}
     each.unpersist()
-    order = ((MODEL, ALL), (POPULAR, ALL), (OWN, ALL), (MODEL, NEW), (POPULAR, NEW))
-    return [_figures(by, kind, found.get((by, kind)), len(state.products)) for by, kind in order]
+    return [_figures(by, kind, found.get((by, kind)), len(state.products)) for by, kind in JUDGED_BY]
 
 
 def _figures(by: str, kind: str, row: Any, products: int) -> dict[str, Any]:

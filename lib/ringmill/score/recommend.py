@@ -17,6 +17,7 @@ from ringmill.score.towers import BLOCK, Towers
 
 ALL, NEW = "all", "new"
 MODEL, POPULAR, OWN = "two-tower", "popularity", "own products"
+JUDGED_BY = ((MODEL, ALL), (POPULAR, ALL), (OWN, ALL), (MODEL, NEW), (POPULAR, NEW))
 LISTED = "customer_id string, list string, place int, product_id string, score double"
 JUDGED = "customer_id string, by string, list string, recall double, ndcg double, products array<int>"
 
