@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
+from pyspark.sql import functions as F
 
 from ringmill.config import load
 from ringmill.errors import ConfigError, InputError
@@ -14,10 +15,11 @@ from ringmill.lake.ledger import Ledger
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.replay import checked, replay
 from ringmill.pipeline.run import run_all
-from ringmill.pipeline.score_texts import SCORE_TEXTS
+from ringmill.pipeline.score_texts import SCORE_TEXTS, _on_test, _routed, _thresholds, _with_learnt
 from ringmill.pipeline.stage import Run, execute
 from ringmill.pipeline.texts import TEXTS
 from ringmill.pipeline.train_examples import planned_examples
+from ringmill.score.route import Cut, Thresholds
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "sms_spam.yaml"
 QUICK = [
@@ -83,6 +85,32 @@ def test_every_text_is_scored_as_the_ranks_scored_it_and_goes_one_way(ran):
     assert sum(counts[route] for route in ("accepted", "rejected", "review")) == counts["texts"]
 
 
+def test_what_a_model_learnt_from_neither_chooses_thresholds_nor_judges_them_whatever_split_it_is_in_now(spark, ran):
+    config, entries = ran
+    run, table = Run(config, session=spark), "features/sms_spam"
+    model = Path(config.warehouse) / entries["train"].detail["model"]
+    texts = run.lake.read(spark, table, entries["texts"].outputs[table]).where("status = 'clean'")
+    # As if the shares had changed since: all are validation or test rows now.
+    moved = texts.withColumn("split", F.when(F.col("row_id") % 2 == 0, "validation").otherwise("test"))
+    marked = _with_learnt(run, moved, table, model)
+    learnt = {row["row_id"] for row in marked.where("learnt").collect()}
+    assert learnt == {row["row_id"] for row in texts.where("split = 'train'").collect()} != set()
+    scored = marked.withColumn("probability", F.when(F.col("learnt"), 0.9).otherwise(0.1))
+    thresholds = _thresholds(scored, config.route)
+    assert thresholds.high.at is None
+    judged = _on_test(_routed(scored, thresholds, config.route), config.route)
+    assert sum(way["rows"] for way in judged.values()) == marked.where("split = 'test' AND NOT learnt").count()
+
+
+def test_a_text_that_a_person_has_labelled_goes_where_the_label_says(spark, ran):
+    route = ran[0].route
+    thresholds = Thresholds(Cut(0.2, 10, 10), Cut(0.9, 10, 10))
+    rows = [(0.6, route.positive, True), (0.1, route.positive, True), (0.95, "ham", True), (0.6, "ham", False)]
+    scored = spark.createDataFrame(rows, "probability double, label string, reviewed boolean")
+    found = [row["route"] for row in _routed(scored, thresholds, route).collect()]
+    assert found == ["rejected", "rejected", "accepted", "review"]
+
+
 def test_the_report_shows_what_came_in_what_was_learnt_and_where_texts_went(ran):
     _, entries = ran
     page = Path(entries["report"].detail["path"]).read_text(encoding="utf-8")
@@ -135,14 +163,15 @@ def test_law_10_bad_lines_are_rejected_with_reasons_and_reviews_are_taken_in(spa
     notes = [f"ham\tnote {place}" for place in range(30)]
     path = bad_lines(tmp_path, *notes, "\twithout a label", "\tnever said")
     reviewed = tmp_path / "reviewed.csv"
-    reviewed.write_text("text,label\nNOTE 1,spam\nwithout a label,ham\nnew one,spam\n", "utf-8")
+    reviewed.write_text("text,label\nNOTE 1,spam\nwithout a label,ham\nnew one,spam\nwin cash,Spam\n", "utf-8")
     config = of_file(path, tmp_path / "lake", f"texts.reviewed={reviewed}")
     entry = execute(TEXTS, Run(config, session=spark))
     found = {name: count for name, count in entry.counts.items() if name not in ("train", "validation", "test")}
     assert found == {
         "clean": 36,
         "duplicate": 2,
-        "rejected": 3,
+        "rejected": 4,
+        "unknown_label": 1,
         "empty_text": 1,
         "too_long": 1,
         "torn_line": 1,

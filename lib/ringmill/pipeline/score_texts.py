@@ -26,7 +26,7 @@ from ringmill.score.texts import STATE
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-KEYS = ("row_id", "text", "label", "split")
+KEYS = ("row_id", "text", "label", "split", "reviewed", "learnt")
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
@@ -47,7 +47,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         raise ConfigError.bad_value("route", "route.positive", expected, route.positive)
     check_state(run, inputs["model"], json.loads((model / STATE).read_text(encoding="utf-8")))
     table = f"features/{section_of(run.config).name}"
-    texts = run.lake.read(run.spark, table, inputs[table]).where("status = 'clean'").select(*KEYS)
+    texts = _with_learnt(run, run.lake.read(run.spark, table, inputs[table]).where("status = 'clean'"), table, model)
     expected_rows = texts.count()
     step.say(f"scoring {expected_rows:,} texts")
     scored = _scored(run, texts, model, expected_rows, classes).persist()
@@ -56,10 +56,10 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         if route is not None:
             step.say(f"choosing thresholds for a precision of {route.precision:.1%}")
             thresholds = _thresholds(scored, route)
-            detail["thresholds"] = thresholds.to_json()
-            scored = _routed(scored, thresholds)
+            detail |= {"thresholds": thresholds.to_json(), "test": _on_test(_routed(scored, thresholds, route), route)}
+            scored = _routed(scored, thresholds, route)
         table_of_scores = text_scores_table(run.config.pipeline)
-        version = run.lake.write(scored, table_of_scores, run_id=run.run_id)
+        version = run.lake.write(scored.drop("reviewed", "learnt"), table_of_scores, run_id=run.run_id)
         outputs = {table_of_scores.path: version}
         written = run.lake.read(run.spark, table_of_scores.path, version)
         for name in ROUTES if route is not None else ():
@@ -68,9 +68,22 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     finally:
         scored.unpersist()
     counts = _counts(run, table_of_scores.path, version, expected_rows)
-    if route is not None:
-        detail["test"] = _on_test(run, table_of_scores.path, version, route)
-    return Result(outputs=outputs, counts=counts, summary=_words(counts, route), detail=detail)
+    words = _words(counts, route) + (_missed(thresholds, route) if route is not None else "")
+    return Result(outputs=outputs, counts=counts, summary=words, detail=detail)
+
+
+def _with_learnt(run: Run, texts: DataFrame, table: str, model: Path) -> DataFrame:
+    """Texts → `KEYS`; `learnt`: the model was trained on the row, which neither chooses nor judges then.
+
+    Another split since, by other shares or another seed, leaves the current model as it was where the new one is kept.
+    """
+    from pyspark.sql import functions as F
+
+    trained_on = int(json.loads((model / "manifest.json").read_text(encoding="utf-8"))["version"])
+    train = run.lake.read(run.spark, table, trained_on).where("split = 'train'").select("row_id")
+    learnt = F.broadcast(train.withColumn("learnt", F.lit(True)))
+    marked = texts.join(learnt, "row_id", "left").withColumn("learnt", F.coalesce("learnt", F.lit(False)))
+    return marked.select(*KEYS)
 
 
 def _scored(run: Run, texts: DataFrame, model: Path, rows: int, classes: list[str]) -> DataFrame:
@@ -80,7 +93,8 @@ def _scored(run: Run, texts: DataFrame, model: Path, rows: int, classes: list[st
 
     answers = texts.coalesce(scorers_for(run, rows)).mapInArrow(
         scored(str(model), str(run.log_folder), keys=KEYS, answer=CLASS_SCORES),
-        "row_id bigint, text string, label string, split string, predicted string, probabilities array<double>",
+        "row_id bigint, text string, label string, split string, reviewed boolean, learnt boolean, predicted string, "
+        "probabilities array<double>",
     )
     chance = F.lit(None).cast("double")
     if run.config.route is not None:
@@ -90,13 +104,14 @@ def _scored(run: Run, texts: DataFrame, model: Path, rows: int, classes: list[st
 
 
 def _thresholds(scored: DataFrame, route: Route) -> Thresholds:
-    """By the validation split alone: neither what was learnt from nor what is judged by."""
-    found = scored.where("split = 'validation'").select("probability", "label").toArrow()
+    """By the validation split alone, of it what the model has not learnt from: nor is it what is judged by."""
+    found = scored.where("split = 'validation' AND NOT learnt").select("probability", "label").toArrow()
     positive = pc.equal(found["label"], route.positive).to_numpy()
     return choose(found["probability"].to_numpy(), positive, precision=route.precision)
 
 
-def _routed(scored: DataFrame, thresholds: Thresholds) -> DataFrame:
+def _routed(scored: DataFrame, thresholds: Thresholds, route: Route) -> DataFrame:
+    """Each text by its score; one that a person has labelled goes where the label says, and never back for review."""
     from pyspark.sql import functions as F
 
     way = F.lit("review")
@@ -104,7 +119,8 @@ def _routed(scored: DataFrame, thresholds: Thresholds) -> DataFrame:
         way = F.when(F.col("probability") <= thresholds.low.at, "accepted").otherwise(way)
     if thresholds.high.at is not None:
         way = F.when(F.col("probability") >= thresholds.high.at, "rejected").otherwise(way)
-    return scored.withColumn("route", way)
+    said = F.when(F.col("label") == route.positive, "rejected").otherwise("accepted")
+    return scored.withColumn("route", F.when(F.col("reviewed"), said).otherwise(way))
 
 
 def _counts(run: Run, table: str, version: int, expected: int) -> dict[str, int]:
@@ -121,15 +137,24 @@ def _counts(run: Run, table: str, version: int, expected: int) -> dict[str, int]
     return counts
 
 
-def _on_test(run: Run, table: str, version: int, route: Route) -> dict[str, dict[str, int]]:
-    """Of the test split, which chose nothing: by route the rows, and how many of them are of the positive class."""
-    found = run.lake.read_arrow(table, version, ["label", "route"], where=[("split", "=", "test")])
+def _on_test(routed: DataFrame, route: Route) -> dict[str, dict[str, int]]:
+    """Of the test split, of it what the model has not learnt and nobody has labelled by hand, and which chose nothing:
+    by route the rows, and how many of them are of the positive class."""
+    judged = routed.where("split = 'test' AND NOT learnt AND NOT reviewed")
+    found = judged.select("label", "route").toArrow()
     positive = pc.equal(found["label"], route.positive)
     by_route = {name: pc.equal(found["route"], name) for name in ROUTES}
     return {
         name: {"rows": pc.sum(there).as_py() or 0, "positive": pc.sum(pc.and_(there, positive)).as_py() or 0}
         for name, there in by_route.items()
     }
+
+
+def _missed(thresholds: Thresholds, route: Route) -> str:
+    """The ways that no threshold leads to."""
+    cuts = {"accepted": thresholds.low, "rejected": thresholds.high}
+    none = [name for name, cut in cuts.items() if cut.at is None]
+    return f"; no threshold for {' and '.join(none)} is right in {route.precision:.1%} of validation" if none else ""
 
 
 def _words(counts: Mapping[str, int], route: Route | None) -> str:

@@ -56,7 +56,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     section, rows = _section(run.config), inputs["count"]
     table = texts_table(section)
     step.say(f"{rows:,} lines, each text once")
-    texts = assemble_texts(run.kept[WHERE], section, seed=run.config.seed).persist()
+    classes = _classes_of_files(run.kept[WHERE], section)
+    texts = assemble_texts(run.kept[WHERE], section, seed=run.config.seed, classes=classes).persist()
     try:
         _check_reviews(texts, section)
         step.say("fitting the vocabulary on the train split")
@@ -98,6 +99,19 @@ def manifest_of(table: Table, state: TextState) -> Contract:
         state=state.hash,
         vocabularies=state.vocabularies,
     )
+
+
+def _classes_of_files(raw: DataFrame, section: Texts) -> list[str]:
+    """The labels that lines have which nobody reviewed, by one more look at them, where there are reviews; [] where the
+    files have none at all, so that people's are the only ones."""
+    from pyspark.sql import functions as F
+
+    from ringmill.features.text.fit import MOST_CLASSES
+
+    if section.reviewed is None:
+        return []
+    labelled = raw.where(~F.col("reviewed") & F.col("label").isNotNull()).select("label").distinct()
+    return sorted(row["label"] for row in labelled.limit(MOST_CLASSES).collect())
 
 
 def _check_reviews(texts: DataFrame, section: Texts) -> None:

@@ -23,6 +23,7 @@ REASONS = {
     "empty_text": "texts of which nothing is left",
     "too_long": "texts that are too long",
     "no_label": "reviews without a label",
+    "unknown_label": "reviews with a label that no line of the files has",
     "duplicate": "repeat an earlier text",
 }
 SPLIT_WORDS = {"train": "to learn from", "validation": "to choose the epoch by", "test": "to judge by"}

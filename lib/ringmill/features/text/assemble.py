@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -15,18 +17,22 @@ CLEANED = (
 )
 
 
-def assemble_texts(raw: DataFrame, section: Texts, *, seed: int) -> DataFrame:
+def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequence[str] = ()) -> DataFrame:
     """(text, label, torn, reviewed, source_file) → the columns of `texts_table` but ids, one row per line.
 
     Of equal texts (`content_hash`) one line is clean: a reviewed one before others, then of those with the commonest
     label, of equally common ones the first; the others are its duplicates. The split hangs on the content: no text is
-    in two, and added lines move none. A line without a label is clean, in no split; a reviewed one without is rejected.
+    in two, and added lines move none. A line without a label is clean, in no split; a reviewed one is rejected, and so
+    is one whose label is none of `classes`, where these are given: those that the files name.
     """
     cleaned = raw.mapInArrow(cleaner(section.cleaning), CLEANED)
-    unsaid = (F.col("status") == "clean") & F.col("reviewed") & F.col("label").isNull()
+    of_people, label = (F.col("status") == "clean") & F.col("reviewed"), F.col("label")
+    unfit = F.when(of_people & label.isNull(), "no_label")
+    if classes:
+        unfit = unfit.when(of_people & ~label.isin(*classes), "unknown_label")
     judged = (
-        cleaned.withColumn("reasons", F.when(unsaid, F.array(F.lit("no_label"))).otherwise(F.col("reasons")))
-        .withColumn("status", F.when(unsaid, "rejected").otherwise(F.col("status")))
+        cleaned.withColumn("reasons", F.when(unfit.isNotNull(), F.array(unfit)).otherwise(F.col("reasons")))
+        .withColumn("status", F.when(unfit.isNotNull(), "rejected").otherwise(F.col("status")))
         .withColumn("content_hash", F.when(F.col("status") == "clean", F.sha2(F.col("key"), 256)))
         .withColumn("row_id", F.xxhash64("content_hash"))
     )

@@ -30,7 +30,7 @@ def texts_table(section: Texts) -> Table:
             Column(
                 "reasons",
                 "array<string>",
-                "torn_line, not_utf8, empty_text, too_long or no_label; empty unless rejected",
+                "torn_line, not_utf8, empty_text, too_long, no_label or unknown_label; empty unless rejected",
             ),
             Column("duplicate_of", "bigint", "row_id of the clean row with the same text", nullable=True),
             Column(
