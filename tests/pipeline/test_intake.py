@@ -1,0 +1,62 @@
+"""What clean takes of files that change, break and are whole again. No JVM: the ledger's rows are written by hand."""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringmill.config import load
+from ringmill.lake.ledger import Entry
+from ringmill.pipeline.intake import Intake, take_in
+
+CONF = Path(__file__).parents[2] / "conf" / "online_retail.yaml"
+HEADER = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country"
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    return folder
+
+
+def text(pieces: int) -> bytes:
+    return f"{HEADER}\n1,A,thing,{pieces},2011-12-01 10:00:00,1.5,7,France\n".encode()
+
+
+def configured(raw: Path, *settings: str) -> Any:
+    asked = ("raw.batches=files", *settings)
+    return load(CONF, asked, raw=str(raw), warehouse=str(raw.parent / "lake"))
+
+
+def published(taken: Intake) -> Entry:
+    """What the ledger keeps of an intake whose new files were read to their ends."""
+    before = taken.base.laws["law 1"]["batches"] if taken.base else {}
+    return Entry(
+        *("r1", "shop", "clean", "published", "k", "c"),
+        configuration={"raw": {"batches": "files"}},
+        inputs={"raw": [asdict(entry) for entry in taken.entries]},
+        laws={"law 1": {"batches": before | {name: {"raw": 1} for name in taken.new}}},
+        detail=taken.detail,
+    )
+
+
+def test_a_taken_file_that_is_damaged_for_one_run_is_not_taken_twice(raw: Path) -> None:
+    config, packed = configured(raw, "raw.bad_files=quarantine"), gzip.compress(text(2) * 50)
+    (raw / "day1.csv.gz").write_bytes(packed)
+    first = published(take_in(config, None, base=None))
+    (raw / "day1.csv.gz").write_bytes(packed[:-20])
+    (raw / "day2.csv").write_bytes(text(3))
+    (raw / "day3.csv.gz").write_bytes(packed[:-20])
+    second = take_in(config, first, base=first)
+    assert [refused.name for refused in second.source.refused] == ["day1.csv.gz", "day3.csv.gz"]
+    assert (second.new, [entry.name for entry in second.entries]) == (("day2.csv",), ["day1.csv.gz", "day2.csv"])
+    for name in ("day1.csv.gz", "day3.csv.gz"):
+        (raw / name).write_bytes(packed)
+    third = take_in(config, published(second), base=published(second))
+    # What was never read is taken now; what was read stays taken.
+    assert third.new == ("day3.csv.gz",)
