@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,10 @@ from pydantic import ValidationError
 
 from raw_lines import COLUMNS, Lines, frame, raw_model
 from ringmill.clean import clean_rows, fitted_of, read_values, summarise_statistics, to_fit
+from ringmill.clean.statistics import reading_of
 from ringmill.config.clean import Clean
+from ringmill.config.columns import types_of
+from ringmill.config.raw import Raw
 
 if TYPE_CHECKING:
     from pyspark.sql import Row, SparkSession
@@ -177,6 +181,35 @@ def test_only_what_is_new_or_says_something_else_is_fitted_again() -> None:
     assert to_fit(clean.model_copy(update={"refit": True}), kept, day) == clean.rules
     median = model({**CLEAN_FIRST[0], "fill": "median"})
     assert to_fit(median, kept, day) == median.rules
+
+
+MEAN = {"name": "usual", "column": "unit_price", "required": True, "fill": "mean", "group": ["size"]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "zone", "until", "again"),
+    [
+        ({}, "UTC", True, False),
+        ({"number_formats": {"unit_price": {}, "quantity": {"decimal": ","}}}, "UTC", True, False),
+        ({"number_formats": {"unit_price": {"decimal": ","}}}, "UTC", True, True),
+        ({"columns": {**RAW.columns, "unit_price": "Net"}}, "UTC", True, True),
+        ({"extras": {"size": {"column": "Size", "type": "double"}}}, "UTC", True, True),
+        ({"columns": {**RAW.columns, "description": "Other"}}, "UTC", True, False),
+        # Which lines are seen depends on when they are said to be known.
+        ({}, "Europe/Paris", True, True),
+        ({}, "Europe/Paris", False, False),
+        ({"timestamp_formats": ["dd.MM.yyyy"]}, "UTC", True, True),
+        ({"columns": {**RAW.columns, "known_at": "Loaded"}}, "UTC", True, True),
+    ],
+)
+def test_what_is_read_otherwise_is_fitted_again(changes: dict[str, Any], zone: str, until: bool, again: bool) -> None:
+    given = {"extras": {"size": {"column": "Size", "type": "bigint"}}}
+    before, after = (Raw.model_validate(RAW.model_dump() | given | more) for more in ({}, changes))
+    clean, day = model(MEAN), datetime(2024, 2, 1, tzinfo=UTC) if until else None
+    found = fitted_of([], clean.rules, day, types=types_of(before), reading=reading_of(before, "UTC"))
+    # The ledger keeps it as JSON.
+    kept = json.loads(json.dumps(found))
+    assert to_fit(clean, kept, day, reading_of(after, zone)) == (clean.rules if again else ())
 
 
 @pytest.mark.parametrize(

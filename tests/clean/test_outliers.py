@@ -82,6 +82,21 @@ def test_a_value_on_a_bound_is_inside_and_each_action_does_what_it_says(spark: S
     assert rows[1].raw["Quantity"] == "-4"
 
 
+@pytest.mark.parametrize("kind", ["bigint", "double"])
+def test_bounds_by_deviation_are_the_same_in_whatever_order_the_values_were_summed(kind: str) -> None:
+    (rule,) = model({"name": "z", "outlier": {"by": "zscore", "factor": 2}}).rules
+
+    def bounds(mean: float, deviation: float) -> Any:
+        row = {"_set": 0, "_group": [], "z": [mean, deviation], "_values_z": 9}
+        types = {"quantity": kind}
+        return fitted_of([row], [rule], None, types=types)["z"]["groups"][0][1]  # type: ignore[list-item]
+
+    # 1 and 9 lie on the bounds, 0 too where the mean is twice the deviation; equal values have no spread.
+    assert bounds(5.000000000000002, 2.0000000000000004) == bounds(4.999999999999999, 1.9999999999999996) == [1, 9]
+    assert bounds(0.6000000000000001, 0.3) == bounds(0.6, 0.30000000000000004) == [0, 2 if kind == "bigint" else 1.2]
+    assert bounds(2.55, 4e-16) is None
+
+
 @pytest.mark.parametrize(
     ("rule", "words"),
     [
