@@ -45,6 +45,47 @@ def test_what_was_fitted_on_the_first_batch_is_used_on_the_next_until_refitting_
 
 
 @pytest.mark.spark
+def test_batches_of_one_table_are_judged_by_one_statistic_and_no_fit_is_silent(tmp_path, spark, capsys):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+
+    def cleaned(*settings):
+        given = [f"raw.path={raw}", "raw.batches=files", f"clean.rules=[{MEAN}]", "clean.fit_before=2011-06-01"]
+        given += ["clean.match_cancellations=false", *settings]
+        (entry,) = run_stages(load(CONF, given, warehouse=f"{tmp_path}/lake"), ["clean"], session=spark)
+        rows = DeltaTable(f"{tmp_path}/lake/clean/rows").to_pyarrow_table().to_pylist()
+        prices = {}
+        for row in sorted(rows, key=lambda row: row["order_id"]):
+            prices.setdefault(row["source_batch"], []).append(row["unit_price"])
+        return entry, prices, " ".join(capsys.readouterr().err.split())
+
+    # A batch that is wholly known later than statistics may see: the rule cannot act, and that is said.
+    (raw / "1.csv").write_text(day(9, "2011-10-01"))
+    entry, prices, said = cleaned()
+    assert (prices, entry.detail["fitted"]["usual_price"]["values"]) == ({"1.csv": [9.0, None]}, 0)
+    assert "nothing to fit usual_price on" in said
+    # The first lines that it can be fitted on: the earlier batch is judged by the same statistic.
+    (raw / "2.csv").write_text(day(4))
+    entry, prices, said = cleaned()
+    assert (prices, entry.detail["new_batches"]) == ({"1.csv": [9.0, 4.0], "2.csv": [4.0, 4.0]}, ["1.csv", "2.csv"])
+    assert (entry.detail["fitted_now"], "cleaned anew" in said) == (["usual_price"], True)
+    # It is kept from then on.
+    (raw / "3.csv").write_text(day(6))
+    entry, prices, _ = cleaned()
+    assert (prices["3.csv"], entry.detail["new_batches"], entry.detail["fitted_now"]) == ([6.0, 4.0], ["3.csv"], [])
+    # Anew means on all that is there, and for every row, whatever the new batch holds.
+    (raw / "4.csv").write_text(day(8, "2011-10-02"))
+    entry, prices, said = cleaned("clean.refit=true")
+    assert prices == {"1.csv": [9.0, 5.0], "2.csv": [4.0, 5.0], "3.csv": [6.0, 5.0], "4.csv": [8.0, 5.0]}
+    assert (entry.detail["fitted_now"], "anew, as clean.refit asks" in said) == (["usual_price"], True)
+    again, after, _ = cleaned()
+    assert (after, again.detail["fitted"]) == (prices, entry.detail["fitted"])
+    (raw / "1.csv").unlink()
+    with pytest.raises(InputError, match=r"(?s)clean\.refit asks.*1\.csv"):
+        cleaned("clean.refit=true")
+
+
+@pytest.mark.spark
 def test_a_table_that_a_rule_refers_to_is_part_of_what_came_in(tmp_path, spark):
     raw, others = tmp_path / "orders.csv", tmp_path / "countries.csv"
     raw.write_text(day(2.5) + "\n3,X,thing,1,2011-01-05 10:00:00,1,7,Spain\n", encoding="utf-8")

@@ -38,7 +38,11 @@ class Clean(Section):
     personal: tuple[Personal, ...] = Field((), description="columns with personal data, and what becomes of them")
     personal_key: PersonalKey | None = Field(None, description="where the key of hashes lies")
     gates: tuple[Gate, ...] = Field((), description="bounds on a batch's figures; a broken one stops publication")
-    refit: bool = Field(False, description="fit the rules' statistics anew, instead of using those that are kept")
+    refit: bool = Field(
+        False,
+        description="fit the rules' statistics anew, instead of using those that are kept; with raw.batches: files on "
+        "all files, whose lines are all cleaned again by them",
+    )
     fit_before: date | None = Field(
         None,
         description="statistics see lines known before it alone; default: the first of features.train_cutoffs, or "

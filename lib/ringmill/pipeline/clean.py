@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -82,12 +82,19 @@ def _inputs(run: Run) -> Mapping[str, Any]:
 
 
 def _base(config: Config, others: Mapping[str, Any], last: LedgerEntry | None) -> LedgerEntry | None:
-    """The published run whose table new files can be added to: by the same rules, code and referred tables."""
-    if config.raw.batches == "whole" or last is None:
+    """The published run whose table new files can be added to: by the same rules, code and referred tables.
+
+    Where statistics are asked for anew there is none: they are fitted on all files, and every row is judged by them.
+    """
+    if config.raw.batches == "whole" or last is None or _refits(config):
         return None
     before = {name: value for name, value in last.inputs.items() if name.startswith("reference ")}
     now = (others, _configuration(config), code_hash(*CLEAN.modules))
     return last if digest(now) == digest((before, last.configuration, last.code)) else None
+
+
+def _refits(config: Config) -> bool:
+    return config.clean.refit and any(rule.is_fitted for rule in config.clean.rules)
 
 
 def _references(config: Config) -> dict[str, Source]:
@@ -120,7 +127,15 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         for refused in intake.source.refused:
             step.say(f"left out {refused.name}: {refused.reason}")
         try:
-            return _cleaned(run, intake, step)
+            fitted, now = _fitted(run, intake, step)
+            if _are_first(fitted, intake.base):
+                step.say("the first lines that statistics can be fitted on: all batches are cleaned anew by them")
+                intake = take_in(run.config, intake.base, base=None)
+                if intake.changed:
+                    raise InputError.changed_files(raw.path, intake.changed)
+                continue
+            result = _cleaned(run, intake, step, fitted)
+            return replace(result, detail={**result.detail, "fitted_now": list(now)})
         except (PySparkException, Py4JJavaError) as error:
             if isinstance(error, PySparkException) and (named := blamed(error, run.config.clean)) is not None:
                 raise named from error
@@ -132,7 +147,14 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             intake = intake.without(*broken)
 
 
-def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
+def _are_first(fitted: Mapping[str, Any], base: LedgerEntry | None) -> bool:
+    """Whether a rule has a statistic now without which the rows of earlier batches were judged."""
+    from ringmill.clean.statistics import of_nothing
+
+    return base is not None and not set(of_nothing(base.detail["fitted"])) <= set(of_nothing(fitted))
+
+
+def _cleaned(run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any]) -> Result:
     from pyspark.sql import functions as F
 
     from ringmill.clean.cancellations import link_cancellations
@@ -145,13 +167,11 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
     check_patterns(run.spark, config.raw, config.clean)
     if base is not None and not intake.new:
         version, seen = base.outputs[CLEAN_ROWS.path], dict[str, int]()
-        fitted = base.detail["fitted"]
     else:
         source = intake.to_read
         of = f"batch {batch}" if batch else f"{len(intake.new):,} new batch(es)"
         step.say(f"reading {len(source.files) or 1} {source.format} input(s) of {of}")
         raw_lines = read_raw(run.spark, source)
-        fitted = _fitted(run, raw_lines, step)
         tables = {name: read_raw(run.spark, other) for name, other in _references(config).items()}
         version, seen = write_batches(
             run,
@@ -209,31 +229,49 @@ def _cleaned(run: Run, intake: Intake, step: Step) -> Result:
     )
 
 
-def _fitted(run: Run, raw_lines: DataFrame, step: Step) -> Mapping[str, Any]:
-    """By rule its statistic: the one that the last published run kept, or one fitted now on this batch."""
+def _fitted(run: Run, intake: Intake, step: Step) -> tuple[Mapping[str, Any], Sequence[str]]:
+    """By rule its statistic, the one that the last published run kept or one fitted on what is cleaned now; and the
+    names of those that are fitted now."""
     from ringmill.clean.rows import read_values
-    from ringmill.clean.statistics import fitted_of, summarise_statistics
+    from ringmill.clean.statistics import fitted_of, of_nothing, reading_of, summarise_statistics
+    from ringmill.lake.raw import read_raw
 
     config = run.config
     rules, kept, known_before = _to_fit(run)
-    new: Mapping[str, Any] = {}
-    if rules:
-        step.say(f"fitting statistics of {len(rules)} rule(s) on lines known before {_fit_before(config)}")
-        values = read_values(raw_lines, raw=config.raw, zone=config.zone)
-        found = summarise_statistics(values, rules, known_before).collect()
-        new = fitted_of(found, rules, known_before, types=types_of(config.raw))
-    return {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
+    if intake.base is not None and not intake.new:
+        fitted, rules = intake.base.detail["fitted"], ()
+    else:
+        new: Mapping[str, Any] = {}
+        if rules:
+            asked = "anew, as clean.refit asks, " if config.clean.refit else ""
+            day = _fit_before(config)
+            step.say(f"fitting statistics of {len(rules)} rule(s) {asked}on lines known before {day}")
+            values = read_values(read_raw(run.spark, intake.to_read), raw=config.raw, zone=config.zone)
+            found = summarise_statistics(values, rules, known_before).collect()
+            reading = reading_of(config.raw, config.zone)
+            new = fitted_of(found, rules, known_before, types=types_of(config.raw), reading=reading)
+        fitted = {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
+    if idle := of_nothing(fitted):
+        step.say(
+            f"nothing to fit {', '.join(idle)} on, no value is of a line known before {_fit_before(config)}: such a "
+            "rule leaves every row as it is, and is fitted again with the next batch"
+        )
+    return fitted, [rule.name for rule in rules]
 
 
 def _to_fit(run: Run) -> tuple[Sequence[Rule], Mapping[str, Any], datetime | None]:
-    """The rules whose statistics this run fits, those that the last published run kept, and until when they see."""
-    from ringmill.clean.statistics import to_fit
+    """The rules whose statistics this run fits, those that the last published run kept, and until when they see.
+
+    What was fitted on no value is not kept.
+    """
+    from ringmill.clean.statistics import of_nothing, reading_of, to_fit
 
     day = _fit_before(run.config)
     known_before = midnight(day, run.config.zone) if day else None
     last = run.ledger.published("clean")
-    kept = last.detail.get("fitted", {}) if last else {}
-    return to_fit(run.config.clean, kept, known_before), kept, known_before
+    found = last.detail.get("fitted", {}) if last else {}
+    kept = {name: state for name, state in found.items() if name not in of_nothing(found)}
+    return to_fit(run.config.clean, kept, known_before, reading_of(run.config.raw, run.config.zone)), kept, known_before
 
 
 def planned_clean(run: Run) -> str:

@@ -18,6 +18,8 @@ from ringmill.lake.ledger import Entry as LedgerEntry
 
 DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
 
+ANEW = "the rules, the code or a referred table have changed, or the first statistics can be fitted"
+
 
 @dataclass(frozen=True)
 class Intake:
@@ -94,7 +96,8 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
         raise InputError.changed_files(raw.path, changed)
     if base is None:
         if gone := set(taken) - set(there):
-            raise InputError.files_gone(raw.path, gone, "the rules, the code or a referred table have changed")
+            why = "clean.refit asks for statistics of all that is there" if config.clean.refit else ANEW
+            raise InputError.files_gone(raw.path, gone, why)
         taken, changed = {}, ()
     columns = last.detail.get("columns") if last else None
     new = tuple(name for name in there if name not in taken)
