@@ -188,6 +188,12 @@ def test_files_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path: Path
         pq.write_table(pa.table(rows), raw / f"{name}.parquet", compression="none", use_dictionary=False)
     whole = (raw / "torn.parquet").read_bytes()
     (raw / "torn.parquet").write_bytes(whole[:1000] + b"\xff" * 3000 + whole[4000:])  # its footer is as it was
+    for name in ("good", "cut", "later"):
+        (raw / f"{name}.parquet").rename(raw / f"_{name}.parquet")  # names with _ are passed over
+    with pytest.raises(InputError, match=r"(?s)No file of the raw input can be read.*none; the first"):
+        clean(tmp_path, spark, "raw.bad_files=quarantine")
+    for name in ("good", "cut", "later"):
+        (raw / f"_{name}.parquet").rename(raw / f"{name}.parquet")
     (raw / "cut.parquet").write_bytes(whole[:-100])
     (raw / "empty.parquet").touch()
     (raw / "notes.docx").write_bytes(b"PK")

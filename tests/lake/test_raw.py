@@ -57,6 +57,23 @@ def test_an_empty_parquet_file_and_an_empty_json_file_hold_no_rows(tmp_path: Pat
             find_source(raw_at(tmp_path / name))
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("b.csv", b""), ("b.csv", b"\n\n\r\n"), ("b.csv.gz", b""), ("b.csv.gz", gzip.compress(b"", mtime=0))],
+)
+def test_an_empty_file_beside_others_is_named_or_put_aside_by_name(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / "a.csv").write_bytes(HEADER + LINE)
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="holds no rows") as caught:
+        find_source(raw_at(tmp_path))
+    assert caught.value.where == str(tmp_path / name)
+    found = find_source(raw_at(tmp_path, bad_files="quarantine"))
+    assert ([file.name for file in found.files], [file.name for file in found.refused]) == (["a.csv"], [name])
+    # A header is what a day without an order has.
+    (tmp_path / name).write_bytes(gzip.compress(HEADER) if name.endswith(".gz") else HEADER)
+    assert len(find_source(raw_at(tmp_path)).files) == 2
+
+
 def test_a_renamed_column_is_an_error_that_names_the_near_one(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_bytes(HEADER.replace(b"quantity", b"Quantitys") + LINE)
     with pytest.raises(InputError, match="Columns are missing: quantity") as caught:

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ringmill.config import load
+from ringmill.errors import InputError
 from ringmill.lake.ledger import Entry
+from ringmill.pipeline.clean import _references
 from ringmill.pipeline.intake import Intake, take_in
 
 CONF = Path(__file__).parents[2] / "conf" / "online_retail.yaml"
@@ -60,3 +62,32 @@ def test_a_taken_file_that_is_damaged_for_one_run_is_not_taken_twice(raw: Path) 
     third = take_in(config, published(second), base=published(second))
     # What was never read is taken now; what was read stays taken.
     assert third.new == ("day3.csv.gz",)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n"])
+def test_an_empty_file_that_is_the_only_new_one_is_named_or_put_aside(raw: Path, content: bytes) -> None:
+    (raw / "1.csv").write_bytes(text(2))
+    first = published(take_in(configured(raw), None, base=None))
+    (raw / "2.csv").write_bytes(content)
+    with pytest.raises(InputError, match=r"(?s)holds no rows.*2\.csv"):
+        take_in(configured(raw), first, base=first)
+    second = take_in(configured(raw, "raw.bad_files=quarantine"), first, base=first)
+    assert (second.new, [refused.name for refused in second.source.refused]) == ((), ["2.csv"])
+
+
+def test_a_table_that_a_rule_refers_to_is_whole_whatever_raw_input_may_lack(raw: Path, tmp_path: Path) -> None:
+    others = tmp_path / "countries"
+    others.mkdir()
+    rule = f"{{name: odd_country, column: country, references: {{path: {others}, column: name}}}}"
+    config = configured(
+        raw, "raw.bad_files=quarantine", "raw.drift.missing=ignore", "raw.drift.new=fail", f"clean.rules=[{rule}]"
+    )
+    (others / "a.csv").write_text("name,code\nFrance,FR\n")
+    (others / "b.csv").touch()
+    with pytest.raises(InputError, match=r"b\.csv"):
+        _references(config)
+    (others / "b.csv").write_text("country\nSpain\n")
+    with pytest.raises(InputError, match=r"(?s)Columns are missing: name.*b\.csv"):
+        _references(config)
+    (others / "b.csv").write_text("name\nSpain\n")
+    assert [file.name for file in _references(config)["odd_country"].files] == ["a.csv", "b.csv"]

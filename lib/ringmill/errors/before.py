@@ -60,7 +60,7 @@ class InputError(RingmillError):
             where=path,
             expected="at least one row",
             received="0 rows",
-            todo="check the export that wrote it",
+            todo="check the export that wrote it; raw.bad_files says what happens to an empty file among others",
         )
 
     @classmethod

@@ -87,8 +87,8 @@ def find_source(raw: Raw, *, personal: Collection[str] = ()) -> Source:
     that is not mapped, for it may be a value.
 
     Raises:
-        InputError: nothing is there, no rows are in it, its format is unknown or not what the files hold, or a mapped
-            column is missing in one of the files (the nearest name is given).
+        InputError: nothing is there, no rows are in it, a file is empty, its format is unknown or not what the files
+            hold, or a mapped column is missing in one of the files (the nearest name is given).
     """
     system, path = open_path(raw.path)
     if raw.format == "delta" or (raw.format == "auto" and _is_delta(system, path)):
@@ -120,13 +120,14 @@ def find_source(raw: Raw, *, personal: Collection[str] = ()) -> Source:
 def _looked_at(
     system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, raw: Raw, personal: Collection[str]
 ) -> tuple[RawFile, bool]:
-    if raw.bad_files == "quarantine":
-        if info.size == 0:
-            raise InputError.empty(info.path)
-        if raw.format == "auto" and SUFFIXES.get(_suffix(info.path)) != form:
-            raise InputError.unreadable(info.path, f"its name says that it is no {form}")
+    if info.size == 0:
+        raise InputError.empty(info.path)
+    if raw.bad_files == "quarantine" and raw.format == "auto" and SUFFIXES.get(_suffix(info.path)) != form:
+        raise InputError.unreadable(info.path, f"its name says that it is no {form}")
     file, has_rows = look(system, info, name, form, raw.delimiter)
-    if file.columns and (raw.drift.missing == "fail" or not set(raw.mapped.values()) & set(file.columns)):
+    if not file.columns:
+        raise InputError.empty(info.path)
+    if raw.drift.missing == "fail" or not set(raw.mapped.values()) & set(file.columns):
         _check_columns(file.path, file.columns, raw, personal)
     return file, has_rows
 

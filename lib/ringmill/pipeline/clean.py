@@ -139,12 +139,17 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         except (PySparkException, Py4JJavaError) as error:
             if isinstance(error, PySparkException) and (named := blamed(error, run.config.clean)) is not None:
                 raise named from error
+            for other in _references(run.config).values():
+                if (broken := unreadable_file(error, other)) is not None:
+                    raise InputError.unreadable(*broken) from error
             if (broken := unreadable_file(error, intake.to_read)) is None:
                 raise
             # Some damage shows only when all of a file is read.
             if raw.bad_files == "fail":
                 raise InputError.unreadable(*broken) from error
             intake = intake.without(*broken)
+            if intake.base is None and not intake.new:
+                raise InputError.no_file_fit(raw.path, broken[1]) from error
 
 
 def _are_first(fitted: Mapping[str, Any], base: LedgerEntry | None) -> bool:
