@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ringmill.config.columns import types_of
 from ringmill.config.load import dump
 from ringmill.config.models import Config
+from ringmill.config.raw import Drift
 from ringmill.contracts import CLEAN_ROWS, STATUSES
 from ringmill.contracts.clean import cancellations_table
 from ringmill.errors import InputError
@@ -98,13 +99,16 @@ def _refits(config: Config) -> bool:
 
 
 def _references(config: Config) -> dict[str, Source]:
-    """By referential rule the table that it refers to, found and with the column that the rule names."""
+    """By referential rule the table that it refers to, found and with the column that the rule names.
+
+    It is whole, or an error: a file less of it, or a column of nulls, and every value that it held would be unknown.
+    """
     found = {}
     for rule in config.clean.rules:
         if (other := rule.references) is not None:
             columns = {rule.column: other.column}
             asked: dict[str, Any] = {"path": other.path, "format": other.format, "delimiter": other.delimiter}
-            asked |= {"columns": columns, "extras": {}}
+            asked |= {"columns": columns, "extras": {}, "bad_files": "fail", "drift": Drift()}
             personal = [each.column for each in config.clean.personal]
             found[rule.name] = find_source(config.raw.model_copy(update=asked), personal=personal)
     return found
