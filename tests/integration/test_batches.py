@@ -151,13 +151,20 @@ def test_a_crash_before_publication_is_undone_by_the_next_run(taken: Path, spark
     assert table(taken) == expected
 
 
-def test_a_file_that_changed_is_refused_or_passed_over_and_a_touched_one_is_neither(taken: Path, spark: Any) -> None:
+def test_a_file_that_changed_is_refused_or_passed_over_and_a_touched_one_is_neither(
+    taken: Path, spark: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
     os.utime(taken / "raw" / "1.csv", ns=(1, 1))
     assert clean(taken, spark).outcome == "unchanged"
     before = table(taken)
     put(taken, "1.csv", ["1,A,thing,99,2011-01-05 10:00:00,1.5,7,France"])
     with pytest.raises(InputError, match=r"(?s)other contents now.*1\.csv"):
         clean(taken, spark)
+    alone = clean(taken, spark, "raw.changed_files=ignore")
+    assert (alone.outcome, alone.detail["changed_files"], table(taken)) == ("published", ["1.csv"], before)
+    assert "1.csv has other contents than when it was taken: passed over" in " ".join(capsys.readouterr().err.split())
+    assert clean(taken, spark, "raw.changed_files=ignore").outcome == "unchanged"
+    assert "1.csv has other contents" in " ".join(capsys.readouterr().err.split())
     put(taken, "2.csv", ["2,B,thing,1,2011-01-05 10:00:00,1.5,7,France"])
     entry = clean(taken, spark, "raw.changed_files=ignore")
     assert entry.detail["changed_files"] == ["1.csv"]

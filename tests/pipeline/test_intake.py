@@ -91,3 +91,37 @@ def test_a_table_that_a_rule_refers_to_is_whole_whatever_raw_input_may_lack(raw:
         _references(config)
     (others / "b.csv").write_text("name\nSpain\n")
     assert [file.name for file in _references(config)["odd_country"].files] == ["a.csv", "b.csv"]
+
+
+def test_an_edit_of_equal_size_is_told_in_every_run_until_all_is_cleaned_anew(raw: Path) -> None:
+    config, files = configured(raw, "raw.changed_files=ignore"), [raw / f"{number}.csv" for number in range(1, 4)]
+    files[0].write_bytes(text(2))
+    first = published(take_in(config, None, base=None))
+    files[0].write_bytes(text(3))
+    files[1].write_bytes(text(4))
+    second = take_in(config, first, base=first)
+    assert (second.new, second.detail["changed_files"]) == (("2.csv",), ["1.csv"])
+    assert second.inputs["raw"][0] == first.inputs["raw"][0] != second.inputs["changed"][0]
+    files[2].write_bytes(text(5))
+    last = published(second)
+    third = take_in(config, last, base=last)
+    assert (third.new, third.detail["changed_files"]) == (("3.csv",), ["1.csv"])
+    with pytest.raises(InputError, match=r"(?s)other contents now.*1\.csv"):
+        take_in(configured(raw), last, base=last)
+    # Old rows cannot be kept where all is cleaned anew: what is taken is said, and then it is taken.
+    anew = take_in(config, last, base=None)
+    assert (list(anew.told()), "changed" in anew.inputs) == (
+        ["1.csv has other contents than when it was taken: taken anew, with all others"],
+        False,
+    )
+    assert take_in(config, published(anew), base=published(anew)).detail["changed_files"] == []
+
+
+def test_what_was_taken_is_known_again_by_its_time_after_it_was_away(raw: Path) -> None:
+    config = configured(raw)
+    for number in (1, 2):
+        (raw / f"{number}.csv").write_bytes(text(number))
+    first = published(take_in(config, None, base=None))
+    (raw / "1.csv").rename(raw / "_1.csv")
+    second = take_in(config, first, base=first)
+    assert second.detail["modified"] == first.detail["modified"]

@@ -55,7 +55,9 @@ class Raw(Section):
         "yyyyMMdd), unless it was taken before; the data are whole up to this day's midnight",
     )
     changed_files: Literal["fail", "ignore"] = Field(
-        "fail", description="a file that was taken and has other bytes now; 'ignore' reports it and keeps its old rows"
+        "fail",
+        description="a file that was taken and has other bytes now; 'ignore' reports it and keeps its old rows, until "
+        "all files are cleaned anew",
     )
     bad_files: Literal["fail", "quarantine"] = Field(
         "fail", description="a file that cannot be read: stop, or name it, leave it out and go on with the rest"

@@ -78,6 +78,9 @@ def _inputs(run: Run) -> Mapping[str, Any]:
     others = {name: [asdict(entry) for entry in fingerprint(source)] for name, source in sources.items()}
     last = run.ledger.published(CLEAN.name)
     intake = take_in(run.config, last, base=_base(run.config, others, last))
+    for text in intake.told():
+        # Before it is known whether there is anything to do: it is said where nothing else changed, too.
+        run.progress.console.print(f"  {CLEAN.name}: {text}", markup=False, soft_wrap=True)
     run.kept[CLEAN.name] = intake
     return intake.inputs | others
 
@@ -125,8 +128,6 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     intake: Intake = run.kept.pop(CLEAN.name)
     for each in intake.drift:
         step.say(f"columns changed in {told(each)}")
-    for name in intake.changed:
-        step.say(f"{name} has other contents than when it was taken: passed over")
     while True:
         for refused in intake.source.refused:
             step.say(f"left out {refused.name}: {refused.reason}")
@@ -136,7 +137,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
                 step.say("the first lines that statistics can be fitted on: all batches are cleaned anew by them")
                 intake = take_in(run.config, intake.base, base=None)
                 if intake.changed:
-                    raise InputError.changed_files(raw.path, intake.changed)
+                    raise InputError.changed_files(raw.path, [entry.name for entry in intake.changed])
                 continue
             result = _cleaned(run, intake, step, fitted)
             return replace(result, detail={**result.detail, "fitted_now": list(now)})

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -27,16 +27,18 @@ class Intake:
 
     `source` holds the files that are there and can be read, `new` the names of those to clean, `entries` all that the
     table will stand for, `base` the published run to whose table they are added (None: it is made anew), `changed`
-    files whose new contents are passed over, `drift` how columns changed, `columns` what the next run compares with.
+    files with other contents than when they were taken (passed over, or with all others taken anew), `drift` how
+    columns changed, `columns` what the next run compares with, `known` the times of modification of taken files.
     """
 
     source: Source
     entries: tuple[Entry, ...]
     new: tuple[str, ...]
     base: LedgerEntry | None = None
-    changed: tuple[str, ...] = ()
+    changed: tuple[Entry, ...] = ()
     drift: tuple[Mapping[str, Any], ...] = ()
     columns: Mapping[str, str] | None = None
+    known: Mapping[str, int] = field(default_factory=dict)
 
     def without(self, name: str, reason: str) -> Intake:
         """The same, with one file refused that turned out to be broken when it was read."""
@@ -49,23 +51,43 @@ class Intake:
         return self.source.only(self.new) if self.source.files else self.source
 
     @property
+    def passed_over(self) -> tuple[Entry, ...]:
+        """The new contents of files whose rows stay as they are."""
+        return self.changed if self.base is not None else ()
+
+    @property
     def inputs(self) -> dict[str, list[dict[str, Any]]]:
-        """What law 3 compares."""
-        return {
+        """What law 3 compares; contents that are passed over too, so that a run that only finds such is kept."""
+        found = {
             "raw": [asdict(entry) for entry in self.entries],
             "quarantined": [asdict(refused) for refused in self.source.refused],
         }
+        return found | ({"changed": [asdict(entry) for entry in self.passed_over]} if self.passed_over else {})
 
     @property
     def detail(self) -> dict[str, Any]:
         """What the next run needs to know, and a person wants to."""
         return {
             "columns": self.columns,
-            "modified": {file.name: file.modified for file in self.source.files},
+            "modified": self._modified,
             "quarantined": [asdict(refused) for refused in self.source.refused],
-            "changed_files": list(self.changed),
+            "changed_files": [entry.name for entry in self.changed],
             "drift": list(self.drift),
         }
+
+    @property
+    def _modified(self) -> dict[str, int]:
+        """By file when it was modified; of contents that are passed over the time before, so that they stay changed."""
+        now = {file.name: file.modified for file in self.source.files}
+        for entry in self.passed_over:
+            del now[entry.name]
+        return {name: time for name, time in self.known.items() if name not in now} | now
+
+    def told(self) -> Iterator[str]:
+        """What is said of files that changed, in every run."""
+        what = "passed over, its rows stay" if self.base is not None else "taken anew, with all others"
+        for entry in self.changed:
+            yield f"{entry.name} has other contents than when it was taken: {what}"
 
 
 def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | None) -> Intake:
@@ -91,14 +113,15 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
     }
     source, entries = _hashed(source, same, quarantine=raw.bad_files == "quarantine")
     there = {entry.name: entry for entry in entries}
-    changed = tuple(name for name, entry in there.items() if taken.get(name, entry) != entry)
+    changed = tuple(entry for name, entry in there.items() if taken.get(name, entry) != entry)
     if changed and raw.changed_files == "fail":
-        raise InputError.changed_files(raw.path, changed)
+        raise InputError.changed_files(raw.path, [entry.name for entry in changed])
+    known = {name: time for name, time in modified.items() if name in taken and base is not None}
     if base is None:
         if gone := set(taken) - set(there):
             why = "clean.refit asks for statistics of all that is there" if config.clean.refit else ANEW
             raise InputError.files_gone(raw.path, gone, why)
-        taken, changed = {}, ()
+        taken = {}
     columns = last.detail.get("columns") if last else None
     new = tuple(name for name in there if name not in taken)
     arrived = source.only(new) if source.files else source
@@ -112,6 +135,7 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
         changed=changed,
         drift=tuple(drift),
         columns=known_columns(arrived, columns),
+        known=known,
     )
 
 

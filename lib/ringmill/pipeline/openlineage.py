@@ -121,7 +121,7 @@ def _place(entry: Entry, name: str) -> str | None:
         return str(rules[name.removeprefix("reference ")]["references"]["path"])
     if name == "rates":
         return str(config["rfm"]["currency"]["rates"])
-    return str(config["raw"]["path"]) if name in ("raw", "quarantined") and config.get("raw") else None
+    return str(config["raw"]["path"]) if name in ("raw", "quarantined", "changed") and config.get("raw") else None
 
 
 def _file(place: str | None, file: Mapping[str, Any]) -> Event:
