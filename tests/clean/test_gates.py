@@ -56,6 +56,34 @@ def test_a_median_is_of_the_batches_before_in_known_time_however_they_arrived() 
     assert "the median of the last 3 is 60" in found.expected
 
 
+@pytest.mark.parametrize(
+    ("bounds", "value", "passes"),
+    [
+        ({"at_least": 0.5, "at_most": 2}, -10.0, True),
+        ({"at_least": 0.5, "at_most": 2}, -5.0, True),
+        ({"at_least": 0.5, "at_most": 2}, -20.0, True),
+        ({"at_least": 0.5, "at_most": 2}, -4.0, False),
+        ({"at_least": 0.5, "at_most": 2}, -21.0, False),
+        ({"at_most": 2}, -21.0, False),
+        ({"at_most": 2}, 3.0, True),
+    ],
+)
+def test_multiples_of_a_negative_median_lie_below_it(bounds: dict[str, float], value: float, passes: bool) -> None:
+    gate = {"metric": "minimum", "column": "quantity", "of_median_of_last": 3, **bounds}
+    before, now = (
+        Figures(name, DAY + timedelta(days=day), {"quantity": {"minimum": of}}, {})
+        for day, (name, of) in enumerate([("a", -10.0), ("b", value)])
+    )
+    assert verdict(gate, now, before).passed is passes
+
+
+def test_the_rows_of_a_batch_are_those_that_have_a_status_in_whatever_order_its_marks_are_read() -> None:
+    found = batch("b", rows=100)
+    some = {"write_off": {"tried": 7, "share": 0.0}}
+    turned = Figures("b", found.middle_known_at, found.columns, some | dict(reversed(found.marks.items())) | some)
+    assert verdict({"metric": "rows", "at_least": 100, "at_most": 100}, turned).passed
+
+
 def test_with_fewer_batches_those_count_and_with_none_the_gate_passes_and_says_so() -> None:
     gate = {"metric": "missing_share", "column": "country", "at_most": 2, "of_median_of_last": 7}
     one = verdict(gate, batch("b", day=1, missing=5), batch("a", missing=2))

@@ -95,6 +95,9 @@ def _judged(gate: Gate, batch: Figures, before: Sequence[Figures]) -> Verdict:
         factor = median(known)
         note = f"the median of the last {len(known)} is {figure(gate.subject, factor)}"
     low, high = (None if bound is None else bound * factor for bound in (gate.at_least, gate.at_most))
+    if factor < 0:
+        # Twice a negative median lies below it: as shares of the median the bounds hold the other way round.
+        low, high = high, low
     passed = value is not None and (low is None or value >= low) and (high is None or value <= high)
     return Verdict(batch.batch, gate.subject, value, low, high, passed, note)
 

@@ -20,7 +20,8 @@ class Gate(Section):
     of a reason or flag of Ringmill's own: the share of the lines that were looked at.
 
     With `of_median_of_last: N` the bounds are multiples of the median of that figure over the N batches before this
-    one, by the middle of their known_at. Where fewer are known, those; where none is, the gate passes and says so.
+    one, by the middle of their known_at; where the median is negative, `at_least: 0.5` bounds the figure from above, at
+    half of it, and `at_most: 2` from below. Where fewer are known, those; where none is, the gate passes and says so.
     """
 
     metric: Literal[
