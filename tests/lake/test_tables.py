@@ -131,6 +131,15 @@ def test_who_describes_a_table_in_sql_reads_what_each_column_means_and_its_unit(
         assert (found["a"], found["b"]) == ("a number [pieces]", "it's a text")
 
 
+def test_rows_take_the_place_of_those_of_their_key_thousands_of_keys_at_once(tmp_path: Path) -> None:
+    lake, columns = Lake(str(tmp_path)), (Column("day", "string", "a file"), Column("rows", "bigint", "a count"))
+    table, days = Table("one", "a row", columns), [f"it's/{number}.csv" for number in range(5_000)]
+    lake.replace_arrow(table, [{"day": day, "rows": 1} for day in days], key="day", run_id="1")
+    version = lake.replace_arrow(table, [{"day": day, "rows": 2} for day in days[1:]], key="day", run_id="2")
+    found = {row["day"]: row["rows"] for row in lake.read_arrow("one", version).to_pylist()}
+    assert found == dict.fromkeys(days, 2) | {days[0]: 1}
+
+
 def test_rows_with_new_columns_are_appended_and_older_rows_have_nulls_there(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for row in ({"epoch": 1}, {"epoch": 2, "val_accuracy": 0.5}, {"epoch": 3}):

@@ -180,7 +180,9 @@ class Lake:
         if not DeltaTable.is_deltatable(self.path(table.path)):
             create_table(self.path(table.path), table, Schema.from_arrow(arrow.schema))
         found = DeltaTable(self.path(table.path))
-        predicate = " OR ".join(f"{key} = '{value}'" for value in values)
+        # Thousands of files may come at once: as many ORs are a tree as deep.
+        listed = ", ".join(f"'{value}'" for value in values)
+        predicate = f"{key} IN ({listed})"
         try:
             write_deltalake(found, arrow, mode="overwrite", predicate=predicate, commit_properties=properties)
         except CommitFailedError as error:
