@@ -17,7 +17,7 @@ from deltalake import DeltaTable
 
 from ringmill.config import load
 from ringmill.contracts import CLEAN_ROWS
-from ringmill.errors import InputError
+from ringmill.errors import InputError, LawError
 from ringmill.lake.ledger import Ledger
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.run import run_stages
@@ -181,6 +181,36 @@ def test_another_rule_cleans_all_batches_again_and_names_the_files_that_are_gone
     assert clean(taken, spark, rule).counts["raw"] == 3  # what was taken may be archived
     with pytest.raises(InputError, match=r"(?s)1 files.*1\.csv is not there"):
         clean(taken, spark)
+
+
+def test_quality_of_a_batch_is_the_same_in_any_order_and_gates_ask_for_no_file_again(
+    tmp_path: Path, spark: Any
+) -> None:
+    settings = ("clean.key=[order_id, product_id]", "clean.match_cancellations=false")
+    files = {
+        "1.csv": [f"{order},A,thing,2,2011-01-05 10:00:00,1.5,7,France" for order in (1, 2)],
+        "2.csv": ["1,A,thing,3,2011-01-06 10:00:00,1.5,7,France"],  # corrects one of them
+    }
+
+    def rules(folder: Path, names: list[str]) -> dict[tuple[str, str], dict[str, Any]]:
+        for name in names:
+            put(folder, name, files[name])
+            outputs = clean(folder, spark, *settings).outputs
+        found = Lake(str(folder / "lake")).read_arrow("quality/rules", outputs["quality/rules"]).to_pylist()
+        return {(row["source_batch"], row["name"]): row for row in found}
+
+    one, other = rules(tmp_path / "one", ["1.csv", "2.csv"]), rules(tmp_path / "other", ["2.csv", "1.csv"])
+    assert one == other
+    assert [one["1.csv", name]["failed"] for name in ("clean", "superseded")] == [1, 1]
+    assert one["1.csv", "superseded_by_key"]["examples"]
+
+    # Gates judge what is there: no row hangs on them, and the files may be archived.
+    (tmp_path / "one" / "raw" / "1.csv").unlink()
+    with pytest.raises(LawError, match=r"clean_share of batch 1\.csv at least 90\.00%"):
+        clean(tmp_path / "one", spark, *settings, "clean.gates=[{metric: clean_share, at_least: 0.9}]")
+    entry = clean(tmp_path / "one", spark, *settings, "clean.gates=[{metric: clean_share, at_least: 0.5}]")
+    assert entry.detail["new_batches"] == []
+    assert [(gate["batch"], gate["value"]) for gate in entry.detail["gates"]] == [("1.csv", 0.5), ("2.csv", 1.0)]
 
 
 def test_files_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path: Path, spark: Any) -> None:

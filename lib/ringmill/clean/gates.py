@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from statistics import median
@@ -26,12 +26,11 @@ class Figures:
     @classmethod
     def of_rows(cls, runs: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]) -> list[Figures]:
         """Rows of both tables → one `Figures` per batch, in the order of their known times."""
-        batches = {row["source_batch"] for row in rules}
+        profiles, counts = _by_batch(runs), _by_batch(rules)
         found = []
-        for batch in batches:
-            columns = {row["name"]: row for row in runs if row["source_batch"] == batch}
+        for batch, marks in counts.items():
+            columns = profiles.get(batch, {})
             middle = next((row["middle_known_at"] for row in columns.values()), None)
-            marks = {row["name"]: row for row in rules if row["source_batch"] == batch}
             found.append(cls(batch, middle.replace(tzinfo=None) if middle else None, columns, marks))
         return sorted(found, key=Figures.order)
 
@@ -72,6 +71,13 @@ class Verdict:
         return (("at least", self.at_least), ("at most", self.at_most))
 
 
+def _by_batch(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["source_batch"], {})[row["name"]] = row
+    return found
+
+
 def judge(gates: Sequence[Gate], batch: Figures, earlier: Sequence[Figures]) -> list[Verdict]:
     """One verdict per gate; `earlier` are other batches, of which those before this one in known time count."""
     before = sorted((of for of in earlier if of.order() < batch.order()), key=Figures.order)
@@ -104,7 +110,8 @@ def _judged(gate: Gate, batch: Figures, before: Sequence[Figures]) -> Verdict:
 
 def _value(gate: Gate, of: Figures) -> float | None:
     if gate.metric == "rows":
-        return float(next(iter(of.marks.values()))["tried"]) if of.marks else None
+        # Every line has a status; a rule is tried on some of them.
+        return float(of.marks["clean"]["tried"]) if "clean" in of.marks else None
     if gate.metric in OF_COLUMNS:
         column = of.columns.get(str(gate.column))
         if column is None:

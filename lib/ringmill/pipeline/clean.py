@@ -93,8 +93,14 @@ def _base(config: Config, others: Mapping[str, Any], last: LedgerEntry | None) -
     if config.raw.batches == "whole" or last is None or _refits(config):
         return None
     before = {name: value for name, value in last.inputs.items() if name.startswith("reference ")}
-    now = (others, _configuration(config), code_hash(*CLEAN.modules))
-    return last if digest(now) == digest((before, last.configuration, last.code)) else None
+    now = (others, _of_rows(_configuration(config)), code_hash(*CLEAN.modules))
+    return last if digest(now) == digest((before, _of_rows(last.configuration), last.code)) else None
+
+
+def _of_rows(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration less what no row hangs on: gates judge a batch, and what was fitted anew is kept."""
+    clean = {name: value for name, value in configuration["clean"].items() if name not in ("gates", "refit")}
+    return {**configuration, "clean": clean}
 
 
 def _refits(config: Config) -> bool:
@@ -206,7 +212,7 @@ def _cleaned(run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any]) ->
     proof = law_1(seen, every, base, where=where)
     counts = {name: count for name, count in proof.items() if name != "batches"}
     first, last, known = checked_range(written, every, new, config.clean.unreadable_at_most)
-    kept = keep_quality(run, written, new, personal=personal)
+    kept = keep_quality(run, written, new, every, base=base, personal=personal)
     detail: dict[str, Any] = {
         **intake.detail,
         "batch": batch,

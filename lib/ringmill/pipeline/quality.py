@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from ringmill.clean.gates import Figures, Verdict, judge
+from ringmill.config.load import dump
 from ringmill.contracts import CLEAN_ROWS, QUALITY_RULES, QUALITY_RUNS
 from ringmill.errors import InputError, LawError
+from ringmill.lake.key import digest
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -78,9 +80,18 @@ def checked_range(
     return f"{first}+00:00", f"{last}+00:00", f"{known}+00:00"
 
 
-def keep_quality(run: Run, rows: DataFrame, batches: Sequence[Quality], *, personal: Collection[str] = ()) -> Kept:
+def keep_quality(
+    run: Run,
+    rows: DataFrame,
+    new: Sequence[Quality],
+    every: Sequence[Quality],
+    *,
+    base: Entry | None,
+    personal: Collection[str] = (),
+) -> Kept:
     """Judge the measured batches, then put their rows into both tables, in place of what those held of them.
 
+    So are the counts of earlier batches, among `every`, whose lines the new ones have changed: they hang on no order.
     Other batches stay. Called before the stage is published: readers find the tables through its ledger row.
 
     Raises:
@@ -90,32 +101,43 @@ def keep_quality(run: Run, rows: DataFrame, batches: Sequence[Quality], *, perso
     from ringmill.clean.marks import mark_rows, summarise_examples
 
     config = run.config
-    if not batches:
-        last = run.ledger.resolve("clean")
-        return Kept({path: last.outputs[path] for path in (QUALITY_RUNS.path, QUALITY_RULES.path)}, [])
-    rows = rows.where(_among("source_batch", [batch.batch for batch in batches]))
-    known = [column["name"] for column in batches[0].columns]
-    examples = summarise_examples(rows, raw=config.raw, columns=known).collect()
-    runs = [row for batch in batches for row in _run_rows(batch)]
-    rules = [
-        row
-        for batch in batches
-        for row in mark_rows(
-            batch,
-            [example for example in examples if example["source_batch"] == batch.batch],
-            clean=config.clean,
-            known=known,
-            personal=personal,
-        )
-    ]
-    verdicts = _judged(run, Figures.of_rows(runs, rules))
+    runs, rules = list[dict[str, Any]](), list[dict[str, Any]]()
+    if new:
+        known = [column["name"] for column in new[0].columns]
+        renewed = [*new, *(_changed(run, every, base, {of.batch for of in new}) if base else ())]
+        among = rows.where(_among("source_batch", [of.batch for of in renewed]))
+        examples = summarise_examples(among, raw=config.raw, columns=known).collect()
+        runs = [row for batch in new for row in _run_rows(batch)]
+        for batch in renewed:
+            of_batch = [example for example in examples if example["source_batch"] == batch.batch]
+            rules += mark_rows(batch, of_batch, clean=config.clean, known=known, personal=personal)
+    verdicts = _judged(run, runs, rules, every=every, new=new, base=base)
     if failing := [verdict for verdict in verdicts if not verdict.passed]:
         raise LawError.gates("clean.gates", (of.expected for of in failing), (of.received for of in failing))
-    outputs = {
-        QUALITY_RUNS.path: run.lake.replace_arrow(QUALITY_RUNS, runs, key="source_batch", run_id=run.run_id),
-        QUALITY_RULES.path: run.lake.replace_arrow(QUALITY_RULES, rules, key="source_batch", run_id=run.run_id),
-    }
+    if not new:
+        last = run.ledger.resolve("clean")
+        outputs = {path: last.outputs[path] for path in (QUALITY_RUNS.path, QUALITY_RULES.path)}
+    else:
+        outputs = {
+            QUALITY_RUNS.path: run.lake.replace_arrow(QUALITY_RUNS, runs, key="source_batch", run_id=run.run_id),
+            QUALITY_RULES.path: run.lake.replace_arrow(QUALITY_RULES, rules, key="source_batch", run_id=run.run_id),
+        }
     return Kept(outputs, [verdict.plain() for verdict in verdicts])
+
+
+def _changed(run: Run, every: Iterable[Quality], base: Entry, new: Collection[str]) -> list[Quality]:
+    """The batches of `base` whose lines have other marks than its rows of quality/rules say."""
+    from ringmill.clean.marks import mark_rows
+
+    columns = ["source_batch", "kind", "name", "tried", "failed"]
+    stored = run.lake.read_arrow(QUALITY_RULES.path, base.outputs[QUALITY_RULES.path], columns).to_pylist()
+    before = {tuple(row[name] for name in columns) for row in stored}
+    found = []
+    for batch in every:
+        now = {tuple(row[name] for name in columns) for row in mark_rows(batch, [], clean=run.config.clean, known=())}
+        if batch.batch not in new and now != {row for row in before if row[0] == batch.batch}:
+            found.append(batch)
+    return found
 
 
 def quality_rows(run: Run, entry: Entry) -> tuple[list[str], list[dict[str, Any]]]:
@@ -151,23 +173,48 @@ def _among(name: str, values: Sequence[str]) -> Column:
     return F.col(name).isin(*values)
 
 
-def _judged(run: Run, figures: Sequence[Figures]) -> list[Verdict]:
+def _judged(
+    run: Run,
+    runs: Sequence[Mapping[str, Any]],
+    rules: Sequence[Mapping[str, Any]],
+    *,
+    every: Iterable[Quality],
+    new: Iterable[Quality],
+    base: Entry | None,
+) -> list[Verdict]:
+    """One verdict per gate and new batch; of every batch where the gates are others than those of `base`."""
     gates = run.config.clean.gates
-    if not gates:
+    live, judged = {of.batch for of in every}, {of.batch for of in new}
+    if base is not None and digest(base.configuration["clean"]["gates"]) != digest(dump(run.config.clean)["gates"]):
+        judged = live
+    if not gates or not judged:
         return []
-    earlier = _earlier(run, {of.batch for of in figures}) if any(gate.of_median_of_last for gate in gates) else []
-    return [verdict for of in figures for verdict in judge(gates, of, [*earlier, *figures])]
+    figures = Figures.of_rows(runs, rules)
+    if judged > {of.batch for of in new} or any(gate.of_median_of_last for gate in gates):
+        figures = Figures.of_rows(*_beside(run, runs, rules))
+    if run.config.raw.batches == "files":
+        # A table that was made anew, file by file, has not the batches that it once had as a whole.
+        figures = [of for of in figures if of.batch in live]
+    return [verdict for of in figures if of.batch in judged for verdict in judge(gates, of, figures)]
 
 
-def _earlier(run: Run, without: Collection[str]) -> list[Figures]:
-    """The batches of the last published version, but for those that are measured anew."""
+def _beside(
+    run: Run, runs: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]
+) -> tuple[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]]]:
+    """The rows of both tables with those of the last published version, but for batches whose rows are made anew."""
     last = run.ledger.published("clean")
     if last is None or QUALITY_RUNS.path not in last.outputs:
-        return []
-    runs = run.lake.read_arrow(QUALITY_RUNS.path, last.outputs[QUALITY_RUNS.path], _HISTORY).to_pylist()
+        return runs, rules
     names = [name for name in QUALITY_RULES.names if name != "examples"]
-    rules = run.lake.read_arrow(QUALITY_RULES.path, last.outputs[QUALITY_RULES.path], names).to_pylist()
-    return [of for of in Figures.of_rows(runs, rules) if of.batch not in without]
+    stored = (
+        run.lake.read_arrow(QUALITY_RUNS.path, last.outputs[QUALITY_RUNS.path], _HISTORY).to_pylist(),
+        run.lake.read_arrow(QUALITY_RULES.path, last.outputs[QUALITY_RULES.path], names).to_pylist(),
+    )
+    both = []
+    for rows, before in zip((runs, rules), stored, strict=True):
+        anew = {row["source_batch"] for row in rows}
+        both.append([*rows, *(row for row in before if row["source_batch"] not in anew)])
+    return both[0], both[1]
 
 
 def _run_rows(batch: Quality) -> list[dict[str, Any]]:
