@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
-from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from ringmill.config.columns import types_of
 from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.config.raw import Drift
@@ -20,24 +18,22 @@ from ringmill.lake.key import code_hash, digest, stage_key
 from ringmill.lake.ledger import Entry as LedgerEntry
 from ringmill.pipeline.batches import law_1, write_batches
 from ringmill.pipeline.cost import cost_of
+from ringmill.pipeline.fitting import are_first, fit_before, fitted_now, refits, rules_to_fit
 from ringmill.pipeline.generate import planted_list
 from ringmill.pipeline.intake import Intake, take_in
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.quality import checked_range, keep_quality, measure, recount, totals
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.windows import midnight
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-    from ringmill.config.rules import Rule
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
     # Where the input lies is no part of the key: what it holds is, by its hashes. So is what was passed over.
     unkeyed = ("path", "up_to", "changed_files", "bad_files")
     raw = {name: value for name, value in dump(config.raw).items() if name not in unkeyed}
-    clean = {**dump(config.clean), "fit_before": str(_fit_before(config))}
+    clean = {**dump(config.clean), "fit_before": str(fit_before(config))}
     # Another key gives other hashes: it is another configuration, told by what does not give the key away.
     if (fingerprint := _key_fingerprint(config)) is not None:
         clean["personal_key_fingerprint"] = fingerprint
@@ -57,22 +53,6 @@ def _key_fingerprint(config: Config) -> str | None:
     return fingerprint_of(read_key(place))
 
 
-def _fit_before(config: Config) -> date | None:
-    """The local midnight before which a line is known that statistics are fitted on.
-
-    By default the first cutoff of training: what is filled in or clipped there has seen no label.
-    """
-    if not any(rule.is_fitted for rule in config.clean.rules):
-        return None
-    if config.clean.fit_before is not None:
-        return config.clean.fit_before
-    if config.recommend_section is not None:
-        return config.recommend_section.validation_cutoff
-    if config.sequences_section is not None:
-        return min(config.sequences_section.train_cutoffs)
-    return min(config.features.train_cutoffs)
-
-
 def _inputs(run: Run) -> Mapping[str, Any]:
     sources = {f"reference {name}": source for name, source in _references(run.config).items()}
     others = {name: [asdict(entry) for entry in fingerprint(source)] for name, source in sources.items()}
@@ -90,7 +70,7 @@ def _base(config: Config, others: Mapping[str, Any], last: LedgerEntry | None) -
 
     Where statistics are asked for anew there is none: they are fitted on all files, and every row is judged by them.
     """
-    if config.raw.batches == "whole" or last is None or _refits(config):
+    if config.raw.batches == "whole" or last is None or refits(config):
         return None
     before = {name: value for name, value in last.inputs.items() if name.startswith("reference ")}
     now = (others, _of_rows(_configuration(config)), code_hash(*CLEAN.modules))
@@ -101,10 +81,6 @@ def _of_rows(configuration: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration less what no row hangs on: gates judge a batch, and what was fitted anew is kept."""
     clean = {name: value for name, value in configuration["clean"].items() if name not in ("gates", "refit")}
     return {**configuration, "clean": clean}
-
-
-def _refits(config: Config) -> bool:
-    return config.clean.refit and any(rule.is_fitted for rule in config.clean.rules)
 
 
 def _references(config: Config) -> dict[str, Source]:
@@ -138,8 +114,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         for refused in intake.source.refused:
             step.say(f"left out {refused.name}: {refused.reason}")
         try:
-            fitted, now = _fitted(run, intake, step)
-            if _are_first(fitted, intake.base):
+            fitted, now = fitted_now(run, intake, step)
+            if are_first(fitted, intake.base):
                 step.say("the first lines that statistics can be fitted on: all batches are cleaned anew by them")
                 intake = take_in(run.config, intake.base, base=None)
                 if intake.changed:
@@ -161,13 +137,6 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             intake = intake.without(*broken)
             if intake.base is None and not intake.new:
                 raise InputError.no_file_fit(raw.path, broken[1]) from error
-
-
-def _are_first(fitted: Mapping[str, Any], base: LedgerEntry | None) -> bool:
-    """Whether a rule has a statistic now without which the rows of earlier batches were judged."""
-    from ringmill.clean.statistics import of_nothing
-
-    return base is not None and not set(of_nothing(base.detail["fitted"])) <= set(of_nothing(fitted))
 
 
 def _cleaned(run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any]) -> Result:
@@ -245,51 +214,6 @@ def _cleaned(run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any]) ->
     )
 
 
-def _fitted(run: Run, intake: Intake, step: Step) -> tuple[Mapping[str, Any], Sequence[str]]:
-    """By rule its statistic, the one that the last published run kept or one fitted on what is cleaned now; and the
-    names of those that are fitted now."""
-    from ringmill.clean.rows import read_values
-    from ringmill.clean.statistics import fitted_of, of_nothing, reading_of, summarise_statistics
-    from ringmill.lake.raw import read_raw
-
-    config = run.config
-    rules, kept, known_before = _to_fit(run)
-    if intake.base is not None and not intake.new:
-        fitted, rules = intake.base.detail["fitted"], ()
-    else:
-        new: Mapping[str, Any] = {}
-        if rules:
-            asked = "anew, as clean.refit asks, " if config.clean.refit else ""
-            day = _fit_before(config)
-            step.say(f"fitting statistics of {len(rules)} rule(s) {asked}on lines known before {day}")
-            values = read_values(read_raw(run.spark, intake.to_read), raw=config.raw, zone=config.zone)
-            found = summarise_statistics(values, rules, known_before).collect()
-            reading = reading_of(config.raw, config.zone)
-            new = fitted_of(found, rules, known_before, types=types_of(config.raw), reading=reading)
-        fitted = {rule.name: new.get(rule.name) or kept[rule.name] for rule in config.clean.rules if rule.is_fitted}
-    if idle := of_nothing(fitted):
-        step.say(
-            f"nothing to fit {', '.join(idle)} on, no value is of a line known before {_fit_before(config)}: such a "
-            "rule leaves every row as it is, and is fitted again with the next batch"
-        )
-    return fitted, [rule.name for rule in rules]
-
-
-def _to_fit(run: Run) -> tuple[Sequence[Rule], Mapping[str, Any], datetime | None]:
-    """The rules whose statistics this run fits, those that the last published run kept, and until when they see.
-
-    What was fitted on no value is not kept.
-    """
-    from ringmill.clean.statistics import of_nothing, reading_of, to_fit
-
-    day = _fit_before(run.config)
-    known_before = midnight(day, run.config.zone) if day else None
-    last = run.ledger.published("clean")
-    found = last.detail.get("fitted", {}) if last else {}
-    kept = {name: state for name, state in found.items() if name not in of_nothing(found)}
-    return to_fit(run.config.clean, kept, known_before, reading_of(run.config.raw, run.config.zone)), kept, known_before
-
-
 def planned_clean(run: Run) -> str:
     """What cleaning now would cost, as text; the raw input is looked at and hashed, Spark is not started.
 
@@ -302,7 +226,7 @@ def planned_clean(run: Run) -> str:
     if last and last.key == stage_key(inputs, _configuration(run.config), code_hash(*CLEAN.modules)):
         return "clean: nothing to do, neither input, rules nor code have changed since the last run"
     source, base = intake.to_read, intake.base
-    names = [rule.name for rule in _to_fit(run)[0]] if intake.new or not source.files else []
+    names = [rule.name for rule in rules_to_fit(run)[0]] if intake.new or not source.files else []
     hashed = sum(file.bytes for file in source.files)
     return "\n".join(cost_of(run.config, source, fits=names, hashed=hashed, adds=base is not None).lines())
 
