@@ -60,7 +60,8 @@ class Raw(Section):
         "all files are cleaned anew",
     )
     bad_files: Literal["fail", "quarantine"] = Field(
-        "fail", description="a file that cannot be read: stop, or name it, leave it out and go on with the rest"
+        "fail",
+        description="a file that cannot be read, or is empty: stop, or name it, leave it out and go on with the rest",
     )
     drift: Drift = Drift()
 

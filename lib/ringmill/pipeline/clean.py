@@ -182,6 +182,9 @@ def _cleaned(run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any]) ->
     counts = {name: count for name, count in proof.items() if name != "batches"}
     first, last, known = checked_range(written, every, new, config.clean.unreadable_at_most)
     kept = keep_quality(run, written, new, every, base=base, personal=personal)
+    for gate in kept.gates:
+        if not gate["passed"]:
+            step.say(f"batch {gate['batch']} was published by other gates: {gate['subject']} would not let it pass now")
     detail: dict[str, Any] = {
         **intake.detail,
         "batch": batch,

@@ -95,7 +95,7 @@ def keep_quality(
     Other batches stay. Called before the stage is published: readers find the tables through its ledger row.
 
     Raises:
-        LawError: a gate does not hold; neither table is written.
+        LawError: a gate does not hold for a new batch; neither table is written.
         RaceLost: another run wrote them meanwhile.
     """
     from ringmill.clean.marks import mark_rows, summarise_examples
@@ -112,7 +112,8 @@ def keep_quality(
             of_batch = [example for example in examples if example["source_batch"] == batch.batch]
             rules += mark_rows(batch, of_batch, clean=config.clean, known=known, personal=personal)
     verdicts = _judged(run, runs, rules, every=every, new=new, base=base)
-    if failing := [verdict for verdict in verdicts if not verdict.passed]:
+    arrived = {of.batch for of in new}
+    if failing := [verdict for verdict in verdicts if not verdict.passed and verdict.batch in arrived]:
         raise LawError.gates("clean.gates", (of.expected for of in failing), (of.received for of in failing))
     if not new:
         last = run.ledger.resolve("clean")
@@ -182,7 +183,10 @@ def _judged(
     new: Iterable[Quality],
     base: Entry | None,
 ) -> list[Verdict]:
-    """One verdict per gate and new batch; of every batch where the gates are others than those of `base`."""
+    """One verdict per gate and new batch; of every batch where the gates are others than those of `base`.
+
+    What is published stays so: a bound that was raised for one batch would else stop all that come after it.
+    """
     gates = run.config.clean.gates
     live, judged = {of.batch for of in every}, {of.batch for of in new}
     if base is not None and digest(base.configuration["clean"]["gates"]) != digest(dump(run.config.clean)["gates"]):
