@@ -1,3 +1,5 @@
+import traceback
+
 import pytest
 
 from ringmill.config import load
@@ -124,3 +126,38 @@ def test_a_gate_may_name_a_rule_or_what_cleaning_says_by_itself(tmp_path, name):
     gate = f"{{metric: failed_share, rule: {name}, at_most: 0.1}}"
     config = load(written(tmp_path, MINIMAL), [f"clean.rules=[{rule}]", f"clean.gates=[{gate}]"])
     assert config.clean.gates[0].rule == name
+
+
+HUSH = "spark: {settings: {spark.hadoop.fs.s3a.secret.key: TOPSECRET}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        (HUSH + "augment: {}\n", []),
+        (HUSH + "pipeline: [{key: TOPSECRET}]\n", []),
+        (HUSH, ["spark.settings.spark.hadoop=1"]),
+        ("spark: {settings: {key: [TOPSECRET]}}\n", []),
+        ("spark: {settings: TOPSECRET}\n", []),
+        ("spark: TOPSECRET\n", []),
+        ("spark: {settings: {key: 'TOPSECRET}}\n", []),
+        ("spark: {settings: {key: *TOPSECRET}}\n", []),
+        ("spark: {settings: {key: !TOPSECRET}}\n", []),
+        ("", ["spark={settings: {key: 'TOPSECRET}"]),
+        ("", ["spark.settings.key='TOPSECRET"]),
+        ("", ["spark.settings.key: TOPSECRET"]),
+        ("", ["spark.settings=TOPSECRET", "spark.settings.key=a"]),
+    ],
+)
+def test_law_10_no_error_says_what_is_set_of_spark(tmp_path, text, settings):
+    """Nor does its trace, which stands in logs."""
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, MINIMAL + text), settings)
+    assert "TOPSECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_section_that_does_not_fit_is_said_by_its_keys(tmp_path):
+    with pytest.raises(ConfigError, match=r"received: \{.*augment: ….*spark: …"):
+        load(written(tmp_path, MINIMAL + "augment: {}\n" + HUSH))
+    with pytest.raises(ConfigError, match="line 2, column"):
+        load(written(tmp_path, "a: 1\nb: 'c"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,11 +13,14 @@ from pydantic.fields import FieldInfo
 
 from ringmill.config.models import Config
 from ringmill.errors import ConfigError
-from ringmill.errors.credentials import without_credentials
+from ringmill.errors.configuration import Unsaid
+from ringmill.errors.credentials import HIDDEN, without_credentials
 
 _ADDRESS = re.compile(r"\s*[\w+.:-]+://")
 # Of images: what a folder from the command replaces.
 PATHS = ("path", "label_path", "test_path", "test_label_path")
+# Spark's settings may be keys of stores; no value below it is said.
+SECRET = ["spark", "settings"]
 
 
 def load(
@@ -48,28 +51,39 @@ def _read(path: Path) -> dict[str, Any]:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError.unreadable(str(path), error.strerror or str(error)) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError.unreadable(str(path), " ".join(str(error).split())) from error
+    except yaml.YAMLError as error:
+        raise ConfigError.unreadable(str(path), _problem(error)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError.unreadable(str(path), str(error)) from error
     if not isinstance(tree, dict):
         raise ConfigError.unreadable(str(path), f"a {type(tree).__name__}, not a mapping")
     return tree
 
 
+def _problem(error: yaml.YAMLError) -> str:
+    """What YAML says and where, without its excerpt of the file or words of it: they may be a key."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return "what YAML does not allow"
+    said = re.sub(r"'(?!<)[^']{2,}'", "'…'", error.problem or "not YAML")
+    mark = error.problem_mark
+    return said if mark is None else f"{said}, in line {mark.line + 1}, column {mark.column + 1}"
+
+
 def _lay_over(tree: dict[str, Any], setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise ConfigError.bad_value("--set", "--set", "section.key=value", setting)
+        raise ConfigError.bad_value("--set", "--set", "section.key=value", _sayable(setting, [key[:5]]))
     *parents, leaf = key.split(".")
     node = tree
     for name in parents:
         child = node.setdefault(name, {})
         if not isinstance(child, dict):
-            raise ConfigError.bad_value("--set", key, f"'{name}' to be a section", child)
+            raise ConfigError.bad_value("--set", key, f"'{name}' to be a section", _sayable(child, parents))
         node = child
     try:
         node[leaf] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError.bad_value("--set", key, "a value in YAML", text) from error
+    except yaml.YAMLError:
+        raise ConfigError.bad_value("--set", key, "a value in YAML", _sayable(text, [*parents, leaf])) from None
 
 
 def _lay_raw_over(tree: dict[str, Any], raw: str) -> None:
@@ -113,7 +127,19 @@ def _named(path: str, error: ValidationError) -> ConfigError:
     if first["type"] == "missing":
         return ConfigError.bad_value(path, key, "a value; the key is required", None)
     expected = first["msg"].removeprefix("Value error, ")
-    return ConfigError.bad_value(path, key or "the file", expected, first["input"])
+    return ConfigError.bad_value(path, key or "the file", expected, _sayable(first["input"], steps))
+
+
+def _sayable(value: Any, steps: Sequence[str | int]) -> Any:
+    """A value as an error may say it: a mapping by its keys alone, and nothing of what lies below `SECRET`.
+
+    A text in the place of all of `spark` may hold them, and is not said either.
+    """
+    if list(steps[:2]) == SECRET or (isinstance(value, str) and list(steps) == SECRET[:1]):
+        return Unsaid(HIDDEN)
+    if isinstance(value, dict):
+        return Unsaid("{" + ", ".join(f"{name}: …" for name in value) + "}")
+    return [_sayable(each, steps) for each in value] if isinstance(value, list) else value
 
 
 def _keys_at(steps: Iterable[str | int]) -> list[str]:

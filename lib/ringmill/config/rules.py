@@ -64,7 +64,8 @@ OWN_MARKS = (
 class Section(BaseModel):
     """A frozen section; an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Values may be keys: pydantic's own words, which stand in a trace, say none.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class Outlier(Section):

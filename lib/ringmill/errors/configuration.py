@@ -9,6 +9,16 @@ from difflib import get_close_matches
 from ringmill.errors.base import RingmillError
 
 
+class Unsaid:
+    """Stands in an error for a value of which no more than `text` may be said."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
 class ConfigError(RingmillError):
     """The configuration cannot be used as written."""
 
