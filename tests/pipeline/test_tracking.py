@@ -195,6 +195,7 @@ features: {train_cutoffs: [2024-05-01]}
     "setting",
     [
         "mlflow={uri: 'https://ann:secret@host/x'}",
+        "mlflow={uri: 'https://ann:pw/secret@host'}",
         "mlflow={uri: 'sqlite:///x.db'}",
         "openlineage={url: 'https://ann:secret@host/x'}",
         "openlineage={path: a, url: 'http://host/x'}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from ringmill.config.rules import Section
+from ringmill.errors.credentials import without_credentials
 
 
 class Mlflow(Section):
@@ -20,8 +21,8 @@ class Mlflow(Section):
 
     @model_validator(mode="after")
     def _without_a_password(self) -> Mlflow:
-        if "@" in self.uri.partition("://")[2].partition("/")[0]:
-            raise ValueError("an address without a password: MLflow reads it from MLFLOW_TRACKING_PASSWORD")
+        if without_credentials(self.uri) != self.uri:
+            raise ValueError("an address without a password or a query: MLflow reads MLFLOW_TRACKING_PASSWORD")
         if "://" in self.uri and not self.uri.startswith(("http://", "https://", "file://")):
             raise ValueError("a folder, or an address that begins with http:// or https://")
         return self
@@ -31,7 +32,12 @@ class OpenLineage(Section):
     """Events of each stage, by the OpenLineage specification: one JSON a line in a file, or sent to a server."""
 
     path: str | None = Field(None, min_length=1, description="a local file that grows by a line an event")
-    url: str | None = Field(None, pattern="^https?://[^@]+$", description="the endpoint that takes an event, in full")
+    url: str | None = Field(
+        None,
+        pattern="^https?://[^@]+$",
+        description="the endpoint that takes an event, in full; its path stands in the ledger: a key goes into "
+        "key_variable",
+    )
     key_variable: str | None = Field(
         None, pattern="^[A-Za-z_][A-Za-z0-9_]*$", description="variable of the environment that holds the server's key"
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -84,8 +83,7 @@ class ConfigError(RingmillError):
             f"The value of '{key}' cannot be used.",
             where=path,
             expected=expected,
-            # A user's name and password in an address are nobody's to read.
-            received=re.sub(r"://[^/@\s\"']*@", "://", repr(received)),
+            received=repr(received),
             todo=f"correct '{key}' in the file or in --set",
         )
 
