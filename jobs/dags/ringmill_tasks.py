@@ -26,6 +26,7 @@ import psutil
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import Asset, BaseHook, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
+from ringmill_answers import arguments, name_of, passed, told
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("RINGMILL_BIN", ROOT / ".venv" / "bin"))
@@ -188,28 +189,6 @@ def day_of(context: Mapping[str, Any]) -> date:
     return end.astimezone(ZoneInfo(ZONE)).date() - timedelta(days=1)
 
 
-def arguments(params: Mapping[str, Any], until: date, *, of: str) -> list[str]:
-    """The stage's command line: files up to the day, and everything as of the midnight that ends it."""
-    cutoff = until + timedelta(days=1)
-    settings = ["raw.batches=files", f"raw.up_to={until}"]
-    # Cleaning depends on no cutoff; with another one each day it would begin anew each day.
-    if of != "clean":
-        settings += [f"rfm.cutoff={cutoff}", f"score.cutoff={cutoff}"]
-        if (horizon := params["horizon_days"]) is not None:
-            firsts = month_starts(cutoff - timedelta(days=horizon), params["months"])
-            settings += [f"features.horizon_days={horizon}", f"features.train_cutoffs=[{', '.join(map(str, firsts))}]"]
-    settings += params["settings"]
-    raw = ["--raw", params["raw"]] if params["raw"] else []
-    sets = [part for setting in settings for part in ("--set", setting)]
-    return [params["conf"], "--warehouse", params["warehouse"], *raw, *sets]
-
-
-def month_starts(last: date, count: int) -> list[date]:
-    """The first days of the last `count` months that have begun on `last`, the earliest first."""
-    number = last.year * 12 + last.month - 1
-    return [date(each // 12, each % 12 + 1, 1) for each in range(number - count + 1, number + 1)]
-
-
 def ledger_run(warehouse: str, run_id: str) -> dict[str, Any] | None:
     """What the ledger keeps of a run; None where it knows of none, so that it ended before it began.
 
@@ -242,16 +221,6 @@ def gate(stage: str, further: list[str], ti: Any = None) -> list[str]:
     return further if run is not None and passed(run) else ["alert"]
 
 
-def passed(run: Mapping[str, Any]) -> bool:
-    """Whether a run did all it was to do, and a model that it trained became current.
-
-    Whoever was ended between a training's row and the decision about its model has left no decision.
-    """
-    decided = run["stages"].get("promote", {}).get("outcome")
-    trained = run["stages"].get("train", {}).get("outcome") == "published"
-    return run["exit_status"] == 0 and (decided == "published" if trained else decided != "kept")
-
-
 @task(retries=0)
 def alert(stage: str, ti: Any = None) -> None:
     """Say what the gate found and fail, so that the run is red: what notifies people is hung on this task's failure."""
@@ -264,22 +233,7 @@ def run_of(stage: str, ti: Any) -> dict[str, Any] | None:
     return ledger_run(**found) if found else None
 
 
-def told(stage: str, run: Mapping[str, Any] | None) -> str:
-    """What a person needs to know of a run that did not pass its gate."""
-    if run is None:
-        return f"{stage} ended before the ledger had a row of it: its own log says why"
-    kept = [str(each["detail"].get("error") or each["detail"].get("summary")) for each in run["stages"].values()]
-    return "\n".join([f"{stage} of run {run['run_id']} ended with status {run['exit_status']}", *kept])
-
-
 @task.short_circuit
 def model(params: Any = None, ti: Any = None) -> bool:
     """Whether there is a model to score with: on the first day there is none before the training has ended."""
     return model_is_there(params["warehouse"], name_of(run_of("features", ti)))
-
-
-def name_of(run: Mapping[str, Any] | None) -> str:
-    """What the features, and the models on them, are called in the pipeline whose features a run made."""
-    outputs = run["stages"]["features"]["outputs"] if run is not None else {}
-    names = [table.removeprefix("features/") for table in outputs if table.startswith("features/")]
-    return names[0] if names else "customers"

@@ -135,9 +135,10 @@ def show(
 ) -> None:
     from ringmill.pipeline.history import exit_status, ledger_of, run_of, run_tree, shown
 
-    found = run_of(ledger_of(warehouse).entries(), run_id)
+    ledger = ledger_of(warehouse)
+    found = run_of(ledger.entries(), run_id)
     if json_:
-        print(json.dumps(shown(found), sort_keys=True))
+        print(json.dumps(shown(found, ledger), sort_keys=True))
     else:
         _print(run_tree(found))
     if status:

@@ -80,13 +80,9 @@ def statuses() -> Any:
     return answers
 
 
-def run(status: int, *, promote: str | None = None, train: str | None = None) -> dict[str, Any]:
+def run(status: int) -> dict[str, Any]:
     stages: dict[str, Any] = {"clean": {"detail": {"error": "two of the gates are closed"}}}
-    if train:
-        stages["train"] = {"outcome": train}
-    if promote:
-        stages["promote"] = {"outcome": promote, "detail": {"summary": "r is worse"}}
-    return {"run_id": "r", "exit_status": status, "stages": stages}
+    return {"run_id": "r", "exit_status": status, "stages": stages, "current": {}}
 
 
 def params(**given: Any) -> dict[str, Any]:
@@ -135,22 +131,6 @@ def asked() -> Any:
         except Exception as error:
             answers.append(type(error).__name__)
     return answers
-
-
-def names() -> Any:
-    """What a pipeline's models are called, by the run that made its features; and where there is no such run."""
-    import ringmill_tasks as tasks
-
-    of_run = {"stages": {"features": {"outputs": {"features/clients": 3}}}}
-    return [tasks.name_of(of_run), tasks.name_of(None)]
-
-
-def gates() -> Any:
-    """Whether runs pass, and what is told of one that does not, and of one that never began."""
-    import ringmill_tasks as tasks
-
-    runs = [run(0), run(0, promote="published"), run(0, promote="kept"), run(0, train="published"), run(3)]
-    return [[tasks.passed(each) for each in runs], tasks.told("clean", runs[4]), tasks.told("clean", None)]
 
 
 if __name__ == "__main__":

@@ -134,17 +134,6 @@ def test_a_day_is_batch_and_cutoff_and_cleaning_knows_of_no_cutoff(airflow: Airf
     assert score == [*begin, *raw, *(part for each in (*cutoffs, *learnt, "seed=1") for part in ("--set", each))]
 
 
-def test_the_model_that_is_waited_for_is_of_the_pipelines_own_name(airflow: AirflowHome) -> None:
-    assert airflow.ask("names") == ["clients", "customers"]
-
-
-def test_a_closed_gate_and_a_model_that_was_not_promoted_are_told(airflow: AirflowHome) -> None:
-    passed, closed, nothing = airflow.ask("gates")
-    assert passed == [True, True, False, False, False]
-    assert closed == "clean of run r ended with status 3\ntwo of the gates are closed"
-    assert "its own log" in nothing
-
-
 def test_the_check_names_a_missing_pool_and_set_up_makes_it(airflow: AirflowHome, tmp_path: Path) -> None:
     own = AirflowHome(tmp_path / "home", airflow.more)
     before = own("check")

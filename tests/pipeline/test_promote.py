@@ -108,6 +108,15 @@ def test_a_model_that_was_kept_is_listed_as_such(shop: Shop, said) -> None:
     assert [" promote kept " in line for line in lines if " promote" in line] == [True, False]
 
 
+def test_a_run_as_json_says_which_model_of_the_name_is_current(shop: Shop, said) -> None:
+    settle(shop.run(), shop.trained("a", 0.8))
+    settle(shop.run(), shop.trained("b", 0.6))
+    for run_id in "ab":
+        assert json.loads(said("show", run_id, "--json")[1])["current"] == {"mine": "models/mine/a"}
+    said("promote", "b")
+    assert json.loads(said("show", "a", "--json")[1])["current"] == {"mine": "models/mine/b"}
+
+
 def test_a_model_that_cannot_be_compared_waits_for_a_person(shop: Shop, said) -> None:
     settle(shop.run(), shop.trained("a", 0.8))
     settle(shop.run(), shop.trained("b", 0.9, ids=range(100, 140)))

@@ -13,6 +13,7 @@ from rich.tree import Tree
 from ringmill.errors.runs import never_published, no_ledger, unknown_run
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.paths import local
+from ringmill.lake.promotions import Promotions
 from ringmill.lake.tables import Lake
 
 MOST_FILES = 10
@@ -79,9 +80,15 @@ def runs_table(entries: Sequence[Entry], last: int) -> Table:
     return table
 
 
-def shown(run: Sequence[Entry]) -> dict[str, Any]:
-    """All that the ledger keeps of a run, as one mapping that JSON can hold."""
+def shown(run: Sequence[Entry], ledger: Ledger) -> dict[str, Any]:
+    """All that the ledger keeps of a run, as one mapping that JSON can hold.
+
+    `current`: of each name of which it trained a model, or found one trained, the model that is current now.
+    """
+    found = [Promotions.of(ledger, str(entry.detail["model"])) for entry in run if "model" in entry.detail]
+    current = {models.name: (models, models.current()) for models in found}
     return {
+        "current": {name: models.path(run_id) for name, (models, run_id) in current.items() if run_id is not None},
         "run_id": run[0].run_id,
         "pipeline": run[0].pipeline,
         "exit_status": exit_status(run),
