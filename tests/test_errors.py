@@ -1,10 +1,11 @@
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
 from ringmill import errors
-from ringmill.errors import InputError, ScoringError, UnforeseenError, named_in
+from ringmill.errors import InputError, RingmillError, ScoringError, UnforeseenError, named_in
 
 TRACE = """An error occurred while calling o26.save.
 : org.apache.spark.SparkException: Job aborted: Traceback (most recent call last):
@@ -62,3 +63,30 @@ def test_the_headings_of_the_troubleshooting_page_are_errors_as_they_are_printed
     written = [re.sub(r"\{[^}]*\}", "…", text) for text in re.findall(r'^ {8,12}f?"(.*)",$', sources, re.MULTILINE)]
     assert len(headings) > 15
     assert [heading for heading in headings if heading not in written] == []
+
+
+def statuses():
+    """The first line of each error, as the page writes it → the statuses that a command may end with."""
+    found = {}
+    for path in Path(errors.__file__).parent.glob("*.py"):
+        for outer in ast.parse(path.read_text(encoding="utf-8")).body:
+            for call in (node for node in ast.walk(outer) if isinstance(node, ast.Call) and node.args):
+                name = getattr(call.func, "id", "")
+                kind = getattr(errors, outer.name if name == "cls" else name, None) if name else None
+                if isinstance(kind, type) and issubclass(kind, RingmillError):
+                    words = re.sub(r"\{[^}]*\}", "…", ast.unparse(call.args[0]).removeprefix("f")[1:-1])
+                    # A constructor may be called on a kind of its kind.
+                    kinds = (kind, *(kind.__subclasses__() if name == "cls" else ()))
+                    found[words] = {each.exit_status for each in kinds}
+    return found
+
+
+def test_each_error_of_the_troubleshooting_page_stands_under_its_status():
+    page = (Path(__file__).parents[1] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    known, wrong = statuses(), []
+    for section in page.split("\n## ")[1:]:
+        for heading in re.findall(r"^### (.*)$", section, re.MULTILINE):
+            if heading in known and int(section[0]) not in known[heading]:
+                wrong.append((heading, known[heading]))
+    assert len(known) > 50
+    assert wrong == []
