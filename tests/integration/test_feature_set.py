@@ -40,7 +40,6 @@ raw:
   path: {folder}/raw.csv
   columns: {{order_id: order, product_id: product, quantity: pieces, unit_price: price, customer_id: customer,
     country: country, ordered_at: at}}
-rfm: {{cutoffs: [2024-03-01, 2024-03-20, 2024-04-01, 2024-04-15]}}
 features:
   train_cutoffs: [2024-03-01, 2024-03-20]
   snapshots: [spend_net, days_since_last_order_net]

@@ -68,7 +68,7 @@ class Features(Section):
         0, ge=0, le=1_000, description="of so many a customer's gaps, spend and products are kept as lists; 0: of none"
     )
     snapshots: tuple[SnapshotMeasure, ...] = Field(
-        (), description="columns of rfm/customers as of each cutoff, which rfm.cutoffs must name, for entries of `set`"
+        (), description="columns of rfm/customers as of each cutoff, which rfm makes; for entries of `set`"
     )
     set: tuple[FeatureEntry, ...] = Field((), description="what becomes of the measures; default: features/default.py")
     selection: tuple[SelectionStep, ...] = Field((), description="steps that drop columns of x, in their order")

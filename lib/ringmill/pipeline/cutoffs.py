@@ -32,7 +32,10 @@ def data_end(run: Run) -> datetime:
 
 
 def rfm_cutoffs(run: Run) -> tuple[date, list[date]]:
-    """The cutoff that the report shows, and all of the configured snapshots in the order of their dates."""
+    """The cutoff that the report shows, and all of the configured snapshots in the order of their dates.
+
+    Those that `features.snapshots` needs are among them; but not where the data see nothing: features says so itself.
+    """
     section = run.config.rfm
     months = section.month_ends.ends if section.month_ends else ()
     current = section.cutoff or default_cutoff(run)
@@ -41,14 +44,25 @@ def rfm_cutoffs(run: Run) -> tuple[date, list[date]]:
         check_cutoff(run, cutoff, key="rfm.cutoffs")
     for cutoff in months:
         check_cutoff(run, cutoff, key="rfm.month_ends")
-    return current, sorted({current, *section.cutoffs, *months})
+    of_features = [cutoff for cutoff in snapshot_cutoffs(run.config) if _sees_events(run, cutoff)]
+    return current, sorted({current, *section.cutoffs, *months, *of_features})
+
+
+def snapshot_cutoffs(config: Config) -> tuple[date, ...]:
+    """The cutoffs as of which `features.snapshots` reads rfm/customers; none where no column of it is asked for."""
+    return config.features.cutoffs if config.features.snapshots else ()
 
 
 def key_of_cutoff(config: Config, cutoff: date, current: date) -> str:
     """The key that asks for a snapshot."""
     if cutoff == current:
         return "rfm.cutoff"
-    return "rfm.cutoffs" if cutoff in config.rfm.cutoffs else "rfm.month_ends"
+    if cutoff in config.rfm.cutoffs:
+        return "rfm.cutoffs"
+    if config.rfm.month_ends and cutoff in config.rfm.month_ends.ends:
+        return "rfm.month_ends"
+    by_split = config.features.cutoffs_by_split
+    return config.features.key_of(next(split for split, cutoffs in by_split.items() if cutoff in cutoffs))
 
 
 def no_customers(run: Run, cutoff: date, *, key: str) -> InputError:
@@ -58,10 +72,11 @@ def no_customers(run: Run, cutoff: date, *, key: str) -> InputError:
 
 def check_cutoff(run: Run, cutoff: date, *, key: str, horizon_end: datetime | None = None) -> None:
     """Raises InputError for a cutoff with no event before it, or past the data's end, or with a horizon past it."""
-    zone = run.config.zone
-    first, last = event_range(run)
-    data_ends = data_end(run)
-    late = midnight(cutoff, zone) > data_ends or (horizon_end is not None and horizon_end > data_ends)
-    if midnight(cutoff, zone) <= first or late:
+    if not _sees_events(run, cutoff) or (horizon_end is not None and horizon_end > data_end(run)):
+        first, last = event_range(run)
         hint = f", and events up to {horizon_end:%Y-%m-%d} after it" if horizon_end else ""
         raise InputError.cutoff_outside(key, cutoff, first.date(), last.date(), hint)
+
+
+def _sees_events(run: Run, cutoff: date) -> bool:
+    return event_range(run)[0] < midnight(cutoff, run.config.zone) <= data_end(run)

@@ -10,7 +10,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_CANCELLATIONS, CLEAN_ROWS, RFM_COHORTS, RFM_CUSTOMERS, Table, rfm_lifetime
 from ringmill.errors import LawError
-from ringmill.pipeline.cutoffs import key_of_cutoff, no_customers, rfm_cutoffs
+from ringmill.pipeline.cutoffs import key_of_cutoff, no_customers, rfm_cutoffs, snapshot_cutoffs
 from ringmill.pipeline.lines import line_configuration, line_inputs, order_links, priced_lines
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
-    return {"rfm": dump(config.rfm), "seed": config.seed, **line_configuration(config)}
+    asked = [str(cutoff) for cutoff in snapshot_cutoffs(config)]
+    more = {"snapshot_cutoffs": asked} if asked else {}
+    return {"rfm": dump(config.rfm), "seed": config.seed, **line_configuration(config), **more}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
