@@ -14,10 +14,10 @@ from typing import Annotated
 import typer
 
 from ringmill.errors import RingmillError
+from ringmill.errors.runs import usage
+from ringmill.pipeline.command import INTERRUPTED, Outcome, run_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-
-INTERRUPTED = 130
 
 Conf = Annotated[Path, typer.Argument(help="the pipeline's YAML, for example conf/online_retail.yaml")]
 Raw = Annotated[str | None, typer.Option("--raw", help="raw input: a file, a folder or a glob; overrides raw.path")]
@@ -35,24 +35,26 @@ def _command(name: str, help_: str) -> None:
     def run_one(
         conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = None, run_id: RunId = None
     ) -> None:
-        from ringmill.pipeline.run import configured, run_stages
-
-        run_stages(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()), [name], run_id=run_id)
+        run_command(conf, [name], raw=raw, warehouse=warehouse, settings=set_ or (), run_id=run_id)
 
 
-_command("clean", "Raw orders to clean/rows: typed, with one status each; rejected rows keep their reasons.")
-_command("rfm", "clean/rows to rfm/customers: recency, frequency, monetary value, scores, segment.")
-_command("features", "clean/rows to features/NAME: what is known at each train cutoff, encoded with frozen state.")
-_command("embed", "features/NAME to embeddings/NAME: the code of an autoencoder trained by Horovod's ranks.")
-_command("images", "Image files or idx files to features/NAME: decoded, checked, resized, fitted.")
-_command("texts", "Files with texts and labels to features/NAME: cleaned, each text once, as ids of its tokens.")
-_command("augment", "A table of one's own to generated/NAME: rows of its rare class that two networks made up.")
-_command("train", "features/NAME to a model: a multi-task network trained by Horovod's ranks.")
-_command("train_weighted", "The same, beside 'augment': with classes that weigh alike.")
-_command("train_oversampled", "The same, beside 'augment': with rows of the rare class repeated.")
-_command("train_generated", "The same, beside 'augment': with made rows of the rare class.")
-_command("score", "Every customer's probability to buy and expected spend; or every text's class, and where it goes.")
-_command("report", "The page about the last run's tables.")
+ONE_STAGE = {
+    "clean": "Raw orders to clean/rows: typed, with one status each; rejected rows keep their reasons.",
+    "rfm": "clean/rows to rfm/customers: recency, frequency, monetary value, scores, segment.",
+    "features": "clean/rows to features/NAME: what is known at each train cutoff, encoded with frozen state.",
+    "embed": "features/NAME to embeddings/NAME: the code of an autoencoder trained by Horovod's ranks.",
+    "images": "Image files or idx files to features/NAME: decoded, checked, resized, fitted.",
+    "texts": "Files with texts and labels to features/NAME: cleaned, each text once, as ids of its tokens.",
+    "augment": "A table of one's own to generated/NAME: rows of its rare class that two networks made up.",
+    "train": "features/NAME to a model: a multi-task network trained by Horovod's ranks.",
+    "train_weighted": "The same, beside 'augment': with classes that weigh alike.",
+    "train_oversampled": "The same, beside 'augment': with rows of the rare class repeated.",
+    "train_generated": "The same, beside 'augment': with made rows of the rare class.",
+    "score": "Every customer's probability to buy and expected spend; or every text's class, and where it goes.",
+    "report": "The page about the last run's tables.",
+}
+for _name, _help in ONE_STAGE.items():
+    _command(_name, _help)
 
 
 @app.command(
@@ -66,19 +68,16 @@ def generate(
     seed: Annotated[int | None, typer.Option(help="another seed, another shop")] = None,
     warehouse: Warehouse = None,
     set_: Set = None,
+    run_id: RunId = None,
 ) -> None:
-    from ringmill.pipeline.run import configured, run_stages
-
     given = {"generate.customers": customers, "generate.lines": lines, "generate.days": days, "seed": seed}
     settings = [*(set_ or ()), *(f"{key}={value}" for key, value in given.items() if value is not None)]
-    run_stages(configured(conf, raw=None, warehouse=warehouse, settings=settings), ["generate"])
+    run_command(conf, ["generate"], warehouse=warehouse, settings=settings, run_id=run_id)
 
 
 @app.command(help="All stages of a pipeline, in order; a stage whose inputs have not changed is not run again.")
-def run(conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = None) -> None:
-    from ringmill.pipeline.run import configured, run_all
-
-    run_all(configured(conf, raw=raw, warehouse=warehouse, settings=set_ or ()))
+def run(conf: Conf, raw: Raw = None, warehouse: Warehouse = None, set_: Set = None, run_id: RunId = None) -> None:
+    run_command(conf, raw=raw, warehouse=warehouse, settings=set_ or (), run_id=run_id)
 
 
 @app.command(
@@ -298,6 +297,9 @@ def main() -> None:
         if show is None or status is None:
             raise
         show()
+        # Commands that run stages end with one line of JSON, even where they cannot be read.
+        if sys.argv[1:2] and sys.argv[1] in (*ONE_STAGE, "generate", "run"):
+            print(Outcome().line(status, usage(str(error))), flush=True)
     if status == INTERRUPTED:
         print("\ninterrupted: what was running has been ended; the tables stay at their last version", file=sys.stderr)
     sys.exit(status)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ringmill import cli
+from ringmill.config import load
 from ringmill.errors import InputError
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
@@ -194,6 +195,57 @@ def test_a_command_ends_with_one_json_line_that_names_run_stages_and_error(tmp_p
     assert found["error"]["what"] == "The stage 'clean' has published nothing yet."
     (row,) = Ledger(Lake(str(tmp_path))).entries()
     assert (row.run_id, row.outcome, row.detail["exit_status"]) == (found["run_id"], "failed", 2)
+
+
+SHOP = Path(__file__).parents[2] / "conf" / "default.yaml"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "what"),
+    [
+        (["clean", "nowhere.yaml"], 2, "The configuration cannot be read."),
+        (["run", str(SHOP), "--set", "trian.batch=1"], 2, "Unknown key 'trian' in the configuration."),
+        (["rfm", str(SHOP), "--run-id", "a/b"], 2, "The value of '--run-id' cannot be used."),
+        (["run", str(SHOP), "--run-id", "a/b"], 2, "The value of '--run-id' cannot be used."),
+        (["generate", str(SHOP), "--run-id", "a/b"], 2, "The value of '--run-id' cannot be used."),
+        (["rfm", str(SHOP), "--warehouse", "/proc/nowhere"], 2, "The warehouse cannot be written."),
+        (["score"], 2, "The command cannot be read."),
+        (["score", str(SHOP), "--sett", "a=b"], 2, "The command cannot be read."),
+    ],
+)
+def test_what_ends_before_a_run_begins_says_so_in_one_json_line(tmp_path, monkeypatch, capsys, words, status, what):
+    where = [] if "--warehouse" in words or len(words) < 2 else ["--warehouse", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["ringmill", *words, *where])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert (ended.value.code, found["exit_status"], found["run_id"], found["stages"]) == (status, status, None, {})
+    assert found["error"]["what"] == what
+    assert found["error"]["todo"]
+
+
+@pytest.mark.parametrize(("error", "status"), [(KeyboardInterrupt(), 130), (RuntimeError("torn"), 1)])
+def test_what_is_interrupted_or_fails_unforeseen_says_so_in_one_json_line(monkeypatch, tmp_path, capsys, error, status):
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr("ringmill.pipeline.run.execute", failing)
+    monkeypatch.setattr(sys, "argv", ["ringmill", "rfm", str(SHOP), "--warehouse", str(tmp_path), "--run-id", "mine"])
+    with pytest.raises((SystemExit, RuntimeError)):
+        cli.main()
+    (line,) = capsys.readouterr().out.splitlines()
+    found = json.loads(line)
+    assert (found["run_id"], found["exit_status"], found["pipeline"]) == ("mine", status, load(SHOP).pipeline)
+    assert found["error"]["what"]
+
+
+def test_help_and_what_asks_the_ledger_end_without_that_line(said, monkeypatch, capsys):
+    assert "exit_status" not in said("runs")[1]
+    monkeypatch.setattr(sys, "argv", ["ringmill", "run", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert (ended.value.code, "exit_status" in capsys.readouterr().out) == (0, False)
 
 
 def test_a_folder_stands_for_the_one_warehouse_in_it(tmp_path):

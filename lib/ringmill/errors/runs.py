@@ -1,9 +1,10 @@
-"""What is asked of the ledger's runs and models, and is not there."""
+"""What is asked of the ledger's runs and models, and is not there; and what ends a command before it is done."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ringmill.errors.base import RingmillError
 from ringmill.errors.before import InputError
 
 
@@ -125,4 +126,24 @@ def other_state(model: str, run_id: str, pinned: str, found: str) -> InputError:
         received=f"the state {found[:12]}",
         todo="train the model anew (an earlier release could write the state of features that were published while it "
         "trained), or score with another run by score.model_run",
+    )
+
+
+def interrupted() -> RingmillError:
+    return RingmillError(
+        "The command was interrupted.",
+        where="the process",
+        expected="to go on to the end",
+        received="Ctrl-C or SIGTERM; what was running has been ended",
+        todo="run the same command again: the tables stay at their last version, and what is done is not done again",
+    )
+
+
+def usage(problem: str) -> RingmillError:
+    return RingmillError(
+        "The command cannot be read.",
+        where="the command line",
+        expected="the arguments and options that --help names",
+        received=problem,
+        todo="correct the command",
     )

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from ringmill.config import Config, load
-from ringmill.errors import ConfigError, RingmillError
+from ringmill.errors import ConfigError
 from ringmill.lake.ledger import Entry
 from ringmill.lake.paths import local
 from ringmill.pipeline.augment import AUGMENT
 from ringmill.pipeline.clean import CLEAN, planned_clean
+from ringmill.pipeline.command import Outcome
 from ringmill.pipeline.embed import EMBED
 from ringmill.pipeline.features import FEATURES
 from ringmill.pipeline.generate import GENERATE
@@ -95,29 +95,34 @@ def configured(conf: Path, *, raw: str | None, warehouse: str | None, settings: 
 
 
 def run_stages(
-    config: Config, names: Sequence[str], *, run_id: str | None = None, session: SparkSession | None = None
+    config: Config,
+    names: Sequence[str],
+    *,
+    run_id: str | None = None,
+    session: SparkSession | None = None,
+    outcome: Outcome | None = None,
 ) -> list[Entry]:
     """Run the named stages in order; the session, if one was started, is stopped at the end, however it comes.
 
-    `run_id` is the name that whoever starts the run gives it, to find it in the ledger; None: it makes its own.
+    `run_id` is the name that whoever starts the run gives it, to find it in the ledger; None: it makes its own. What
+    is done is entered in `outcome`.
     """
-    started = time.monotonic()
+    started, outcome = time.monotonic(), outcome or Outcome()
+    outcome.pipeline = config.pipeline
     check_installed(config.mlflow)
     run = Run(config, session=session, run_id=new_run_id() if run_id is None else run_id)
     if run_id is not None:
         _check_run_id(run)
+    outcome.run_id = run.run_id
     entries: list[Entry] = []
     try:
         for name in names:  # all of them before the first: a training is refused before hours of cleaning
             check_place(run, name)
         for name in names:
             entries.append(execute(_stage(config, name), run))
-    except RingmillError as error:
-        _print_last_line(run, entries, error)
-        raise
+            outcome.stages[name] = entries[-1].outcome
     finally:
         peak = run.close()
-    _print_last_line(run, entries, None)
     report = next((entry.detail["path"] for entry in entries if entry.stage == "report"), None)
     run.progress.close(seconds=time.monotonic() - started, peak_bytes=peak, report=report)
     return entries
@@ -131,17 +136,6 @@ def _check_run_id(run: Run) -> None:
         raise ConfigError.bad_value(f"the ledger of {run.lake.root}", "--run-id", expected, run.run_id)
 
 
-def _print_last_line(run: Run, entries: Sequence[Entry], error: RingmillError | None) -> None:
-    """One line of JSON on standard output, for the program that started this one; people read standard error."""
-    outcome: dict[str, Any] = {
-        "run_id": run.run_id,
-        "pipeline": run.config.pipeline,
-        "exit_status": error.exit_status if error else 0,
-        "stages": {entry.stage: entry.outcome for entry in entries},
-    }
-    print(json.dumps(outcome | ({"error": error.parts()} if error else {})), flush=True)
-
-
 def _stage(config: Config, name: str) -> Stage:
     stages = stages_of(config)
     if name not in stages:
@@ -150,7 +144,13 @@ def _stage(config: Config, name: str) -> Stage:
     return stages[name]
 
 
-def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entry]:
+def run_all(
+    config: Config,
+    *,
+    run_id: str | None = None,
+    session: SparkSession | None = None,
+    outcome: Outcome | None = None,
+) -> list[Entry]:
     """All stages; `generate`, `embed` and `images` only where the configuration has such a section."""
     generated: BaseModel | None = config.generate
     if (source := config.table_section or config.examples) is not None:
@@ -158,7 +158,7 @@ def run_all(config: Config, *, session: SparkSession | None = None) -> list[Entr
     optional = {"generate": generated, "embed": config.embeddings_section, "images": config.images}
     left_out = {name for name, section in optional.items() if section is None}
     names = [name for name in stages_of(config) if name not in left_out]
-    return run_stages(config, names, session=session)
+    return run_stages(config, names, run_id=run_id, session=session, outcome=outcome)
 
 
 def _planner(config: Config, stage: str) -> Callable[[Run], str]:
