@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
+
+CHOSEN = ("features", "features.train_cutoffs", "features.horizon_days")
 
 
 def arguments(params: Mapping[str, Any], until: date, *, of: str) -> list[str]:
@@ -15,12 +18,32 @@ def arguments(params: Mapping[str, Any], until: date, *, of: str) -> list[str]:
     if of != "clean":
         settings += [f"rfm.cutoff={cutoff}", f"score.cutoff={cutoff}"]
         if (horizon := params["horizon_days"]) is not None:
-            firsts = month_starts(cutoff - timedelta(days=horizon), params["months"])
-            settings += [f"features.horizon_days={horizon}", f"features.train_cutoffs=[{', '.join(map(str, firsts))}]"]
+            firsts = ", ".join(map(str, learnt_from(params, until)))
+            settings += [f"features.horizon_days={horizon}", f"features.train_cutoffs=[{firsts}]"]
     settings += params["settings"]
     raw = ["--raw", params["raw"]] if params["raw"] else []
     sets = [part for setting in settings for part in ("--set", setting)]
     return [params["conf"], "--warehouse", params["warehouse"], *raw, *sets]
+
+
+def learnt_from(params: Mapping[str, Any], until: date) -> list[date]:
+    """The cutoffs of features: the first of the last `months` that lie `horizon_days` back at the day's end."""
+    return month_starts(until + timedelta(days=1) - timedelta(days=params["horizon_days"]), params["months"])
+
+
+def too_early(params: Mapping[str, Any], until: date, clean: Mapping[str, Any] | None, zone: ZoneInfo) -> str | None:
+    """Why nothing can be learnt yet of what the run `clean` found; None where it can, or the cutoffs are a person's."""
+    first = clean["stages"]["clean"]["detail"].get("first_event_at") if clean is not None else None
+    chosen = any(setting.split("=")[0].strip() in CHOSEN for setting in params["settings"])
+    if first is None or chosen or params["horizon_days"] is None:
+        return None
+    cutoff = learnt_from(params, until)[0]
+    if datetime.combine(cutoff, time.min, zone) > datetime.fromisoformat(first):
+        return None
+    return (
+        f"nothing to learn from yet: the first cutoff is {cutoff}, {params['months']} months and "
+        f"{params['horizon_days']} days back, and the first event lies at {first}"
+    )
 
 
 def month_starts(last: date, count: int) -> list[date]:

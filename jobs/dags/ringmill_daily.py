@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, CronDataIntervalTimetable
-from ringmill_tasks import FEATURES, PARAMS, RETRIED, SCORES, ZONE, Stage, alert, day, gate, model
+from ringmill_tasks import FEATURES, PARAMS, RETRIED, SCORES, ZONE, Stage, alert, day, gate, history, model
 
 FIRST, LAST = day("RINGMILL_FIRST_DAY"), day("RINGMILL_LAST_DAY")
 
@@ -15,6 +15,9 @@ One run a day, and safe to run twice: a stage whose inputs, configuration and co
 The data interval is batch and cutoff: files whose names hold its day or an earlier one are taken, and customers are
 measured and scored as of the midnight that ends it. `scores/customers` holds the day that was scored last: after an
 older day was done again, do the newest again.
+
+In the first months there is nothing to learn from: until the first of `months` lies after the first order, a day ends
+with RFM, and its task `history` says why.
 
 **Backfill**: `airflow backfill create --dag-id ringmill_daily --max-active-runs 1 --from-date … --to-date …`, with
 `--reprocess-behavior completed` for days that are done. A backfill has its own bound of runs at once, which is 10: two
@@ -59,5 +62,5 @@ machine.
     has_model = model()
     clean >> gate("clean", ["rfm"]) >> [rfm, alert("clean")]
     # Features may read rfm/customers (features.snapshots); side by side the two would not run anyway.
-    rfm >> features >> has_model >> score
+    rfm >> history() >> features >> has_model >> score
     score >> report

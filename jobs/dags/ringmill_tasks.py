@@ -26,7 +26,7 @@ import psutil
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import Asset, BaseHook, Param, TriggerRule, task
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowNotFoundException
-from ringmill_answers import arguments, name_of, passed, told
+from ringmill_answers import arguments, name_of, passed, told, too_early
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("RINGMILL_BIN", ROOT / ".venv" / "bin"))
@@ -231,6 +231,14 @@ def run_of(stage: str, ti: Any) -> dict[str, Any] | None:
     """What the ledger keeps of the last try of a stage of this DAG run."""
     found = ti.xcom_pull(task_ids=stage, key="run")
     return ledger_run(**found) if found else None
+
+
+@task.short_circuit
+def history(**context: Any) -> bool:
+    """Whether there is a past to learn from: in the first months after the first order features would end with 2."""
+    why = too_early(context["params"], day_of(context), run_of("clean", context["ti"]), ZoneInfo(ZONE))
+    print(why or "the first cutoff lies after the first event")
+    return why is None
 
 
 @task.short_circuit

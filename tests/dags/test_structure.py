@@ -45,7 +45,8 @@ def test_each_stage_is_a_task_and_the_gate_goes_on_or_to_the_alert(found: Any) -
     assert then["ringmill_daily"] == {
         "clean": ["gate"],
         "gate": ["alert", "rfm"],
-        "rfm": ["features"],
+        "rfm": ["history"],
+        "history": ["features"],
         "features": ["model"],
         "model": ["score"],
         "score": ["report"],
