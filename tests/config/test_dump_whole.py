@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from ringmill.config import Config, load
-from ringmill.config.load import dump, dump_whole
+from ringmill.config.load import dump, dump_whole, recorded
 
 CONF = Path(__file__).parents[2] / "conf"
 
@@ -47,3 +47,13 @@ def test_a_rules_pattern_that_looks_like_an_address_stays_as_it_is():
     rule = {"name": "login", "column": "product_id", "pattern": "^[a-z]+://.*@", "action": "flag"}
     config = load(CONF / "default.yaml", [f"clean.rules=[{rule}]"])
     assert dump(config.clean)["rules"][0]["pattern"] == rule["pattern"]
+
+
+def test_input_is_recorded_from_the_root_and_what_a_table_refers_to_as_it_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = load(CONF / "online_retail.yaml", ["rfm.currency={into: GBP, rates: rates.csv}"], raw="orders/*.csv")
+    tree = recorded(config)
+    assert tree["raw"]["path"] == f"{tmp_path}/orders/*.csv"
+    assert tree["rfm"]["currency"]["rates"] == "rates.csv"
+    assert recorded(Config.model_validate(tree)) == tree
+    assert recorded(own("s3://b/t"))["table"]["path"] == "s3://b/t"

@@ -12,11 +12,14 @@ from deltalake import write_deltalake
 from handoff.tables import features_table
 from ringmill import cli
 from ringmill.config import load
-from ringmill.config.load import dump_whole
+from ringmill.config.load import dump_whole, recorded
 from ringmill.errors import InputError, LawError
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
+from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.replay import Replayed, _before, checked, replay
+from ringmill.pipeline.run import run_stages
+from ringmill.pipeline.stage import Run
 
 CONF = "pipeline: own\nwarehouse: {0}/warehouse\ntable: {{name: mine, path: {0}/table, shape: [3]}}\n"
 
@@ -86,6 +89,74 @@ def test_what_was_published_while_the_run_worked_is_not_what_it_read(tmp_path: P
     of_old = replace(score, run_id="old", seen=None)
     ledger.append(of_old)
     assert _before(ledger.entries(), of_old) == [early, late, score]
+
+
+SHOP = """
+pipeline: shop
+warehouse: {0}/warehouse
+raw:
+  path: orders{1}
+  bad_files: quarantine
+  columns: {{order_id: order, product_id: product, quantity: pieces, unit_price: price, customer_id: customer,
+    ordered_at: at}}
+features: {{train_cutoffs: [2024-02-01]}}
+"""
+ORDERS = "order,product,pieces,price,customer,at\n{0},A,1,10.00,ann,2024-01-05 10:00:00\n"
+
+
+def orders(folder: Path, name: str) -> Path:
+    file = folder / "orders" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(ORDERS.format(name[0]))
+    return file
+
+
+@pytest.mark.parametrize("below", ["", "/*/*.csv"])
+@pytest.mark.parametrize("batches", ["whole", "files"])
+def test_law_10_a_replay_looks_at_the_recorded_files_alone_wherever_its_caller_stands(
+    tmp_path: Path, monkeypatch, below: str, batches: str
+) -> None:
+    from ringmill.pipeline.replay import _check_files, _config_of, _pinned
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(SHOP.format(tmp_path, below))
+    for name in ("may/a.csv", "may/b.csv"):
+        orders(tmp_path, name)
+    (tmp_path / "orders" / "may" / "torn.csv").write_text("")
+    run = Run(load(tmp_path / "shop.yaml", [f"raw.batches={batches}"]))
+    inputs, config = CLEAN.inputs(run), recorded(run.config)
+    assert [file["name"] for file in inputs["quarantined"]] == ["may/torn.csv"]
+    row = Entry("one", "shop", "clean", "published", "k", "c", {}, inputs, {}, detail={"config": config})
+    orders(tmp_path, "june/c.csv")
+
+    monkeypatch.chdir("/")
+    again = Run(_pinned(_config_of(row, tmp_path / "again"), [row], tmp_path / "again" / "raw"))
+    _check_files(row, CLEAN.inputs(again))
+    changed = orders(tmp_path, "may/b.csv")
+    changed.write_text(changed.read_text() * 2)
+    with pytest.raises(InputError, match=r"may/b\.csv[\s\S]*other bytes"):
+        _check_files(row, CLEAN.inputs(again))
+    changed.unlink()
+    last = Run(_pinned(_config_of(row, tmp_path / "last"), [row], tmp_path / "last" / "raw"))
+    with pytest.raises(InputError, match=r"may/b\.csv[\s\S]*no such file"):
+        _check_files(row, CLEAN.inputs(last))
+    for one in (run, again, last):
+        one.close()
+
+
+@pytest.mark.spark
+def test_law_10_days_are_replayed_after_a_newer_file_came(spark, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shop.yaml").write_text(SHOP.format(tmp_path, ""))
+    config = load(tmp_path / "shop.yaml", ["raw.batches=files"])
+    for name in ("a.csv", "b.csv", "c.csv"):
+        orders(tmp_path, name)
+        if name != "c.csv":
+            (entry,) = run_stages(config, ["clean"], session=spark)
+    monkeypatch.chdir("/")
+    replayed = replay(ledger_of(tmp_path), entry.run_id, session=spark)
+    assert replayed.differences == ()
+    assert [file["name"] for file in replayed.rows[0].inputs["raw"]] == ["a.csv", "b.csv"]
 
 
 def test_a_table_or_a_model_that_the_run_read_and_that_is_gone_is_named(tmp_path: Path, trained: Entry) -> None:

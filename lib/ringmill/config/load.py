@@ -19,6 +19,7 @@ from ringmill.errors.credentials import HIDDEN, without_credentials
 _ADDRESS = re.compile(r"\s*[\w+.:-]+://")
 # Of images: what a folder from the command replaces.
 PATHS = ("path", "label_path", "test_path", "test_label_path")
+INPUTS = (("raw", "path"), ("texts", "path"), ("table", "path"), *(("images", path) for path in PATHS))
 # Spark's settings may be keys of stores; no value below it is said.
 SECRET = ["spark", "settings"]
 
@@ -111,7 +112,7 @@ def _lay_raw_over(tree: dict[str, Any], raw: str) -> None:
 
 def _fill_in_warehouse(tree: dict[str, Any]) -> None:
     """A raw path may begin with '{warehouse}', so that --warehouse moves what is generated too."""
-    for section, key in (("raw", "path"), ("texts", "path"), ("table", "path"), *(("images", path) for path in PATHS)):
+    for section, key in INPUTS:
         found = tree.get(section)
         if isinstance(found, dict) and isinstance(found.get(key), str):
             found[key] = found[key].replace("{warehouse}", str(tree.get("warehouse", "")))
@@ -174,6 +175,19 @@ def dump_whole(config: Config) -> dict[str, Any]:
     tree = config.model_dump(mode="json", by_alias=True, exclude={"spark": {"settings"}})
     shown: dict[str, Any] = _shown(tree, without_credentials)
     return shown
+
+
+def recorded(config: Config) -> dict[str, Any]:
+    """As `dump_whole`, and input is named from the root, wherever who reads it again may stand.
+
+    Tables that a section refers to stay as written: by their names a stage knows its configuration again.
+    """
+    tree = dump_whole(config)
+    for section, key in INPUTS:
+        found = tree.get(section)
+        if isinstance(found, dict) and isinstance(path := found.get(key), str) and not _ADDRESS.match(path):
+            tree[section] = found | {key: str(Path(path).absolute())}
+    return tree
 
 
 def dump(section: BaseModel) -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from ringmill.errors import LawError, RingmillError
 from ringmill.errors.runs import gone, not_replayable
 from ringmill.lake.key import code_hash
 from ringmill.lake.ledger import OPTIMIZE, Entry, Ledger
+from ringmill.lake.paths import lies_at
 from ringmill.lake.promotions import Promotions
 from ringmill.lake.snapshot import link_folder, link_table
 from ringmill.lake.tables import Lake
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Raw input is where it was made; and a page is drawn of results, and holds the seconds that they took.
 NOT_REPLAYED = ("generate", "report")
+# What cleaning keeps of its files: those that it read, and those that it passed over.
+RAW = ("raw", "quarantined")
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def replay(ledger: Ledger, run_id: str, *, session: SparkSession | None = None) 
     """Run again what the run published, in `<warehouse>/replays/<new id>`; nothing of the warehouse itself changes.
 
     Tables and models stand there as they were when the run began: the same versions, linked. Raw files are read where
-    they lie, and must be the same. Compared are counts, laws, metrics and, of a model, the hash of its weights.
+    they lie, and must be the same; others that came since are left out. Compared are counts, laws, metrics and, of a
+    model, the hash of its weights.
 
     Raises:
         InputError: no single run is meant, it published nothing, or something that it read is gone or has changed.
@@ -66,7 +70,7 @@ def replay(ledger: Ledger, run_id: str, *, session: SparkSession | None = None) 
     except RingmillError:
         shutil.rmtree(root, ignore_errors=True)
         raise
-    config = _config_of(rows[0], root)
+    config = _pinned(_config_of(rows[0], root), rows, root / "pinned")
     run = Run(config, session=session, run_id=rows[0].run_id)
     again: list[Entry] = []
     try:
@@ -116,6 +120,26 @@ def _config_of(row: Entry, root: Path) -> Config:
     return Config.model_validate(tree)
 
 
+def _pinned(config: Config, rows: Sequence[Entry], folder: Path) -> Config:
+    """The configuration with the recorded raw files alone, linked in `folder`: what came since is none of the run's.
+
+    A Delta table, and files at a URI, are looked at where they lie, and another version or a file that came since is
+    an error.
+    """
+    raw = config.raw_section
+    if raw is None or "://" in raw.path:
+        return config
+    recorded = {str(file["name"]) for row in rows for key in RAW for file in row.inputs.get(key) or ()}
+    for name in recorded:
+        if (file := Path(lies_at(raw.path, name))).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            # Raw input may lie on another disk, where no hard link reaches.
+            (folder / name).symlink_to(file)
+    if not folder.is_dir():
+        return config
+    return config.model_copy(update={"raw_section": raw.model_copy(update={"path": str(folder)})})
+
+
 def _restore(lake: Lake, root: Path, before: Sequence[Entry], rows: Sequence[Entry]) -> None:
     """Make the warehouse as it was before `rows`: its ledger, its tables at their published versions, its models."""
     versions: dict[str, int] = {}
@@ -137,7 +161,7 @@ def _restore(lake: Lake, root: Path, before: Sequence[Entry], rows: Sequence[Ent
 
 
 def _check_files(row: Entry, now: Mapping[str, Any]) -> None:
-    """Raises InputError where a file that the run read is another now, or is gone; or another has come."""
+    """Raises InputError where a file that the run read is another now, or is gone; or another is looked at."""
     for key, value in row.inputs.items():
         if not isinstance(value, list) or value == now.get(key):
             continue

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ringmill.config.load import dump_whole
+from ringmill.config.load import recorded
 from ringmill.config.models import Config
 from ringmill.config.tracking import OpenLineage
 from ringmill.errors import LawError, RaceLost, RingmillError, UnforeseenError, WarehouseError, named_in
@@ -247,7 +247,7 @@ def _append(run: Run, entry: Entry, result: Result, clock: float, *, outcome: st
         outputs=result.outputs,
         counts=result.counts,
         laws=result.laws,
-        detail={**result.detail, "summary": result.summary, "config": dump_whole(run.config)},
+        detail={**result.detail, "summary": result.summary, "config": recorded(run.config)},
         seconds=time.monotonic() - clock,
         peak_bytes=run.memory.peak_bytes,
     )
