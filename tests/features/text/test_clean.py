@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringmill.config.texts import Cleaning
@@ -87,6 +87,7 @@ def test_law_2_texts_that_are_one_input_for_a_model_are_compared_as_one(texts):
         assert rows.count(rows[0]) == len(rows)
 
 
+@settings(deadline=None)
 @given(
     text=st.text(st.characters(exclude_categories=("Cs",)), max_size=12),
     case=st.sampled_from([str.upper, str.title, str]),
