@@ -44,6 +44,7 @@ def test_law_10_what_opens_doors_is_not_shown_and_the_place_is(said, shown):
         "abfss://container@acct.dfs.core.windows.net/p@q",
         "s3://b/x@y?region=eu&endpoint_override=localhost%3A9000&scheme=http",
         "hdfs://nn:8020/x@y",
+        "hdfs://nn:8020,nn2:8020/a@b",
         "http://[::1]:8080/x@y",
         "k8s://https://host:6443/x@y",
         "s3://b/orders-?.csv",

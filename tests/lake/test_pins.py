@@ -126,6 +126,18 @@ def test_what_the_current_model_and_the_one_before_it_were_made_of_stays(warehou
     assert [is_readable(warehouse, FEATURES, version) for version in range(5)] == [False, False, True, True, True]
 
 
+def test_what_a_model_was_trained_on_stays_as_long_as_a_late_run_scored_with_it(warehouse: Warehouse) -> None:
+    for number in range(3):
+        version = warehouse.write(FEATURES, number)
+        warehouse.publish(f"run-{number}", "features", outputs={FEATURES: version})
+        warehouse.trained(f"run-{number}", version)
+    scored = {FEATURES: 2, "model": "models/customers/run-0"}
+    warehouse.publish("late", "score", inputs=scored, outputs={"scores/customers": 0})
+    pins = pins_of(warehouse.ledger, keep_runs=1)
+    assert "models/customers/run-0" in pins.folders
+    assert pins.versions[FEATURES] == {0, 2}
+
+
 def test_a_killed_training_keeps_its_version_as_long_as_it_can_be_gone_on_with(warehouse: Warehouse) -> None:
     first = warehouse.write(FEATURES, 0)
     warehouse.publish("run-0", "features", outputs={FEATURES: first})

@@ -55,6 +55,10 @@ def test_a_session_that_is_handed_in_with_another_zone_is_refused(elsewhere: Spa
         _ = run.spark
     for key, value in DECISIVE.items():
         elsewhere.conf.set(key, value)
+    # What nobody has set is as Spark has it by default: all but the zone are as they have to be.
+    for key in DECISIVE:
+        if key != "spark.sql.session.timeZone":
+            elsewhere.conf.unset(key)
     assert run.spark is elsewhere
     run.close()
 

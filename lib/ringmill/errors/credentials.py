@@ -9,7 +9,7 @@ HIDDEN = "***"
 # A password may hold what parts an address: it goes to the last '@' before a query, and where there is none, to the
 # last '@' at all. A colon with digits alone up to the path is a port, and 'k8s://https://…' is two schemes.
 _TO_AT = r"(?:[^\s\"?#]*@|[^\s\"]*@)"
-_NO_PORT = r"(?!\d+(?:[/?#]|$)|//)"
+_NO_PORT = r"(?!\d+(?:[/?#,;]|$)|//)"
 _USER = re.compile(
     # Azure: the container is no user, and stays.
     rf"(?P<azure>\b(?:abfs|wasb)s?://)(?!\[)(?P<container>[^/\s\"?#:@]*):{_NO_PORT}{_TO_AT}"

@@ -26,7 +26,8 @@ class Pins:
 
 def pins_of(ledger: Ledger, *, keep_runs: int) -> Pins:
     """What these read and wrote: the last row of each stage that published, the run of the current model and of the
-    one before it (of each name), the last `keep_runs` runs; and what trainings read that can be gone on with.
+    one before it (of each name), the last `keep_runs` runs; what the models among these were trained on; and what
+    trainings read that can be gone on with.
     """
     entries = ledger.entries()
     # A run that came to nothing before it read anything pins nothing, and takes no other's place.
@@ -48,6 +49,11 @@ def pins_of(ledger: Ledger, *, keep_runs: int) -> Pins:
             runs.add(entry.run_id)
             folders |= {str(tree["model"]) for tree in (entry.inputs, entry.detail) if "model" in tree}
             for name, version in (*versions_in(entry.inputs), *versions_in(entry.outputs)):
+                versions[name].add(version)
+    # Who scores asks which rows the model learnt from.
+    for entry in entries:
+        if entry.outcome == "published" and entry.detail.get("model") in folders:
+            for name, version in versions_in(entry.inputs):
                 versions[name].add(version)
     of_stages = {name for entry in entries for name, _ in versions_in(entry.outputs)}
     for table, version, paths in unfinished(ledger.lake.root):

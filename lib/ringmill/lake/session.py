@@ -93,6 +93,8 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
     chosen = settings(section, log=log)
     if submitted and COMPILED not in submitted.get("spark.driver.extraJavaOptions", ""):
         chosen = INTERPRETED_ABOVE | chosen
+    if "spark.driver.host" in submitted:  # where others look for this driver it has to listen
+        chosen.pop("spark.driver.bindAddress", None)
     if "delta-spark" in submitted.get("spark.jars", ""):
         chosen.pop("spark.jars.packages", None)
     for key, value in chosen.items():
@@ -112,7 +114,7 @@ def open_session(section: SparkSection, *, name: str, log: Path) -> SparkSession
 def check_session(spark: SparkSession) -> SparkSession:
     """A session that somebody else made. Raises ConfigError where results would be others by one of its settings."""
     for key, value in DECISIVE.items():
-        if (received := str(spark.conf.get(key, ""))).lower() != value.lower():
+        if (received := str(spark.conf.get(key))).lower() != value.lower():
             raise ConfigError.other_session(key, value, received)
     return spark
 

@@ -81,8 +81,9 @@ def _with_learnt(run: Run, texts: DataFrame, table: str, model: Path) -> DataFra
 
     trained_on = int(json.loads((model / "manifest.json").read_text(encoding="utf-8"))["version"])
     train = run.lake.read(run.spark, table, trained_on).where("split = 'train'").select("row_id")
-    learnt = F.broadcast(train.withColumn("learnt", F.lit(True)))
-    marked = texts.join(learnt, "row_id", "left").withColumn("learnt", F.coalesce("learnt", F.lit(False)))
+    marked = texts.join(train.withColumn("learnt", F.lit(True)), "row_id", "left").withColumn(
+        "learnt", F.coalesce("learnt", F.lit(False))
+    )
     return marked.select(*KEYS)
 
 

@@ -166,7 +166,8 @@ class Rendezvous:
         except OSError as error:
             raise TrainingError.not_ready(
                 f"the ranks cannot be met at {address} ({error.strerror})",
-                "set spark.driver.bindAddress to an address of this machine's own, such as 0.0.0.0",
+                "in Spark set spark.driver.bindAddress to an address of this machine's own, such as 0.0.0.0; else "
+                "correct what this machine's names resolve to",
                 expected="an address of this machine, at which the ranks' hosts reach it",
             ) from error
         self.address, self.port = self._server.server_address[:2]
