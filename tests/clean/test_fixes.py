@@ -179,6 +179,12 @@ def test_only_what_is_new_or_says_something_else_is_fitted_again() -> None:
     assert to_fit(clean, kept, day) == ()
     assert to_fit(clean, kept, None) == clean.rules
     assert to_fit(clean.model_copy(update={"refit": True}), kept, day) == clean.rules
+    # An earlier release did not keep how values were read: what it fitted stays.
+    for state in (older := json.loads(json.dumps(kept))).values():
+        state["definition"].pop("read")
+        state.pop("values")
+    assert to_fit(clean, older, day) == ()
+    assert to_fit(clean, older, None) == clean.rules
     median = model({**CLEAN_FIRST[0], "fill": "median"})
     assert to_fit(median, kept, day) == median.rules
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -125,3 +125,37 @@ def test_what_was_taken_is_known_again_by_its_time_after_it_was_away(raw: Path) 
     (raw / "1.csv").rename(raw / "_1.csv")
     second = take_in(config, first, base=first)
     assert second.detail["modified"] == first.detail["modified"]
+
+
+def test_cleaning_all_anew_takes_what_was_looked_at_and_nothing_that_landed_since(raw: Path) -> None:
+    config = configured(raw, "raw.changed_files=ignore")
+    (raw / "1.csv").write_bytes(text(1))
+    first = published(take_in(config, None, base=None))
+    (raw / "2.csv").write_bytes(text(2))
+    second = take_in(config, first, base=first)
+    (raw / "3.csv").write_bytes(text(3))
+    again = second.anew(str(raw))
+    assert (again.base, again.new, again.inputs) == (None, ("1.csv", "2.csv"), second.inputs)
+    (raw / "1.csv").write_bytes(text(7))
+    with pytest.raises(InputError, match=r"1\.csv[\s\S]*clean\.refit: true"):
+        take_in(config, first, base=first).anew(str(raw))
+    (raw / "1.csv").unlink()
+    with pytest.raises(InputError, match=r"1\.csv is not there"):
+        take_in(config, first, base=first).anew(str(raw))
+
+
+def test_a_taken_file_that_held_nothing_is_not_needed_again_and_one_that_is_damaged_is_named_as_such(raw: Path) -> None:
+    config, packed = configured(raw, "raw.bad_files=quarantine"), gzip.compress(text(2) * 50)
+    (raw / "1.csv").write_bytes(text(1))
+    (raw / "2.csv.gz").write_bytes(packed)
+    taken = take_in(config, None, base=None)
+    # An earlier release took empty files, and had no row of them.
+    entries = (*taken.entries, replace(taken.entries[0], name="0.csv", bytes=0))
+    before = published(replace(taken, entries=entries))
+    assert take_in(config, before, base=None).new == ("1.csv", "2.csv.gz")
+    (raw / "0.csv").write_bytes(b"")
+    assert take_in(config, before, base=None).new == ("1.csv", "2.csv.gz")
+    (raw / "2.csv.gz").write_bytes(packed[:-20])
+    with pytest.raises(InputError, match=r"2\.csv\.gz") as caught:
+        take_in(config, before, base=None)
+    assert "is not there" not in str(caught.value)

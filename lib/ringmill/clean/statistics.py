@@ -72,8 +72,14 @@ def to_fit(
         rule
         for rule in clean.rules
         if rule.is_fitted
-        and (clean.refit or kept.get(rule.name, {}).get("definition") != definition_of(rule, known_before, reading))
+        and (clean.refit or not _is_of(kept.get(rule.name, {}), definition_of(rule, known_before, reading)))
     )
+
+
+def _is_of(state: Mapping[str, Any], definition: Mapping[str, Any]) -> bool:
+    """Whether a kept statistic is the one defined; those of earlier releases do not say how their values were read."""
+    known = state.get("definition", {})
+    return bool(known == {name: value for name, value in definition.items() if name in known or name != "read"})
 
 
 def of_nothing(fitted: Mapping[str, Any]) -> tuple[str, ...]:

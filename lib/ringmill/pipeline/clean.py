@@ -117,9 +117,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
             fitted, now = fitted_now(run, intake, step)
             if are_first(fitted, intake.base):
                 step.say("the first lines that statistics can be fitted on: all batches are cleaned anew by them")
-                intake = take_in(run.config, intake.base, base=None)
-                if intake.changed:
-                    raise InputError.changed_files(raw.path, [entry.name for entry in intake.changed])
+                intake = intake.anew(raw.path)
                 continue
             result = _cleaned(run, intake, step, fitted)
             return replace(result, detail={**result.detail, "fitted_now": list(now)})

@@ -46,6 +46,23 @@ class Intake:
         new = tuple(each for each in self.new if each != name)
         return replace(self, source=self.source.without(name, reason), entries=entries, new=new)
 
+    def anew(self, path: str) -> Intake:
+        """The same files without a base: all of them are cleaned. What has landed meanwhile waits for the next run.
+
+        Raises:
+            InputError: files that were taken are gone, or have other contents.
+        """
+        there = {file.name for file in self.source.files}
+        lacking = {entry.name for entry in self.entries} - there - _of_no_row(self.base)
+        if lacking:
+            raise InputError.files_gone(path, lacking, "the first lines that statistics can be fitted on have come")
+        if self.changed:
+            names = ", ".join(entry.name for entry in self.changed)
+            todo = "bring back their contents; or set clean.refit: true for one run, which takes them anew"
+            expected = "files as they were taken: the first lines that statistics can be fitted on have come, by which "
+            raise InputError.unfit(path, f"{expected}all rows are judged", f"other contents of {names}", todo)
+        return replace(self, base=None, known={}, new=tuple(sorted(there)))
+
     @property
     def to_read(self) -> Source:
         return self.source.only(self.new) if self.source.files else self.source
@@ -118,7 +135,10 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
         raise InputError.changed_files(raw.path, [entry.name for entry in changed])
     known = {name: time for name, time in modified.items() if name in taken and base is not None}
     if base is None:
-        if gone := set(taken) - set(there):
+        if gone := set(taken) - set(there) - _of_no_row(last):
+            for refused in source.refused:
+                if refused.name in gone:
+                    raise InputError.unreadable(refused.name, refused.reason)
             why = "clean.refit asks for statistics of all that is there" if config.clean.refit else ANEW
             raise InputError.files_gone(raw.path, gone, why)
         taken = {}
@@ -137,6 +157,15 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
         columns=known_columns(arrived, columns),
         known=known,
     )
+
+
+def _of_no_row(last: LedgerEntry | None) -> set[str]:
+    """Files that were taken and held nothing: nobody needs them again."""
+    batches = last.laws.get("law 1", {}).get("batches", {}) if last else {}
+    if last is None or not batches:
+        return set()
+    taken = (each["name"] for each in last.inputs["raw"])
+    return {name for name in taken if not batches.get(name, {}).get("raw")}
 
 
 def _taken(last: LedgerEntry | None) -> dict[str, Entry]:

@@ -108,8 +108,11 @@ def keep_quality(
         among = rows.where(_among("source_batch", [of.batch for of in renewed]))
         examples = summarise_examples(among, raw=config.raw, columns=known).collect()
         runs = [row for batch in new for row in _run_rows(batch)]
+        by_batch: dict[str, list[Any]] = {}
+        for example in examples:
+            by_batch.setdefault(example["source_batch"], []).append(example)
         for batch in renewed:
-            of_batch = [example for example in examples if example["source_batch"] == batch.batch]
+            of_batch = by_batch.get(batch.batch, [])
             rules += mark_rows(batch, of_batch, clean=config.clean, known=known, personal=personal)
     verdicts = _judged(run, runs, rules, every=every, new=new, base=base)
     arrived = {of.batch for of in new}
@@ -132,11 +135,13 @@ def _changed(run: Run, every: Iterable[Quality], base: Entry, new: Collection[st
 
     columns = ["source_batch", "kind", "name", "tried", "failed"]
     stored = run.lake.read_arrow(QUALITY_RULES.path, base.outputs[QUALITY_RULES.path], columns).to_pylist()
-    before = {tuple(row[name] for name in columns) for row in stored}
+    before: dict[str, set[tuple[Any, ...]]] = {}
+    for row in stored:
+        before.setdefault(row["source_batch"], set()).add(tuple(row[name] for name in columns))
     found = []
     for batch in every:
         now = {tuple(row[name] for name in columns) for row in mark_rows(batch, [], clean=run.config.clean, known=())}
-        if batch.batch not in new and now != {row for row in before if row[0] == batch.batch}:
+        if batch.batch not in new and now != before.get(batch.batch, set()):
             found.append(batch)
     return found
 
