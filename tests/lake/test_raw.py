@@ -252,7 +252,12 @@ def test_each_csv_file_is_read_by_its_own_header(spark: SparkSession, tmp_path: 
     )
     (tmp_path / "c.csv.gz").write_bytes(gzip.compress(b"\xef\xbb\xbf" + HEADER + LINE.replace(b"1,A", b"3,C")))
     (tmp_path / "d.csv").write_bytes(b"")
-    rows = {row["order_id"]: row for row in read(spark, raw_at(tmp_path))}
+    # An empty file has no header to be read by: it is named, or put aside by name.
+    with pytest.raises(InputError, match=r"holds no rows[\s\S]*d\.csv"):
+        find_source(raw_at(tmp_path))
+    raw = raw_at(tmp_path, bad_files="quarantine")
+    assert [refused.name for refused in find_source(raw).refused] == ["d.csv"]
+    rows = {row["order_id"]: row for row in read(spark, raw)}
     assert (rows["1"]["customer_id"], rows["2"]["customer_id"], rows["3"]["product_id"]) == ("c1", "c2", "C")
     assert (rows["2"]["quantity"], rows["2"]["extra"], rows["1"]["extra"]) == ("9", "more", None)
     assert rows["3"]["source_file"] == "c.csv.gz"

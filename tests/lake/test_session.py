@@ -40,11 +40,19 @@ def test_what_was_submitted_wins_but_for_what_decides_results(
 ) -> None:
     asked = "SELECT CAST(TIMESTAMP'2024-01-01 12:00:00Z' AS STRING), CAST(to_timestamp('2024') AS LONG)"
     assert elsewhere.sql("SELECT CAST(TIMESTAMP'2024-01-01 12:00:00Z' AS STRING)").first()[0] != "2024-01-01 12:00:00"
-    submitted = {**ELSEWHERE, "spark.sql.shuffle.partitions": "2", "spark.driver.extraJavaOptions": session.COMPILED}
+    # The session of all tests: what it has is what was submitted, and stays.
+    partitions = elsewhere.conf.get("spark.sql.shuffle.partitions")
+    submitted = {
+        **ELSEWHERE,
+        "spark.sql.shuffle.partitions": partitions,
+        "spark.driver.extraJavaOptions": session.COMPILED,
+    }
     monkeypatch.setattr(session, "_submitted", lambda: submitted)
-    found = session.open_session(SparkSection(), name="tests", log=tmp_path / "spark.log")
+    found = session.open_session(
+        SparkSection(shuffle_partitions=int(partitions) + 1), name="tests", log=tmp_path / "spark.log"
+    )
     assert {key: found.conf.get(key) for key in DECISIVE} == DECISIVE
-    assert found.conf.get("spark.sql.shuffle.partitions") == "2"
+    assert found.conf.get("spark.sql.shuffle.partitions") == partitions
     assert found.sql(asked).first()[:] == ("2024-01-01 12:00:00", 1704067200)
 
 
