@@ -6,7 +6,9 @@ trained on is in the row of the ledger that published them, and in no later one.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ringmill.errors import InputError
@@ -15,6 +17,8 @@ from ringmill.lake.ledger import Entry
 from ringmill.pipeline.stage import Run
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from ringmill.features.frozen import Frozen
     from ringmill.train.spec import TrainSpec
 
@@ -75,6 +79,12 @@ def check_promises(spec: TrainSpec, row: Entry, state: Frozen) -> list[str]:
             raise InputError.differs(where, x, f"the state {known[:12]}", f"the state {state.hash[:12]}")
     check_contract(contract, spec.table, spec.version, list(pin_splits(spec.table, spec.version, SPLITS).values()))
     return [tensor.name for tensor in contract.tensors if tensor.column not in spec.columns.names]
+
+
+def trained_rows(run: Run, model: Path, table: str) -> DataFrame:
+    """features/<name> at the version that the model in a folder was trained on, whatever was published since."""
+    manifest = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
+    return run.lake.read(run.spark, table, int(manifest["version"]))
 
 
 def check_state(run: Run, model: str, kept: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ from ringmill.contracts import CLEAN_ROWS, RECOMMENDATIONS
 from ringmill.errors import LawError
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.lines import order_lines
-from ringmill.pipeline.prepared import check_state
+from ringmill.pipeline.prepared import check_state, trained_rows
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.purchases import windows_of
@@ -94,8 +94,7 @@ def _learnt_within(run: Run, model: Path, window: Window) -> datetime | None:
     model stays the current one when the configured cutoffs move to before its own. None where all of them do."""
     from pyspark.sql import functions as F
 
-    pinned = json.loads((model / "manifest.json").read_text(encoding="utf-8"))
-    rows = run.lake.read(run.spark, f"features/{run.config.recommend.name}", int(pinned["version"]))
+    rows = trained_rows(run, model, f"features/{run.config.recommend.name}")
     (last,) = rows.where("split != 'test'").agg(F.max("bought_at")).first() or (None,)
     return last if last is not None and last.astimezone(UTC) >= window.start else None
 

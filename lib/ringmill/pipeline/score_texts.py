@@ -15,7 +15,7 @@ from ringmill.config.route import Route
 from ringmill.contracts import refined_table, text_scores_table
 from ringmill.errors import ConfigError
 from ringmill.pipeline.examples import section_of
-from ringmill.pipeline.prepared import check_state
+from ringmill.pipeline.prepared import check_state, trained_rows
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.score import check_each_once, scorers_for
@@ -79,8 +79,7 @@ def _with_learnt(run: Run, texts: DataFrame, table: str, model: Path) -> DataFra
     """
     from pyspark.sql import functions as F
 
-    trained_on = int(json.loads((model / "manifest.json").read_text(encoding="utf-8"))["version"])
-    train = run.lake.read(run.spark, table, trained_on).where("split = 'train'").select("row_id")
+    train = trained_rows(run, model, table).where("split = 'train'").select("row_id")
     marked = texts.join(train.withColumn("learnt", F.lit(True)), "row_id", "left").withColumn(
         "learnt", F.coalesce("learnt", F.lit(False))
     )
