@@ -70,6 +70,7 @@ class Images(Section):
         "unit", description="from 0 to 1, or minus the mean over the deviation of each channel in the train split"
     )
     shares: tuple[float, float, float] = Field((0.8, 0.1, 0.1), description="train, validation, test")
+    stratify: bool = Field(False, description="the shares hold within each label")
     generate: Pictures | None = Field(None, description="make up the idx files")
     row_group_mb: int = Field(16, ge=1, le=128, description="decoded bytes that are read at once")
 
@@ -85,6 +86,8 @@ class Images(Section):
             raise ValueError("labels: file or none with format: idx, whose images lie in no folders")
         if abs(sum(self.shares) - 1) > 1e-9 or min(self.shares) < 0:
             raise ValueError("'shares' that add up to 1, none of them negative")
+        if self.stratify and self.labels == "none":
+            raise ValueError("'stratify' with labels: folder or file")
         if self.generate is not None and (self.format, self.labels) != ("idx", "file"):
             raise ValueError("format: idx and labels: file with 'generate', which writes such files")
         return self

@@ -60,6 +60,7 @@ class Texts(Section):
     cleaning: Cleaning = Cleaning()
     tokens: Tokens = Tokens(length=64)
     shares: tuple[float, float, float] = Field((0.8, 0.1, 0.1), description="train, validation, test")
+    stratify: bool = Field(False, description="the shares hold within each label")
     generate: Messages | None = Field(None, description="make up the file")
 
     @model_validator(mode="after")
@@ -72,6 +73,8 @@ class Texts(Section):
             raise ValueError("a 'label' other than 'text'")
         if abs(sum(self.shares) - 1) > 1e-9 or min(self.shares) < 0:
             raise ValueError("'shares' that add up to 1, none of them negative")
+        if self.stratify and self.label is None and self.reviewed is None:
+            raise ValueError("'stratify' with a 'label', or with 'reviewed'")
         if self.generate is not None and (self.format, self.delimiter, self.quote, self.columns) != (
             "csv",
             "\t",

@@ -1,5 +1,5 @@
-"""Customers → train, validation or test, by hashes or by time, and folds of train: added rows move nobody, where no
-split is stratified; there, rows that come later."""
+"""Customers and examples → train, validation or test, by hashes or by time, and folds of train: added rows move nobody,
+where no split is stratified; there, customers who come later, and all but two examples of a label for each added."""
 
 from __future__ import annotations
 
@@ -28,6 +28,18 @@ def split_of(customer: Column, shares: tuple[float, float, float], *, seed: int)
     bucket = bucket_of(customer, salt=str(seed))
     train, validation = round(shares[0] * BUCKETS), round((shares[0] + shares[1]) * BUCKETS)
     return F.when(bucket < train, "train").when(bucket < validation, "validation").otherwise("test")
+
+
+def split_within(key: Column, stratum: Sequence[Column], shares: tuple[float, float, float], *, seed: int) -> Column:
+    """The split of a row of which `key`, a string, is its own within `stratum`: the shares hold there to half a row.
+
+    A window function. The rows of a stratum stand in the order of a hash of their keys, and the first of them are
+    train, the next validation. An added row moves one row at most over each of the two bounds, and none of others.
+    """
+    within = Window.partitionBy(*stratum)
+    drawn = bucket_of(key, salt=str(seed), buckets=2**53)
+    place = (F.row_number().over(within.orderBy(drawn, key)) - 0.5) / F.count(F.lit(1)).over(within)
+    return F.when(place < shares[0], "train").when(place < shares[0] + shares[1], "validation").otherwise("test")
 
 
 def with_split(customers: DataFrame, section: Features, *, seed: int) -> DataFrame:

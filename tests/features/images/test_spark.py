@@ -95,6 +95,25 @@ def test_law_2_the_same_pixels_in_another_format_are_in_one_split(rows):
     assert len({rows[name]["split"] for name in SAME}) > 1
 
 
+def test_stratified_shares_hold_within_each_label_and_law_2_holds_for_pixels_with_two_labels(spark, section):
+    declared = section.model_copy(update={"stratify": True})
+    raw = read_images(spark, declared)
+    found = assemble_images(raw.images, declared, seed=3, shape=raw.raw).drop("pixels").collect()
+    by_name = {row["image_id"]: row for row in found}
+    assert set(by_name) == {*GOOD, *SAME, *BAD, COPY}
+    assert {by_name[name]["split"] for name in BAD} == {None}
+    # The pixels of SAME and of COPY have both labels; the first in order counts.
+    contents = {row["content_hash"]: [] for row in found if row["status"] == "clean"}
+    for row in found:
+        if row["status"] == "clean":
+            contents[row["content_hash"]].append(row)
+    assert all(len({row["split"] for row in rows}) == 1 for rows in contents.values())
+    for label, count, expected in (("cat", 16, (8, 4, 4)), ("dog", 10, (5, 2, 3))):
+        own = [rows[0]["split"] for rows in contents.values() if min(row["label"] for row in rows) == label]
+        assert len(own) == count
+        assert tuple(map(own.count, ("train", "validation", "test"))) == expected
+
+
 def test_law_9_spark_and_a_plain_process_give_the_same_pixels(rows):
     batch = pa.RecordBatch.from_arrays([pa.array(list(GOOD.values()), pa.binary())], names=["content"])
     plain = encode(batch, LARGE).column("pixels").to_pylist()

@@ -71,6 +71,26 @@ def test_what_people_say_counts_more_than_the_files(spark):
     assert {row["status"] for row in found if row["label"] == "x" and row["text"] == "a"} == {"duplicate"}
 
 
+def test_stratified_shares_hold_within_each_label_and_an_added_line_moves_two_of_its_label_at_most(spark):
+    rows = [(f"message {place}", "spam" if place % 5 == 0 else "ham") for place in range(100)]
+    rows += [*rows[:30], ("nobody said", None)]
+    shares, counts = (0.6, 0.25, 0.15), {"ham": (48, 20, 12), "spam": (12, 5, 3)}
+
+    def splits(*lines):
+        found = assembled(spark, *lines, shares=shares, stratify=True)
+        return {(row["label"], row["text"]): row["split"] for row in found if row["status"] == "clean"}
+
+    before = splits(*rows)
+    assert before.pop((None, "nobody said")) is None
+    for label, expected in counts.items():
+        own = [split for (its, _), split in before.items() if its == label]
+        assert tuple(map(own.count, ("train", "validation", "test"))) == expected
+    for place in range(3):
+        after = splits(*rows, (f"one more {place}", "spam"))
+        moved = [key for key in before if after[key] != before[key]]
+        assert len(moved) <= 2 and all(label == "spam" for label, _ in moved)
+
+
 def test_law_2_the_split_hangs_on_the_content_and_added_lines_move_none(spark):
     rows = [(f"message {place}", "ham") for place in range(60)]
     before = {row["text"]: row["split"] for row in assembled(spark, *rows)}

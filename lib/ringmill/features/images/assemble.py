@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.images import Images
 from ringmill.features.images.encode import encoder
-from ringmill.features.splits import split_of
+from ringmill.features.splits import split_of, split_within
 
 ENCODED = (
     "row_id bigint, image_id string, source_file string, bytes bigint, content_hash string, label string, "
@@ -21,13 +21,13 @@ def assemble_images(
     """(image_id, source_file, bytes, content, label, of_test) → the columns of `images_table`, one row per image.
 
     `shape` is that of raw pixels, None where content is a file. The split hangs on the pixels: images that a model
-    cannot tell apart are in one split, under whatever names and in whatever formats, and added files move none. The
-    images of_test are the test split; others with the pixels of one of them are rejected (in_test), since none may be
-    in two splits (law 2). Test images are decoded twice.
+    cannot tell apart are in one split, under whatever names and in whatever formats, and an added file moves none, with
+    section.stratify two of its label at most. The images of_test are the test split; others with the pixels of one of
+    them are rejected (in_test), since none may be in two splits (law 2). Test images are decoded twice, and with
+    section.stratify the others too.
     """
     decoded = _decoded(raw, section, shape)
-    split = F.when(F.col("of_test"), "test").otherwise(split_of(F.col("content_hash"), section.shares, seed=seed))
-    placed = decoded.withColumn("split", split)
+    placed = _with_split(decoded, section, seed)
     if section.test_path is not None:
         placed = _without_split_in_test(placed, _decoded(raw.where("of_test"), section, shape))
     clean = F.col("status") == "clean"
@@ -55,6 +55,20 @@ def _decoded(raw: DataFrame, section: Images, shape: tuple[int, int, int] | None
     )
     decoded = keyed.mapInArrow(encoder(section.decoding, raw=shape), ENCODED)
     return decoded.withColumn("content_hash", F.coalesce(F.sha2(F.col("pixels"), 256), F.col("content_hash")))
+
+
+def _with_split(decoded: DataFrame, section: Images, seed: int) -> DataFrame:
+    """Add `split`; null where an image outside of the test split is not clean and the split is stratified."""
+    if not section.stratify:
+        by_hash = split_of(F.col("content_hash"), section.shares, seed=seed)
+        return decoded.withColumn("split", F.when(F.col("of_test"), "test").otherwise(by_hash))
+    # Images with the same pixels are one, whatever their labels.
+    drawn = decoded.where("status = 'clean' AND NOT of_test")
+    each = drawn.groupBy("content_hash").agg(F.min("label").alias("_label"))
+    split = split_within(F.col("content_hash"), [F.col("_label")], section.shares, seed=seed)
+    joined = decoded.join(each.select("content_hash", split.alias("_drawn")), "content_hash", "left")
+    placed = joined.withColumn("split", F.when(F.col("of_test"), "test").otherwise(F.col("_drawn")))
+    return placed.select(*decoded.columns, "split")
 
 
 def _without_split_in_test(placed: DataFrame, tests: DataFrame) -> DataFrame:

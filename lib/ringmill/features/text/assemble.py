@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ringmill.config.texts import Texts
-from ringmill.features.splits import split_of
+from ringmill.features.splits import split_of, split_within
 from ringmill.features.text.clean import cleaner
 
 CLEANED = (
@@ -22,8 +22,9 @@ def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequen
 
     Of equal texts (`content_hash`) one line is clean: a reviewed one before others, then of those with the commonest
     label, of equally common ones the first; the others are its duplicates. The split hangs on the content: no text is
-    in two, and added lines move none. A line without a label is clean, in no split; a reviewed one is rejected, and so
-    is one whose label is none of `classes`, where these are given: those that the files name.
+    in two, and an added line moves none, with section.stratify two of its label at most. A line without a label is
+    clean, in no split; a reviewed one is rejected, and so is one whose label is none of `classes`, where these are
+    given: those that the files name.
     """
     cleaned = raw.mapInArrow(cleaner(section.cleaning), CLEANED)
     of_people, label = (F.col("status") == "clean") & F.col("reviewed"), F.col("label")
@@ -41,6 +42,10 @@ def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequen
     )
     kept = _with_place(judged.where("status = 'clean'"))
     first, labelled = F.col("_place") == 1, F.col("label").isNotNull()
+    if section.stratify:
+        split = split_within(F.col("content_hash"), [first & labelled, label], section.shares, seed=seed)
+    else:
+        split = split_of(F.col("content_hash"), section.shares, seed=seed)
     chosen = kept.select(
         *_columns(
             row_id=F.when(first, F.col("row_id")),
@@ -48,7 +53,7 @@ def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequen
             status=F.when(first, "clean").otherwise("duplicate"),
             duplicate_of=F.when(~first, F.col("row_id")),
         ),
-        F.when(first & labelled, split_of(F.col("content_hash"), section.shares, seed=seed)).alias("split"),
+        F.when(first & labelled, split).alias("split"),
     )
     return chosen.union(rejected.withColumn("split", _nothing("string")))
 
