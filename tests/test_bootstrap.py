@@ -87,3 +87,9 @@ def test_airflow_needs_neither_java_nor_a_compiler(machine):
 def test_a_set_up_checkout_is_ready_at_once():
     done = subprocess.run([ROOT / "scripts/bootstrap", "--dev"], capture_output=True, text=True, env=dict(os.environ))
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_two_environments_at_once_are_refused_and_not_one_of_them_made():
+    done = subprocess.run([ROOT / "scripts/bootstrap", "--dev", "--airflow"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: scripts/bootstrap [--dev | ")
