@@ -83,3 +83,18 @@ def test_a_setting_that_decides_results_is_refused_before_anything_starts(key: s
 def test_a_broadcast_of_a_few_rows_does_not_take_a_sixteenth_of_a_cores_memory(spark: SparkSession) -> None:
     memory = spark._jvm.org.apache.spark.SparkEnv.get().memoryManager()
     assert memory.pageSizeBytes() == 4 * 2**20
+
+
+@pytest.mark.spark
+def test_code_of_more_queries_than_spark_keeps_by_default_is_compiled_once(spark: SparkSession) -> None:
+    compilations = spark._jvm.org.apache.spark.metrics.source.CodegenMetrics.METRIC_COMPILATION_TIME()
+
+    def compiled() -> int:
+        """How many classes Spark has compiled for 110 queries; it keeps 100 unless it is told otherwise."""
+        before = int(compilations.getCount())
+        for number in range(110):
+            assert spark.range(1).selectExpr(f"id + {number}").head() == (number,)
+        return int(compilations.getCount()) - before
+
+    assert compiled() >= 110
+    assert compiled() == 0
