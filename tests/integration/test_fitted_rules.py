@@ -87,9 +87,14 @@ def test_batches_of_one_table_are_judged_by_one_statistic_and_no_fit_is_silent(t
 
 @pytest.mark.spark
 def test_a_table_that_a_rule_refers_to_is_part_of_what_came_in(tmp_path, spark):
-    raw, others = tmp_path / "orders.csv", tmp_path / "countries.csv"
+    raw, folder = tmp_path / "orders.csv", tmp_path / "countries"
+    others = folder / "part-00001.csv"
+    folder.mkdir()
+    # As Spark writes a folder, in which a partition had no row.
+    for name in ("part-00000.csv", "_SUCCESS", "._SUCCESS.crc"):
+        (folder / name).touch()
     raw.write_text(day(2.5) + "\n3,X,thing,1,2011-01-05 10:00:00,1,7,Spain\n", encoding="utf-8")
-    rule = f"{{name: odd_country, column: country, references: {{path: {others}, column: name}}}}"
+    rule = f"{{name: odd_country, column: country, references: {{path: {folder}, column: name}}}}"
     config = load(CONF, [f"raw.path={raw}", f"clean.rules=[{rule}]"], warehouse=str(tmp_path / "lake"))
 
     def cleaned():

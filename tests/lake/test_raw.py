@@ -74,6 +74,31 @@ def test_an_empty_file_beside_others_is_named_or_put_aside_by_name(tmp_path: Pat
     assert len(find_source(raw_at(tmp_path)).files) == 2
 
 
+@pytest.mark.parametrize(("name", "content"), [("b.csv", b""), ("b.csv.gz", gzip.compress(b"", mtime=0))])
+def test_an_empty_file_can_be_passed_over_and_a_damaged_one_beside_it_cannot(
+    tmp_path: Path, name: str, content: bytes
+) -> None:
+    # What Spark leaves in a folder: a file for each partition, sums beside them, and a mark that it is done.
+    for other in ("_SUCCESS", "._SUCCESS.crc", ".a.csv.crc"):
+        (tmp_path / other).write_bytes(b"crc")
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match="holds no rows"):
+        find_source(raw_at(tmp_path), empty_files="ignore")
+    (tmp_path / "a.csv").write_bytes(HEADER + LINE)
+    found = find_source(raw_at(tmp_path), empty_files="ignore")
+    assert ([file.name for file in found.files], found.refused) == (["a.csv"], ())
+    (tmp_path / "c.csv.gz").write_bytes(b"no gzip")
+    with pytest.raises(InputError, match=r"c\.csv\.gz"):
+        find_source(raw_at(tmp_path), empty_files="ignore")
+
+
+def test_an_empty_parquet_file_is_no_file_of_no_row(tmp_path: Path) -> None:
+    pq.write_table(pa.table({name: ["1"] for name in COLUMNS}), tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").touch()
+    with pytest.raises(InputError, match=r"b\.parquet"):
+        find_source(raw_at(tmp_path), empty_files="ignore")
+
+
 def test_a_renamed_column_is_an_error_that_names_the_near_one(tmp_path: Path) -> None:
     (tmp_path / "orders.csv").write_bytes(HEADER.replace(b"quantity", b"Quantitys") + LINE)
     with pytest.raises(InputError, match="Columns are missing: quantity") as caught:

@@ -11,6 +11,7 @@ import pytest
 
 from ringmill.config import load
 from ringmill.errors import InputError
+from ringmill.lake.files import fingerprint
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.clean import _references
 from ringmill.pipeline.intake import Intake, take_in
@@ -83,9 +84,14 @@ def test_a_table_that_a_rule_refers_to_is_whole_whatever_raw_input_may_lack(raw:
         raw, "raw.bad_files=quarantine", "raw.drift.missing=ignore", "raw.drift.new=fail", f"clean.rules=[{rule}]"
     )
     (others / "a.csv").write_text("name,code\nFrance,FR\n")
+    # Nothing is lacking where there was nothing: Spark itself writes such a file. One that lost its end is another.
     (others / "b.csv").touch()
-    with pytest.raises(InputError, match=r"b\.csv"):
-        _references(config)
+    assert [file.name for file in _references(config)["odd_country"].files] == ["a.csv"]
+    (others / "c.csv.gz").write_bytes(b"")
+    (others / "d.csv.gz").write_bytes(gzip.compress(b"name\nSpain\n" * 50)[:-20])
+    with pytest.raises(InputError, match=r"d\.csv\.gz"):
+        fingerprint(_references(config)["odd_country"])
+    (others / "d.csv.gz").unlink()
     (others / "b.csv").write_text("country\nSpain\n")
     with pytest.raises(InputError, match=r"(?s)Columns are missing: name.*b\.csv"):
         _references(config)

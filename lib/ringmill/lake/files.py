@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pyarrow as pa
 from pyarrow import fs
@@ -79,12 +80,13 @@ class Source:
         return replace(self.only({each.name for each in self.files} - {name}), refused=refused)
 
 
-def find_source(raw: Raw, *, personal: Collection[str] = ()) -> Source:
+def find_source(raw: Raw, *, personal: Collection[str] = (), empty_files: Literal["bad", "ignore"] = "bad") -> Source:
     """Look for the input and check what can be checked before Spark starts.
 
     A file that cannot be read is refused where raw.bad_files is 'quarantine', and its neighbours are taken. So is one
     that has none of the mapped columns: its first line is no header. Where columns are `personal`, no error says a name
-    that is not mapped, for it may be a value.
+    that is not mapped, for it may be a value. A file that holds nothing at all is a bad one; with `empty_files`
+    'ignore' it is passed over, but for Parquet, where one of no row has a footer.
 
     Raises:
         InputError: nothing is there, no rows are in it, a file is empty, its format is unknown or not what the files
@@ -101,14 +103,17 @@ def find_source(raw: Raw, *, personal: Collection[str] = ()) -> Source:
     for info in found:
         name = name_below(info.path, base)
         try:
-            file, has_rows = _looked_at(system, info, name, form, raw, personal)
+            looked_at = _looked_at(system, info, name, form, raw, personal)
+            if looked_at is None and (empty_files == "bad" or form == "parquet"):
+                raise InputError.empty(info.path)
         except InputError as error:
             if raw.bad_files == "fail":
                 raise
             refused.append(Refused(name, info.size, f"{error.what} {error.received}"))
             continue
-        files.append(file)
-        rows |= has_rows
+        if looked_at is not None:
+            files.append(looked_at[0])
+            rows |= looked_at[1]
     if not rows:
         raise InputError.no_file_fit(raw.path, refused[0].reason) if refused else InputError.empty(raw.path)
     absent = raw.mapped.values() if raw.drift.missing == "ignore" else ()
@@ -119,14 +124,15 @@ def find_source(raw: Raw, *, personal: Collection[str] = ()) -> Source:
 
 def _looked_at(
     system: fs.FileSystem, info: fs.FileInfo, name: str, form: str, raw: Raw, personal: Collection[str]
-) -> tuple[RawFile, bool]:
+) -> tuple[RawFile, bool] | None:
+    """The file, and whether it holds rows; None where it holds nothing at all."""
     if info.size == 0:
-        raise InputError.empty(info.path)
+        return None
     if raw.bad_files == "quarantine" and raw.format == "auto" and SUFFIXES.get(_suffix(info.path)) != form:
         raise InputError.unreadable(info.path, f"its name says that it is no {form}")
     file, has_rows = look(system, info, name, form, raw.delimiter)
     if not file.columns:
-        raise InputError.empty(info.path)
+        return None
     if raw.drift.missing == "fail" or not set(raw.mapped.values()) & set(file.columns):
         _check_columns(file.path, file.columns, raw, personal)
     return file, has_rows

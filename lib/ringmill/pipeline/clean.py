@@ -87,6 +87,7 @@ def _references(config: Config) -> dict[str, Source]:
     """By referential rule the table that it refers to, found and with the column that the rule names.
 
     It is whole, or an error: a file less of it, or a column of nulls, and every value that it held would be unknown.
+    An empty file held none: Spark writes such for each partition without a row.
     """
     found = {}
     for rule in config.clean.rules:
@@ -95,7 +96,8 @@ def _references(config: Config) -> dict[str, Source]:
             asked: dict[str, Any] = {"path": other.path, "format": other.format, "delimiter": other.delimiter}
             asked |= {"columns": columns, "extras": {}, "bad_files": "fail", "drift": Drift()}
             personal = [each.column for each in config.clean.personal]
-            found[rule.name] = find_source(config.raw.model_copy(update=asked), personal=personal)
+            table = config.raw.model_copy(update=asked)
+            found[rule.name] = find_source(table, personal=personal, empty_files="ignore")
     return found
 
 
