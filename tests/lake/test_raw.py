@@ -15,7 +15,7 @@ from deltalake import write_deltalake
 
 from ringmill.config.raw import Raw
 from ringmill.errors import InputError, WarehouseError
-from ringmill.lake.files import batch_of, find_source, fingerprint
+from ringmill.lake.files import batch_of, find_source, fingerprint, looked_through
 from ringmill.lake.raw import read_raw
 from ringmill.lake.written import mark_done, was_done
 
@@ -289,7 +289,9 @@ def test_each_csv_file_is_read_by_its_own_header(spark: SparkSession, tmp_path: 
 
 
 @pytest.mark.spark
-def test_json_lines_keep_numbers_as_written_and_torn_lines(spark: SparkSession, tmp_path: Path) -> None:
+def test_json_lines_keep_numbers_as_written_and_torn_lines(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = {"order_id": 1, "product_id": "é", "quantity": 2, "unit_price": 3.50, "customer_id": 13069.0}
     lines = [json.dumps(whole | {"ordered_at": None}), '{"order_id": 2, "product', json.dumps(whole | {"order_id": 3})]
     (tmp_path / "a.jsonl").write_text("\n".join(lines) + "\n")
@@ -299,6 +301,12 @@ def test_json_lines_keep_numbers_as_written_and_torn_lines(spark: SparkSession, 
     rows = {row["order_id"]: row for row in read(spark, raw_at(tmp_path / "a.jsonl"))}
     assert (rows["1"]["customer_id"], rows["1"]["unit_price"], rows["3"]["ordered_at"]) == ("13069.0", "3.5", None)
     assert rows[None]["_torn"] == lines[1]
+    # A key behind the lines that are looked at is known once the file is read to its end.
+    monkeypatch.setattr("ringmill.lake.look.JSON_LINES_LOOKED_AT", 1)
+    (tmp_path / "a.jsonl").write_text("\n".join([*lines, json.dumps(whole | {"order_id": 4, "note": [1]})]))
+    source, _ = looked_through(find_source(raw_at(tmp_path / "a.jsonl")), "a.jsonl")
+    notes = {row["order_id"]: row["note"] for row in read_raw(spark, source).collect()}
+    assert notes == {"1": None, None: None, "3": None, "4": "[1]"}
 
 
 @pytest.mark.spark

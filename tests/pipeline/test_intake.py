@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -165,3 +166,40 @@ def test_a_taken_file_that_held_nothing_is_not_needed_again_and_one_that_is_dama
     with pytest.raises(InputError, match=r"2\.csv\.gz") as caught:
         take_in(config, before, base=None)
     assert "is not there" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "jsonl.gz"])
+def test_a_key_of_json_lines_that_comes_late_is_a_column_and_drift(
+    raw: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The blocks in which files are read end within lines, and within characters of two bytes.
+    monkeypatch.setattr("ringmill.lake.files.BLOCK", 7)
+    plain = dict.fromkeys(HEADER.split(","), "1")
+    lines = [json.dumps(plain)] * 1_001 + ["{torn", "", json.dumps(plain | {"Größe": {"in": 1}}, ensure_ascii=False)]
+
+    def put(name: str, *more: dict[str, str]) -> None:
+        text = "\r\n".join([*lines, *map(json.dumps, more)]).encode()
+        (raw / f"{name}.{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
+
+    put("1")
+    first = take_in(configured(raw), None, base=None)
+    assert first.source.files[0].columns == first.source.columns == (*plain, "Größe")
+    last = published(first)
+    put("2", plain | {"Gift": "1"})
+    config = configured(raw)
+    second = take_in(config, last, base=last)
+    assert (second.new, [each["new"] for each in second.drift]) == ((f"2.{suffix}",), [["Gift"]])
+    assert second.to_read.files[0].columns == (*plain, "Größe", "Gift")
+    with pytest.raises(InputError, match="new: Gift"):
+        take_in(configured(raw, "raw.drift.new=fail"), last, base=last)
+    # Files that were taken are looked through again where they are cleaned again.
+    for anew in (second.anew(str(raw)), take_in(config, last, base=None)):
+        assert [file.columns for file in anew.to_read.files] == [(*plain, "Größe"), (*plain, "Größe", "Gift")]
+    put("3", plain | {"quantity": "1"})
+    with pytest.raises(InputError, match="'quantity' cannot be told from 'Quantity'"):
+        take_in(config, last, base=last)
+    third = take_in(configured(raw, "raw.bad_files=quarantine"), last, base=last)
+    assert [refused.name for refused in third.source.refused] == [f"3.{suffix}"]
+    monkeypatch.setattr("ringmill.lake.look.MOST_KEYS", 9)
+    with pytest.raises(InputError, match="more than 9 keys"):
+        take_in(config, last, base=last)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -18,7 +18,7 @@ from pyarrow import fs
 
 from ringmill.config.raw import Raw
 from ringmill.errors import InputError
-from ringmill.lake.look import RawFile, look
+from ringmill.lake.look import Keys, RawFile, look
 from ringmill.lake.paths import data_files, name_below, open_path
 
 SUFFIXES = {
@@ -118,7 +118,7 @@ def find_source(raw: Raw, *, personal: Collection[str] = (), empty_files: Litera
         raise InputError.no_file_fit(raw.path, refused[0].reason) if refused else InputError.empty(raw.path)
     absent = raw.mapped.values() if raw.drift.missing == "ignore" else ()
     columns = tuple(dict.fromkeys([*(name for file in files for name in file.columns), *absent]))
-    _check_distinct(raw, columns, personal)
+    check_distinct(raw, columns, personal)
     return Source(raw.path, form, raw.delimiter, tuple(files), columns, base=base, refused=tuple(refused))
 
 
@@ -160,6 +160,24 @@ def fingerprint(source: Source, known: Mapping[str, Entry] | None = None) -> tup
     )
 
 
+def looked_through(source: Source, name: str) -> tuple[Source, Entry]:
+    """One of the files as law 3 identifies it, and the source with all the keys of it where it is JSON lines, of which
+    the first lines alone were looked at; one reading gives both.
+
+    Raises:
+        InputError: a gzip file ends too early or is none; a file of JSON lines has too many keys.
+    """
+    (file,) = (file for file in source.files if file.name == name)
+    system, _ = open_path(source.path)
+    if source.format != "jsonl":
+        return source, Entry(name, file.bytes, _sha256(system, file.path))
+    keys = Keys(file)
+    entry = Entry(name, file.bytes, _sha256(system, file.path, keys.take))
+    whole = replace(file, columns=keys.close())
+    files = tuple(whole if each is file else each for each in source.files)
+    return replace(source, files=files, columns=tuple(dict.fromkeys((*source.columns, *whole.columns)))), entry
+
+
 def batch_of(raw: Raw, entries: tuple[Entry, ...]) -> str:
     """The batch's name: the configured one, or twelve hex digits of a hash over names and contents."""
     text = "\n".join(f"{entry.name} {entry.sha256}" for entry in entries)
@@ -199,8 +217,8 @@ def _check_columns(where: str, columns: tuple[str, ...], raw: Raw, personal: Col
         raise InputError.missing_columns(where, missing, columns, shown=mapped if personal else columns)
 
 
-def _check_distinct(raw: Raw, columns: tuple[str, ...], personal: Collection[str]) -> None:
-    """Spark compares names without case, and the reader adds columns of its own."""
+def check_distinct(raw: Raw, columns: tuple[str, ...], personal: Collection[str]) -> None:
+    """Raises InputError for two names that are one: Spark compares them without case, and the reader adds some."""
     seen = {name.lower(): name for name in ADDED}
     known = {*raw.mapped.values(), *ADDED}
     for name in columns:
@@ -222,25 +240,29 @@ def _delta(raw: Raw, personal: Collection[str]) -> Source:
     if not rows:
         raise InputError.empty(raw.path)
     _check_columns(raw.path, columns, raw, personal)
-    _check_distinct(raw, columns, personal)
+    check_distinct(raw, columns, personal)
     return Source(raw.path, "delta", raw.delimiter, (), columns, table.version())
 
 
-def _sha256(system: fs.FileSystem, path: str) -> str:
-    if path.lower().endswith(".gz"):
-        _check_gzip(system, path)
+def _sha256(system: fs.FileSystem, path: str, taking: Callable[[bytes], object] = len) -> str:
+    """The hash of a file's bytes; `taking` gets what they are once they are unpacked, block by block."""
+    packed = path.lower().endswith(".gz")
+    if packed:
+        _check_gzip(system, path, taking)
     hasher = hashlib.sha256()
     with system.open_input_stream(path, compression=None) as stream:
         while block := stream.read(BLOCK):
             hasher.update(block)
+            if not packed:
+                taking(block)
     return hasher.hexdigest()
 
 
-def _check_gzip(system: fs.FileSystem, path: str) -> None:
+def _check_gzip(system: fs.FileSystem, path: str, taking: Callable[[bytes], object]) -> None:
     """Unpack it once: its sums stand at its end, and a file that was cut off begins like a whole one."""
     try:
         with system.open_input_stream(path, compression=None) as stream, gzip.GzipFile(fileobj=stream) as plain:
-            while plain.read(BLOCK):
-                pass
+            while block := plain.read(BLOCK):
+                taking(block)
     except (OSError, EOFError) as error:
         raise InputError.unreadable(path, str(error)) from error

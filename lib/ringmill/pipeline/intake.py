@@ -10,10 +10,11 @@ from datetime import date
 from typing import Any
 
 from ringmill.config.models import Config
+from ringmill.config.raw import Raw
 from ringmill.errors import InputError
 from ringmill.errors.days import all_later, undated
 from ringmill.lake.drift import check_drift, drift_of, known_columns
-from ringmill.lake.files import Entry, Source, find_source, fingerprint
+from ringmill.lake.files import Entry, Source, check_distinct, find_source, fingerprint, looked_through
 from ringmill.lake.ledger import Entry as LedgerEntry
 
 DATE = re.compile(r"(?<!\d)(\d{4})-?(\d{2})-?(\d{2})(?!\d)")
@@ -61,7 +62,11 @@ class Intake:
             todo = "bring back their contents; or set clean.refit: true for one run, which takes them anew"
             expected = "files as they were taken: the first lines that statistics can be fitted on have come, by which "
             raise InputError.unfit(path, f"{expected}all rows are judged", f"other contents of {names}", todo)
-        return replace(self, base=None, known={}, new=tuple(sorted(there)))
+        source = self.source
+        if source.format == "jsonl":
+            for name in sorted(there - set(self.new)):
+                source, _ = looked_through(source, name)
+        return replace(self, source=source, base=None, known={}, new=tuple(sorted(there)))
 
     @property
     def to_read(self) -> Source:
@@ -116,7 +121,8 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
     """
     raw = config.raw
     taken = _taken(last) if raw.batches == "files" else {}
-    source = find_source(raw, personal=[each.column for each in config.clean.personal])
+    personal = [each.column for each in config.clean.personal]
+    source = find_source(raw, personal=personal)
     if raw.up_to is not None:
         source = _arrived(source, raw.up_to, taken)
     modified = last.detail.get("modified", {}) if last else {}
@@ -127,8 +133,10 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
         if file.name in taken
         and (file.bytes, file.modified) == (taken[file.name].bytes, modified.get(file.name))
         and file.modified
+        # Of JSON lines that are cleaned anew all keys are needed, for which they are read to their ends.
+        and (base is not None or source.format != "jsonl")
     }
-    source, entries = _hashed(source, same, quarantine=raw.bad_files == "quarantine")
+    source, entries = _hashed(source, same, raw, personal)
     there = {entry.name: entry for entry in entries}
     changed = tuple(entry for name, entry in there.items() if taken.get(name, entry) != entry)
     if changed and raw.changed_files == "fail":
@@ -200,17 +208,26 @@ def _day_of(path: str, name: str) -> date:
     return found[-1]
 
 
-def _hashed(source: Source, same: Mapping[str, Entry], *, quarantine: bool) -> tuple[Source, tuple[Entry, ...]]:
+def _hashed(
+    source: Source, same: Mapping[str, Entry], raw: Raw, personal: Collection[str]
+) -> tuple[Source, tuple[Entry, ...]]:
     if not source.files:
         return source, fingerprint(source)
     entries: list[Entry] = []
     for file in source.files:
+        if file.name in same:
+            entries.append(same[file.name])
+            continue
         try:
-            entries += fingerprint(source.only({file.name}), same)
+            whole, entry = looked_through(source, file.name)
+            check_distinct(raw, whole.columns, personal)
         except InputError as error:
-            if not quarantine:
+            if raw.bad_files == "fail":
                 raise
             source = source.without(file.name, error.received)
+            continue
+        source = whole
+        entries.append(entry)
     if not entries:
         raise InputError.no_file_fit(source.path, source.refused[0].reason)
     return source, tuple(entries)
