@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from ringmill.cli import app
 from ringmill.config import load
+from ringmill.lake import raw
 from ringmill.lake.files import find_source
 from ringmill.pipeline.cost import Cost, cost_of
 from ringmill.pipeline.run import run_stages
@@ -114,7 +115,9 @@ def test_the_plain_configuration_reads_the_raw_input_once_and_shuffles_it_once(t
 
 
 @pytest.mark.spark
-def test_statistics_are_one_more_pass_and_a_unique_rule_one_more_shuffle(tmp_path: Path, spark: Any) -> None:
+def test_statistics_are_one_more_pass_and_a_unique_rule_one_more_shuffle(
+    tmp_path: Path, spark: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     size = put(tmp_path, "a.csv", 300)
     countries = tmp_path / "countries.csv"
     countries.write_text("name\nFrance\nSpain\n", encoding="utf-8")
@@ -126,7 +129,11 @@ def test_statistics_are_one_more_pass_and_a_unique_rule_one_more_shuffle(tmp_pat
     config = configured(tmp_path, f"clean.rules=[{', '.join(rules)}]", "clean.match_cancellations=false")
     cost, before = cost_of(config, find_source(config.raw), fits=["far_off"]), last_number(spark)
     assert (cost.bytes, cost.raw_passes, cost.row_passes) == (size, 2, 2)
+    # Each frame looks at its files: one for both passes, one for the other table.
+    framed, read = list[str](), raw.read_raw
+    monkeypatch.setattr(raw, "read_raw", lambda spark, source: framed.append(source.path) or read(spark, source))
     run_stages(config, ["clean"], session=spark)
+    assert framed == [config.raw.path, str(countries)]
     check(spark, before, cost, lines=300, beside=countries.stat().st_size)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.load import dump
@@ -106,7 +107,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from pyspark.errors import PySparkException
 
     from ringmill.clean.failures import blamed
-    from ringmill.lake.raw import unreadable_file
+    from ringmill.lake.raw import read_raw, unreadable_file
 
     raw = run.config.raw
     intake: Intake = run.kept.pop(CLEAN.name)
@@ -116,12 +117,14 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         for refused in intake.source.refused:
             step.say(f"left out {refused.name}: {refused.reason}")
         try:
-            fitted, now = fitted_now(run, intake, step)
+            # One frame for both: each that is made of Parquet opens its files for their schema.
+            raw_lines = cache(partial(read_raw, run.spark, intake.to_read))
+            fitted, now = fitted_now(run, intake, step, raw_lines)
             if are_first(fitted, intake.base):
                 step.say("the first lines that statistics can be fitted on: all batches are cleaned anew by them")
                 intake = intake.anew(raw.path)
                 continue
-            result = _cleaned(run, intake, step, fitted)
+            result = _cleaned(run, intake, step, fitted, raw_lines)
             return replace(result, detail={**result.detail, "fitted_now": list(now)})
         except (PySparkException, Py4JJavaError) as error:
             if isinstance(error, PySparkException) and (named := blamed(error, run.config.clean)) is not None:
@@ -139,7 +142,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
                 raise InputError.no_file_fit(raw.path, broken[1]) from error
 
 
-def _cleaned(run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any]) -> Result:
+def _cleaned(
+    run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any], raw_lines: Callable[[], DataFrame]
+) -> Result:
     from pyspark.sql import functions as F
 
     from ringmill.clean.cancellations import link_cancellations
@@ -156,11 +161,10 @@ def _cleaned(run: Run, intake: Intake, step: Step, fitted: Mapping[str, Any]) ->
         source = intake.to_read
         of = f"batch {batch}" if batch else f"{len(intake.new):,} new batch(es)"
         step.say(f"reading {len(source.files) or 1} {source.format} input(s) of {of}")
-        raw_lines = read_raw(run.spark, source)
         tables = {name: read_raw(run.spark, other) for name, other in _references(config).items()}
         version, seen = write_batches(
             run,
-            raw_lines,
+            raw_lines(),
             source,
             batch=batch,
             fitted=fitted,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,8 @@ from ringmill.pipeline.stage import Run
 from ringmill.windows import midnight
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from ringmill.config.rules import Rule
 
 
@@ -39,12 +41,13 @@ def refits(config: Config) -> bool:
     return config.clean.refit and any(rule.is_fitted for rule in config.clean.rules)
 
 
-def fitted_now(run: Run, intake: Intake, step: Step) -> tuple[Mapping[str, Any], Sequence[str]]:
+def fitted_now(
+    run: Run, intake: Intake, step: Step, raw_lines: Callable[[], DataFrame]
+) -> tuple[Mapping[str, Any], Sequence[str]]:
     """By rule its statistic, the one that the last published run kept or one fitted on what is cleaned now; and the
-    names of those that are fitted now."""
+    names of those that are fitted now. `raw_lines` gives the lines that are cleaned, where there are any."""
     from ringmill.clean.rows import read_values
     from ringmill.clean.statistics import fitted_of, of_nothing, reading_of, summarise_statistics
-    from ringmill.lake.raw import read_raw
 
     config = run.config
     rules, kept, known_before = rules_to_fit(run)
@@ -56,7 +59,7 @@ def fitted_now(run: Run, intake: Intake, step: Step) -> tuple[Mapping[str, Any],
             asked = "anew, as clean.refit asks, " if config.clean.refit else ""
             day = fit_before(config)
             step.say(f"fitting statistics of {len(rules)} rule(s) {asked}on lines known before {day}")
-            values = read_values(read_raw(run.spark, intake.to_read), raw=config.raw, zone=config.zone)
+            values = read_values(raw_lines(), raw=config.raw, zone=config.zone)
             found = summarise_statistics(values, rules, known_before).collect()
             reading = reading_of(config.raw, config.zone)
             new = fitted_of(found, rules, known_before, types=types_of(config.raw), reading=reading)
