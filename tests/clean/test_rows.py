@@ -336,6 +336,9 @@ def test_a_condition_that_hangs_on_more_than_its_row_is_refused_by_name(spark: S
         "ordered_at > current_timestamp()": "at another time",
         "ordered_at > 'Now'": "at another time",
         "ordered_at < DATE 'yesterday' - INTERVAL 9 DAYS": "at another time",
+        "datediff(ordered_at, 'today') > 1 OR description = 'x'": "at another time",
+        "ordered_at BETWEEN '2011-01-01' AND ' tomorrow '": "at another time",
+        "ordered_at > to_timestamp(concat('', 'now'))": "at another time",
     }
     empty = frame(spark, [])
     for text, words in beyond.items():
@@ -350,6 +353,7 @@ def test_a_condition_that_hangs_on_more_than_its_row_is_refused_by_name(spark: S
             assert key in caught.value.where and "'unique'" in caught.value.todo
     # What a row's own lists say is its own, and a day may be called so.
     own = "exists(split(order_id, ','), part -> part = 'x') OR description LIKE 'today%' OR quantity > 1e6"
+    own += " OR description = 'now' OR lower(country) IN ('today', 'Tomorrow') AND ordered_at > '2011-01-01'"
     alone = clean_model(rules=[{"name": "fine", "violated_when": own}])
     assert clean_rows(empty, raw=raw_model(), clean=alone, zone="UTC", batch="b1").columns == list(CLEAN_ROWS.names)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import reduce
+from typing import Any
 
 from pyspark.errors import AnalysisException, ParseException
 from pyspark.sql import Column, DataFrame
@@ -16,8 +17,9 @@ from ringmill.config.clean import Clean
 from ringmill.config.rules import Rule
 from ringmill.errors import ConfigError
 
-# Texts that Spark takes for the present time wherever it needs a time.
-_NOW = re.compile(r"""(['"])\s*(now|today|tomorrow|yesterday)\s*\1""", re.IGNORECASE)
+# Texts that Spark takes for the present time where it makes a time of them; behind a type's name, when it is parsed.
+_NOW = re.compile(r"\s*(now|today|tomorrow|yesterday)\s*", re.IGNORECASE)
+_TYPED_NOW = re.compile(rf"""\b(date|timestamp\w*)\s*(['"]){_NOW.pattern}\2""", re.IGNORECASE)
 
 
 def violated(rule: Rule) -> Column:
@@ -112,9 +114,23 @@ def _beyond_the_row(resolved: DataFrame, rows: DataFrame, text: str) -> str | No
     patterns = jvm.org.apache.spark.sql.catalyst.trees.TreePattern  # type: ignore[union-attr]
     if condition.containsPattern(patterns.PLAN_EXPRESSION()):
         return "it looks at another table"
-    if condition.containsPattern(patterns.CURRENT_LIKE()) or _NOW.search(text):
+    # Functions that are written in terms of others, as to_timestamp is of a cast.
+    plain = jvm.org.apache.spark.sql.catalyst.optimizer.ReplaceExpressions.apply(plan)  # type: ignore[union-attr]
+    makes_now = _TYPED_NOW.search(text) or _makes_now(plain.expressions().apply(0))
+    if condition.containsPattern(patterns.CURRENT_LIKE()) or makes_now:
         return "it is another one at another time, or for another user"
     return None if condition.deterministic() else "it may be another one each time it is asked"
+
+
+def _makes_now(expression: Any, *, of_time: bool = False) -> bool:
+    """Whether a time is made of a text that means the present one; `of_time`: it is part of what becomes a time."""
+    name = expression.nodeName()
+    if name == "Literal":
+        return of_time and _NOW.fullmatch(str(expression.value())) is not None
+    if name == "Cast":
+        of_time = of_time or expression.dataType().typeName() in ("date", "timestamp", "timestamp_ntz")
+    children = expression.children()
+    return any(_makes_now(children.apply(place), of_time=of_time) for place in range(children.size()))
 
 
 def _condition(rows: DataFrame) -> str:
