@@ -147,8 +147,15 @@ def test_a_crash_before_publication_is_undone_by_the_next_run(taken: Path, spark
     assert last is not None
     DeltaTable(ledger.lake.path("ledger/runs")).delete(f"run_id = '{last.run_id}'")
     assert ledger.resolve("clean").outputs[CLEAN_ROWS.path] < DeltaTable(path).version()
-    clean(taken, spark)
+    again = clean(taken, spark)
     assert table(taken) == expected
+    # Nor is anything left of it where its file is gone by then.
+    DeltaTable(ledger.lake.path("ledger/runs")).delete(f"run_id = '{again.run_id}'")
+    (taken / "raw" / "2.csv").unlink()
+    put(taken, "3.csv", ["3,A,thing,2,2011-01-07 10:00:00,1.5,7,France"])
+    outputs = clean(taken, spark).outputs
+    for name in ("quality/runs", "quality/rules"):
+        assert set(ledger.lake.read_arrow(name, outputs[name])["source_batch"].to_pylist()) == {"1.csv", "3.csv"}
 
 
 def test_a_file_that_changed_is_refused_or_passed_over_and_a_touched_one_is_neither(

@@ -135,8 +135,8 @@ def test_a_table_of_an_earlier_release_that_grows_keeps_its_rows_and_stays_witho
 
 def test_a_small_table_that_is_written_without_spark_has_constraints_too(tmp_path: Path) -> None:
     lake, table = Lake(str(tmp_path)), replace(SHOP, columns=(SHOP.columns[0], SHOP.columns[2]), partition_by=())
-    lake.replace_arrow(table, [{"id": 1, "chance": 0.5}], key="id", run_id="1")
-    lake.replace_arrow(table, [{"id": 1, "chance": 0.7}], key="id", run_id="1")
+    lake.replace_arrow(table, [{"id": 1, "chance": 0.5}], key="id", onto=None, run_id="1")
+    lake.replace_arrow(table, [{"id": 1, "chance": 0.7}], key="id", onto=None, run_id="1")
     with pytest.raises(DeltaError, match="chance"):
         write_deltalake(lake.path("shop"), pa.table({"id": [2], "chance": [1.5]}), mode="append")
     assert DeltaTable(lake.path("shop")).to_pyarrow_table()["chance"].to_pylist() == [0.7]

@@ -124,7 +124,7 @@ def test_who_describes_a_table_in_sql_reads_what_each_column_means_and_its_unit(
     columns = (Column("a", "bigint", "a number", unit="pieces"), Column("b", "string", "it's a text"))
     by_spark, by_arrow = Table("one", "a row", columns), Table("two", "a row", columns)
     lake.write(spark.createDataFrame([(1, "x")], "a bigint, b string"), by_spark, run_id="1")
-    lake.replace_arrow(by_arrow, [{"a": 1, "b": "x"}], key="b", run_id="1")
+    lake.replace_arrow(by_arrow, [{"a": 1, "b": "x"}], key="b", onto=None, run_id="1")
     for table in (by_spark, by_arrow):
         lines = spark.sql(f"DESCRIBE TABLE delta.`{lake.path(table.path)}`").collect()
         found = {line["col_name"]: line["comment"] for line in lines}
@@ -134,10 +134,31 @@ def test_who_describes_a_table_in_sql_reads_what_each_column_means_and_its_unit(
 def test_rows_take_the_place_of_those_of_their_key_thousands_of_keys_at_once(tmp_path: Path) -> None:
     lake, columns = Lake(str(tmp_path)), (Column("day", "string", "a file"), Column("rows", "bigint", "a count"))
     table, days = Table("one", "a row", columns), [f"it's/{number}.csv" for number in range(5_000)]
-    lake.replace_arrow(table, [{"day": day, "rows": 1} for day in days], key="day", run_id="1")
-    version = lake.replace_arrow(table, [{"day": day, "rows": 2} for day in days[1:]], key="day", run_id="2")
+    first = lake.replace_arrow(table, [{"day": day, "rows": 1} for day in days], key="day", onto=None, run_id="1")
+    second = [{"day": day, "rows": 2} for day in days[1:]]
+    version = lake.replace_arrow(table, second, key="day", onto=first, run_id="2")
     found = {row["day"]: row["rows"] for row in lake.read_arrow("one", version).to_pylist()}
     assert found == dict.fromkeys(days, 2) | {days[0]: 1}
+
+
+def test_rows_that_were_never_published_are_undone_by_the_next_that_come(tmp_path: Path) -> None:
+    lake, columns = Lake(str(tmp_path)), (Column("day", "string", "a file"), Column("rows", "bigint", "a count"))
+    table = Table("one", "a row", columns)
+
+    def put(onto: int | None, **counts: int) -> tuple[int, dict[str, int]]:
+        rows = [{"day": day, "rows": count} for day, count in counts.items()]
+        version = lake.replace_arrow(table, rows, key="day", onto=onto, run_id="1")
+        return version, {row["day"]: row["rows"] for row in lake.read_arrow("one", version).to_pylist()}
+
+    put(None, a=7, b=7)
+    published, found = put(None, a=1, b=1)
+    assert found == {"a": 1, "b": 1} == put(None, a=1, b=1)[1]
+    put(published, b=2, c=2)
+    last, found = put(published, d=3)
+    assert found == {"a": 1, "b": 1, "d": 3}
+    assert put(last, d=4)[1] == {"a": 1, "b": 1, "d": 4}
+    # A table that somebody removed begins anew.
+    assert put(last + 10, e=5)[1] == {"e": 5}
 
 
 def test_rows_with_new_columns_are_appended_and_older_rows_have_nulls_there(tmp_path: Path) -> None:
@@ -153,7 +174,7 @@ def test_a_version_can_still_be_read_when_its_log_is_older_than_deltas_thirty_da
     bare = str(tmp_path / "bare")
     for number in range(3):
         row = {"a": "x", "number": number}
-        lake.replace_arrow(table, [{"a": "x"}], key="a", run_id=str(number))
+        lake.replace_arrow(table, [{"a": "x"}], key="a", onto=None, run_id=str(number))
         write_deltalake(bare, pa.Table.from_pylist([row]), mode="overwrite")
     for path in (lake.path("one"), bare):
         found = DeltaTable(path)

@@ -166,10 +166,13 @@ class Lake:
         """Append a small Arrow table without a JVM; columns that are new to the table are null in its older rows."""
         write_deltalake(self.path(table), rows, mode="append", schema_mode="merge")
 
-    def replace_arrow(self, table: Table, rows: Sequence[Mapping[str, Any]], *, key: str, run_id: str) -> int:
-        """Put `rows` in the place of all that share a value of `key` with them, in one commit and without a JVM.
+    def replace_arrow(
+        self, table: Table, rows: Sequence[Mapping[str, Any]], *, key: str, onto: int | None, run_id: str
+    ) -> int:
+        """Put `rows` in the place of all of version `onto` that share a value of `key` with them, without a JVM.
 
-        Other rows stay. Returns the version.
+        Other rows stay. What was committed after `onto`, and so was never published, is undone first. The whole table
+        is replaced where `onto` is None, or is gone with the table. Returns the version.
 
         Raises:
             RaceLost: another writer committed meanwhile.
@@ -182,8 +185,12 @@ class Lake:
         found = DeltaTable(self.path(table.path))
         # Thousands of files may come at once: as many ORs are a tree as deep.
         listed = ", ".join(f"'{value}'" for value in values)
-        predicate = f"{key} IN ({listed})"
+        predicate = None
         try:
+            if onto is not None and onto <= found.version():
+                predicate = f"{key} IN ({listed})"
+                if found.version() != onto:
+                    found.restore(onto)
             write_deltalake(found, arrow, mode="overwrite", predicate=predicate, commit_properties=properties)
         except CommitFailedError as error:
             raise RaceLost.on(table.path, str(error).splitlines()[0]) from error

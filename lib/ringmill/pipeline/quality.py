@@ -122,9 +122,13 @@ def keep_quality(
         last = run.ledger.resolve("clean")
         outputs = {path: last.outputs[path] for path in (QUALITY_RUNS.path, QUALITY_RULES.path)}
     else:
+        published = run.ledger.published("clean")
+        onto: Mapping[str, Any] = published.outputs if published else {}
         outputs = {
-            QUALITY_RUNS.path: run.lake.replace_arrow(QUALITY_RUNS, runs, key="source_batch", run_id=run.run_id),
-            QUALITY_RULES.path: run.lake.replace_arrow(QUALITY_RULES, rules, key="source_batch", run_id=run.run_id),
+            table.path: run.lake.replace_arrow(
+                table, made, key="source_batch", onto=onto.get(table.path), run_id=run.run_id
+            )
+            for table, made in ((QUALITY_RUNS, runs), (QUALITY_RULES, rules))
         }
     return Kept(outputs, [verdict.plain() for verdict in verdicts])
 
