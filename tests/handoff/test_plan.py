@@ -205,6 +205,29 @@ def test_the_summary_says_rows_bytes_steps_padding_and_memory() -> None:
         assert figure in text
 
 
+@pytest.mark.parametrize(
+    ("ranks", "host_ranks", "assumed", "words"),
+    [
+        (2, 2, "", "{here:,} bytes on one host, which has all 2 ranks"),
+        (1, 1, "", "{here:,} bytes on one host, which has the one rank"),
+        (
+            4,
+            1,
+            "one rank on each host, since yarn places them",
+            "{here:,} bytes on a host with 1 of 4 ranks; {all:,} bytes with all 4 ranks on one; "
+            "assumed: one rank on each host, since yarn places them",
+        ),
+    ],
+)
+def test_the_summary_says_what_a_host_holds_and_what_is_assumed(
+    ranks: int, host_ranks: int, assumed: str, words: str
+) -> None:
+    plan, more = Plan(1000, 256, ranks, 1), {"host_ranks": host_ranks, "assumed": assumed}
+    handed = hand_off(splits(1000, 100), plan, columns=vector(4), memory_mb=16, **more)
+    here, everyone = (handed.copy_bytes + count * handed.rank_bytes for count in (host_ranks, ranks))
+    assert f"host     {words.format(here=here, all=everyone)}" in handed.lines()
+
+
 def test_a_striped_plan_holds_two_windows_of_a_rank_and_no_copy() -> None:
     tables = splits(10**7, 100)
     plans = [

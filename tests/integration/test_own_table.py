@@ -10,7 +10,7 @@ from deltalake import write_deltalake
 
 from handoff.tables import features_table, write_table
 from ringmill.config import Config, load
-from ringmill.errors import ConfigError, InputError
+from ringmill.errors import ConfigError, InputError, PlanError
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.replay import replay
@@ -58,6 +58,29 @@ def test_the_plan_says_what_the_scan_will_cost_and_starts_nothing(
     assert "200 in 3 files, of all splits together" in text
     assert "at most 1,600 bytes, 8 a row" in text
     assert not list(tmp_path.rglob("*.rows"))
+
+
+@pytest.mark.parametrize(
+    ("master", "words"),
+    [
+        ("local[3]", "which has all 3 ranks"),
+        ("local-cluster[3,1,1024]", "which has all 3 ranks"),
+        ("spark://host:7077", "assumed: one rank on each host, since spark://host:7077 places them"),
+    ],
+)
+def test_the_plan_counts_the_ranks_of_a_host_by_sparks_master(tmp_path: Path, master: str, words: str) -> None:
+    write_table(tmp_path / "apart", ROWS)
+    config = configured(tmp_path, "apart", "train.launcher=barrier", f"spark.master={master}", ranks=3)
+    assert planned_table(Run(config)).endswith(words)
+
+
+def test_a_plan_that_fits_by_one_rank_alone_fails_where_spark_has_them_all_on_one_host(tmp_path: Path) -> None:
+    write_table(tmp_path / "apart", ROWS)
+    few = configured(tmp_path, "apart", "train.launcher=barrier", "spark.master=yarn", ranks=4_000)
+    planned_table(Run(few))
+    local = configured(tmp_path, "apart", "train.launcher=barrier", "spark.master=local[4000]", ranks=4_000)
+    with pytest.raises(PlanError, match="1 decoded copies and 4000 ranks"):
+        planned_table(Run(local))
 
 
 def test_a_table_is_all_that_such_a_pipeline_reads(tmp_path: Path) -> None:

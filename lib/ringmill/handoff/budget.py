@@ -29,12 +29,17 @@ PLACES_HELD = 8 + 1
 
 @dataclass(frozen=True)
 class HandOff:
-    """A checked plan: the pinned files of each split, the steps, and the memory that they need."""
+    """A checked plan: the pinned files of each split, the steps, and the memory that they need.
+
+    The host with the most ranks has `host_ranks` of them, as is known or, where `assumed` says by what, assumed.
+    """
 
     manifests: Mapping[str, Manifest]
     plan: Plan
     columns: Columns
     window_rows: int | None
+    host_ranks: int
+    assumed: str = ""
 
     @property
     def order(self) -> str:
@@ -109,7 +114,17 @@ class HandOff:
             f"global batch {plan.batch:,}, {plan.local_batch:,} places per rank",
             f"padding  {plan.padding:,} places per epoch, weight 0",
             f"memory   {memory}{self.rank_bytes:,} bytes per rank; 0 bytes written",
+            f"host     {self._host_words()}",
         ]
+
+    def _host_words(self) -> str:
+        """What the host with the most ranks holds, and what it would hold with all of them, where that is assumed."""
+        here, ranks = self.host_ranks, self.plan.ranks
+        held = f"{self.host_bytes(ranks=here):,} bytes"
+        if not self.assumed:
+            return f"{held} on one host, which has {'the one rank' if ranks == 1 else f'all {ranks} ranks'}"
+        most = f"{self.host_bytes(ranks=ranks):,} bytes with all {ranks} ranks on one"
+        return f"{held} on a host with {here} of {ranks} ranks; {most}; assumed: {self.assumed}"
 
     def _index_lines(self) -> list[str]:
         if not self.index_bytes:
@@ -125,10 +140,12 @@ def hand_off(
     columns: Columns,
     memory_mb: int,
     host_ranks: int,
+    assumed: str = "",
     window_rows: int | None = None,
 ) -> HandOff:
     """Check that there is something to learn from, and that it fits a host that has `host_ranks` of the ranks.
 
+    `assumed` says by what assumption it has so many; '': it is known.
     `window_rows` are those of the order 'striped'; None: the order is 'global'.
 
     Raises:
@@ -137,6 +154,6 @@ def hand_off(
     for split in ("train", "validation"):
         if not manifests[split].rows:
             raise PlanError.no_rows(manifests[split].table, split)
-    handed = HandOff(manifests, plan, columns, window_rows)
+    handed = HandOff(manifests, plan, columns, window_rows, host_ranks, assumed)
     handed.check(memory_mb, ranks=host_ranks)
     return handed

@@ -56,13 +56,14 @@ def model_holds(run: Run, entry: Entry, file: str) -> bool:
 
 def planned(run: Run) -> str:
     """The hand-off's plan for the published features, as text."""
+    from ringmill.train.placing import placed_by
     from ringmill.train.run import plan
 
     inputs = _inputs(run)
     features = features_row(run, inputs)
     spec = _spec(run, inputs, features)
     unread = check_manifest(spec, features)
-    _, hand_off = plan(spec)
+    _, hand_off = plan(spec, placed=placed_by(spec.train, run.config.spark.master))
     return "\n".join([*hand_off.lines(), *_unread_words(unread)])
 
 

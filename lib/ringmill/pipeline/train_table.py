@@ -55,12 +55,13 @@ def path_of(config: Config) -> str:
 def planned_table(run: Run) -> str:
     """The hand-off's plan, or what the scan will cost that must come before it, as text."""
     from ringmill.train.indexed import scan_lines
+    from ringmill.train.placing import placed_by
     from ringmill.train.run import plan
 
     spec = table_spec(run, pinned(run), run.config.table.name)
     if lines := scan_lines(spec):
         return "\n".join(lines)
-    _, hand_off = plan(spec)
+    _, hand_off = plan(spec, placed=placed_by(spec.train, run.config.spark.master))
     return "\n".join(hand_off.lines())
 
 

@@ -17,6 +17,7 @@ from ringmill.train.files import remove_drafts, write_whole
 from ringmill.train.indexed import Indexing, found_index, made_index, seen_rows
 from ringmill.train.intervals import intervals
 from ringmill.train.launch.process import Launch
+from ringmill.train.placing import Placed, placed_by
 from ringmill.train.progress import FILE, OnProgress, append, following
 from ringmill.train.spec import SPLITS, Job, TrainResult, TrainSpec
 from ringmill.train.tasks.known import known_by_head, known_classes
@@ -28,14 +29,18 @@ class Launcher(Protocol):
     def check(self, ranks: int) -> None:
         """Raises TrainingError where that many ranks could not start."""
 
+    def placed(self, ranks: int) -> Placed:
+        """Which of that many ranks would share a host, as far as it is known before they are there."""
+
     def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails, RankLost where another start may go well."""
 
 
-def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, HandOff]:
+def plan(spec: TrainSpec, *, placed: Placed | None = None, indexing: Indexing = found_index) -> tuple[Job, HandOff]:
     """Pin the table's files and prove the plan; nothing is started, and nothing is written but the places of rows that
     are seen alone (`spec.only`).
 
+    `placed` says which ranks will share a host; by default what the section `train` says alone.
     `indexing` gives the row index of a table that is not partitioned by split.
 
     Raises:
@@ -58,7 +63,7 @@ def plan(spec: TrainSpec, *, indexing: Indexing = found_index) -> tuple[Job, Han
     if isinstance(spec.train.task, Several):
         spec = replace(spec, classes_by_head=known_by_head(manifests, spec.train.task))
     job = Job(spec, manifests)
-    return job, job.handed
+    return job, job.handed_to(placed or placed_by(spec.train))
 
 
 def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lambda line: None) -> TrainResult:
@@ -73,7 +78,8 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
             times.
     """
     folder = Path(spec.folder).absolute()  # a rank may have another working directory
-    job, planned = plan(replace(spec, folder=str(folder)), indexing=made_index)
+    placed = launcher.placed(spec.train.ranks)
+    job, planned = plan(replace(spec, folder=str(folder)), placed=placed, indexing=made_index)
     launcher.check(spec.train.processes)
     launch = _prepare(folder, job, planned)
     progress = folder / FILE

@@ -16,6 +16,7 @@ from ringmill.handoff.columns import Columns, Input
 from ringmill.handoff.manifest import Manifest
 from ringmill.handoff.plan import Plan
 from ringmill.handoff.subset import Only
+from ringmill.train.placing import Placed, placed_by
 from ringmill.train.tasks.find import task_of
 from ringmill.train.tasks.task import Task
 from ringmill.train.vary_words import KnownIds
@@ -111,7 +112,11 @@ class Job:
 
     @property
     def handed(self) -> HandOff:
-        """The plan, checked as far as it can be before the ranks are there. Raises PlanError, see `hand_off`."""
+        """The plan, checked as far as it can be by who does not know which ranks share a host: see `open_splits`."""
+        return self.handed_to(placed_by(self.spec.train))
+
+    def handed_to(self, placed: Placed) -> HandOff:
+        """The plan, checked for ranks that share hosts so. Raises PlanError, see `hand_off`."""
         section, columns = self.spec.train, self.spec.columns
         window_rows = section.window_rows if section.order == "striped" else None
         return hand_off(
@@ -119,8 +124,8 @@ class Job:
             self.plan,
             columns=columns,
             memory_mb=section.memory_mb,
-            # Which ranks share a host shows when they are there: see `open_splits`.
-            host_ranks=section.ranks if section.launcher == "local" else 1,
+            host_ranks=placed.host_ranks,
+            assumed=placed.assumed,
             window_rows=window_rows,
         )
 

@@ -23,6 +23,7 @@ from ringmill.train.facts import Facts
 from ringmill.train.launch.board import Board
 from ringmill.train.launch.process import POLL_SECONDS, Ending, Launch, RankProcess, cause_of, wait_for_facts
 from ringmill.train.peers import LOOPBACK, check_reachable, peers_of
+from ringmill.train.placing import Placed, by_master
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 if TYPE_CHECKING:
@@ -50,6 +51,10 @@ class BarrierLauncher:
         check_horovod()
         check_allocation(dict(self.spark.sparkContext.getConf().getAll()))
         self._wait_for_slots(ranks, SLOTS_SECONDS)
+
+    def placed(self, ranks: int) -> Placed:
+        """As Spark's master says, if it can."""
+        return by_master(ranks, str(self.spark.sparkContext.master))
 
     def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails; none is left behind."""

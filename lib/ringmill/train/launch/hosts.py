@@ -19,6 +19,7 @@ from pathlib import Path
 from ringmill.errors import TrainingError
 from ringmill.train.launch.process import Launch, RankProcess, rank_arguments, wait_for, wait_for_facts
 from ringmill.train.peers import met_at, peers_of
+from ringmill.train.placing import Placed, by_names, places
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 KILL_SECONDS = 20
@@ -65,18 +66,22 @@ class HostsLauncher:
         """Raises TrainingError where Horovod is missing, or the hosts have fewer places than there are ranks."""
         if ranks > 1:
             check_horovod()
-        if (places := len(self._places())) < ranks:
+        if (there := len(places(self.hosts))) < ranks:
             raise TrainingError.not_ready(
-                f"{ranks} ranks need {ranks} places, and train.hosts has {places}",
+                f"{ranks} ranks need {ranks} places, and train.hosts has {there}",
                 "name more hosts, or more places of a host, as in 'name:4'",
                 expected="a place for each rank",
             )
+
+    def placed(self, ranks: int) -> Placed:
+        """As train.hosts says."""
+        return by_names(ranks, self.hosts)
 
     def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails; none is left behind."""
         with ExitStack() as stack:
             started = []
-            for rank, host in enumerate(self._places()[: launch.ranks]):
+            for rank, host in enumerate(places(self.hosts)[: launch.ranks]):
                 reach = [*SSH, *self.options, host]
                 process = RemoteRank.start(rank, launch, [*reach, remote_command(launch.spec, rank)])
                 process.reach = reach
@@ -94,10 +99,6 @@ class HostsLauncher:
                     reached = {"HOROVOD_GLOO_RENDEZVOUS_ADDR": fact.launcher}
                     process.tell(settings | launch.settings | reached, peers_of(process.rank, facts))
             wait_for(started, limit=launch.stall_seconds)
-
-    def _places(self) -> list[str]:
-        pairs = [host.partition(":") for host in self.hosts]
-        return [name for name, _, count in pairs for _ in range(int(count or 1))]
 
 
 def remote_command(spec: Path, rank: int) -> str:

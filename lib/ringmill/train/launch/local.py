@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ringmill.train.launch.process import Launch, RankProcess, wait_for, wait_for_facts
 from ringmill.train.peers import LOOPBACK, peers_of
+from ringmill.train.placing import Placed, on_one_host
 from ringmill.train.ranks import Rendezvous, check_horovod, rank_settings
 
 
@@ -20,6 +21,10 @@ class LocalLauncher:
         """Raises TrainingError where that many ranks could not start."""
         if ranks > 1:
             check_horovod()
+
+    def placed(self, ranks: int) -> Placed:
+        """All of them here."""
+        return on_one_host(ranks)
 
     def launch(self, launch: Launch) -> None:
         """Run all ranks to their end. Raises TrainingError when one fails; none is left behind."""
