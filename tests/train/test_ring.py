@@ -156,6 +156,8 @@ def test_what_was_done_is_observed_on_request(home: Path) -> None:
         assert entry["rows_per_second"] > 0
         # The ring's share is a probe's time: on a busy machine it may reach the whole.
         assert 0 < entry["share_allreduce"] <= 1 and 0 <= entry["share_data"] < 1
+        shares = [entry[f"share_{name}"] for name in ("data", "compute", "allreduce")]
+        assert sum(shares) == pytest.approx(1.0, abs=2e-4)
     # Horovod leaves the list open: it may be cut off at any time.
     timeline = (result.folder / "timeline.json").read_text()
     assert "ALLREDUCE" in timeline and "gradients" in timeline

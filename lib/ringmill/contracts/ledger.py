@@ -67,6 +67,12 @@ LEDGER_HISTORY = Table(
         Column("share_data", "double", "of the seconds of training, spent on getting rows ready"),
         Column("share_allreduce", "double", "of the seconds of training, that as many sums of gradients as steps take"),
         Column(
+            "share_compute",
+            "double",
+            "of the seconds of training, the rest: 1 less the two above; null in rows of an older version",
+            nullable=True,
+        ),
+        Column(
             "model",
             "string",
             "path of the model under the warehouse: a run may train several; null in rows of an older version",

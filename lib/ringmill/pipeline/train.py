@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ringmill.train.spec import TrainResult, TrainSpec
 
 
+# What a rank's time of training goes into, in a person's words.
+SHARES = {"data": "in data", "compute": "in compute", "allreduce": "in the ring"}
 MODULES = ("ringmill.pipeline.train", "ringmill.train.rank", *modules())
 
 
@@ -174,10 +176,15 @@ def say(step: Step, line: Mapping[str, Any]) -> None:
     elif line["event"] == "epoch" and (line["epoch"] % 5 == 0 or line["epoch"] == 1):
         step.say(
             f"epoch {line['epoch']} of at most {line['epochs']}, validation loss {line['val_loss']:.4f}, "
-            f"{line['rows_per_second']:,.0f} rows/s per rank, {line['share_allreduce']:.0%} of it in the ring"
+            f"{_pace_words(line)}"
         )
     elif line["event"] == "step":
-        step.say(f"epoch {line['epoch']}, step {line['step']:,} of {line['steps']:,}")
+        step.say(f"epoch {line['epoch']}, step {line['step']:,} of {line['steps']:,}, {_pace_words(line)}")
+
+
+def _pace_words(line: Mapping[str, Any]) -> str:
+    shares = ", ".join(f"{line[f'share_{name}']:.0%} {words}" for name, words in SHARES.items())
+    return f"{line['rows_per_second']:,.0f} rows/s per rank, {shares}"
 
 
 def _with_baselines(run: Run, spec: TrainSpec, trained: TrainResult, published: Entry) -> pa.Table:

@@ -45,13 +45,20 @@ class Passed:
         )
 
     def pace(self, ranks: int) -> dict[str, float]:
-        """Rows a second of one rank, and the shares of its time that went into data and into sums of gradients."""
+        """Rows a second of one rank, and the shares of its time, which add up to 1.
+
+        Data: getting rows ready. Allreduce: as many sums of gradients as there were steps, each as long as a probe of
+        it took before the first, and together no longer than training, since nothing can be timed inside of a graph.
+        Compute: the rest, which is all else of the graph calls, waiting for slower ranks included.
+        """
         data, training, sums = self.clock
         whole = max(data + training, 1e-9)
+        in_data, in_sums = round(data / whole, 4), round(min(sums, training) / whole, 4)
         return {
             "rows_per_second": round(self.seen / ranks / whole, 1),
-            "share_data": round(data / whole, 4),
-            "share_allreduce": round(min(sums / whole, 1.0), 4),
+            "share_data": in_data,
+            "share_compute": round(max(1.0 - in_data - in_sums, 0.0), 4),
+            "share_allreduce": in_sums,
         }
 
     def loss(self, task: Task) -> float:

@@ -65,7 +65,8 @@ def run(job: Job, ring: Ring, pulse: Pulse, *, started: float) -> None:
             if ring.rank == 0:
                 store.write(state, job.fingerprint)
             if state.step:
-                progress.say("step", epoch=state.epoch + 1, step=state.step, steps=job.plan.steps)
+                pace = Passed.from_json(state.passed).pace(job.plan.ranks)
+                progress.say("step", epoch=state.epoch + 1, step=state.step, steps=job.plan.steps, **pace)
         progress.say("epoch", epochs=spec.train.epochs, **state.history[-1])
         if events:
             events.write(state.history[-1])
