@@ -160,13 +160,20 @@ def group_sizes(manifest: Manifest, first: int, last: int) -> NDArray[np.int64]:
         data = manifest.files[place]
         if not data.rows:
             continue
-        with open_file(data.path) as file:
-            metadata = pq.ParquetFile(file).metadata
-        _check_rows(data, metadata.num_rows)
-        ends = _ends(metadata)
-        if data.picked is not None:
-            wanted = places(data, 0, data.rows)
-            ends = np.searchsorted(wanted, ends.astype(wanted.dtype))
-        rows = np.diff(ends, prepend=0)
-        found.append(np.stack([np.full(len(rows), place), ends - rows, rows], axis=1)[rows > 0])
+        _, begins, rows = groups_of(data)
+        found.append(np.stack([np.full(len(rows), place), begins, rows], axis=1)[rows > 0])
     return np.concatenate(found)
+
+
+def groups_of(data: DataFile) -> tuple[pq.FileMetaData, NDArray[np.int64], NDArray[np.int64]]:
+    """A file's footer; and (groups,) each, where a row group begins among the split's rows of the file, and how many of
+    these it has."""
+    with open_file(data.path) as file:
+        metadata = pq.ParquetFile(file).metadata
+    _check_rows(data, metadata.num_rows)
+    ends = _ends(metadata)
+    if data.picked is not None:
+        wanted = places(data, 0, data.rows)
+        ends = np.searchsorted(wanted, ends.astype(wanted.dtype)).astype(np.int64)
+    rows = np.diff(ends, prepend=0)
+    return metadata, ends - rows, rows

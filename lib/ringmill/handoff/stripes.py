@@ -66,6 +66,19 @@ class Stripes:
             at = int(self.groups.begin[group])
             yield RowRange(int(self.groups.file[group]), at + piece.start, at + piece.stop)
 
+    def readers(self, epoch: int) -> NDArray[np.int64]:
+        """(groups,): how many ranks read a part of each group in `epoch`, as `ranges` deals them."""
+        order = _draws(_GROUPS, self.plan.seed, epoch).permutation(len(self.groups.rows))
+        ends = np.cumsum(self.groups.rows[order])
+        begins = ends - self.groups.rows[order]
+        # Ranks without a row cut where others do.
+        cuts = np.unique(np.cumsum([int(self.seen(rank)[-1]) for rank in range(self.plan.ranks)]))
+        cuts = cuts[cuts < self.plan.rows]
+        cut = np.searchsorted(ends, cuts, side="right")
+        readers = np.ones(len(order), np.int64)
+        np.add.at(readers, order[cut[begins[cut] < cuts]], 1)
+        return readers
+
     def slots(self, epoch: int, rank: int, first: int, last: int) -> Slots:
         """Where the rows that `rank` reads for steps first <= step < last, a window, stand in these steps.
 

@@ -58,15 +58,21 @@ def model_holds(run: Run, entry: Entry, file: str) -> bool:
 
 def planned(run: Run) -> str:
     """The hand-off's plan for the published features, as text."""
-    from ringmill.train.placing import placed_by
-    from ringmill.train.run import plan
-
     inputs = _inputs(run)
     features = features_row(run, inputs)
     spec = _spec(run, inputs, features)
     unread = check_manifest(spec, features)
-    _, hand_off = plan(spec, placed=placed_by(spec.train, run.config.spark.master))
-    return "\n".join([*hand_off.lines(), *_unread_words(unread)])
+    return "\n".join([*plan_lines(run, spec), *_unread_words(unread)])
+
+
+def plan_lines(run: Run, spec: TrainSpec) -> list[str]:
+    """The hand-off's plan of a training, line by line. Raises as `train.run.plan`."""
+    from ringmill.handoff.reading import reading_lines
+    from ringmill.train.placing import placed_by
+    from ringmill.train.run import plan
+
+    _, handed = plan(spec, placed=placed_by(spec.train, run.config.spark.master))
+    return [*handed.lines(), *reading_lines(handed, epochs=spec.train.epochs)]
 
 
 def check_manifest(spec: TrainSpec, features: Entry) -> list[str]:

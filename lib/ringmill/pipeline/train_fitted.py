@@ -16,6 +16,7 @@ from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.pipeline.train import (
     launcher_of,
     model_holds,
+    plan_lines,
     say,
     training_of,
 )
@@ -83,12 +84,9 @@ def fitted_stage(
 
 def planned_fitted(run: Run, kind: Fitted[S]) -> str:
     """The hand-off's plan for the published rows, as text. Raises as `check_promises`."""
-    from ringmill.train.placing import placed_by
-    from ringmill.train.run import plan
 
     spec, _ = _checked(run, _inputs(run, kind), kind)
-    _, hand_off = plan(spec, placed=placed_by(spec.train, run.config.spark.master))
-    return "\n".join(hand_off.lines())
+    return "\n".join(plan_lines(run, spec))
 
 
 def _inputs(run: Run, kind: Fitted[S]) -> Mapping[str, Any]:

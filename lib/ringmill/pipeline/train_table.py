@@ -17,7 +17,7 @@ from ringmill.errors.credentials import without_credentials
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train import checkpoints_of, launcher_of, model_holds, say
+from ringmill.pipeline.train import checkpoints_of, launcher_of, model_holds, plan_lines, say
 from ringmill.pipeline.trained import finish, result_of
 from ringmill.train.build import modules
 
@@ -55,14 +55,11 @@ def path_of(config: Config) -> str:
 def planned_table(run: Run) -> str:
     """The hand-off's plan, or what the scan will cost that must come before it, as text."""
     from ringmill.train.indexed import scan_lines
-    from ringmill.train.placing import placed_by
-    from ringmill.train.run import plan
 
     spec = table_spec(run, pinned(run), run.config.table.name)
     if lines := scan_lines(spec):
         return "\n".join(lines)
-    _, hand_off = plan(spec, placed=placed_by(spec.train, run.config.spark.master))
-    return "\n".join(hand_off.lines())
+    return "\n".join(plan_lines(run, spec))
 
 
 def input_of(config: Config) -> Input:
