@@ -49,11 +49,12 @@ class PeerFailed(Exception):
     """The estimator did not come to its end; the last words of what it printed."""
 
 
-def fits(rows: Path, *, epochs: int, batch: int) -> list[dict[str, Any]]:
-    """What two fits in one session took, see peers/keras_estimator.py. Raises PeerFailed."""
+def fits(rows: Path, *, epochs: int, batch: int, first_steps: int) -> list[dict[str, Any]]:
+    """What each fit in one session took, the cold one and `first_steps` more, of which the last two have `epochs`
+    epochs and the others one; see peers/keras_estimator.py. Raises PeerFailed."""
     with tempfile.TemporaryDirectory() as folder:
         script = HERE / "peers" / "keras_estimator.py"
-        command = [str(interpreter()), str(script), str(rows), str(epochs), str(batch), folder]
+        command = [str(interpreter()), str(script), str(rows), str(epochs), str(batch), folder, str(first_steps)]
         asked = subprocess.run(command, capture_output=True, text=True, env=_clean_environment())
     if asked.returncode:
         lines = [line.strip() for line in asked.stderr.splitlines() if "Error" in line]

@@ -94,7 +94,7 @@ def fit(spark, rows, epochs, batch, folder):
 
 
 def main():
-    rows, epochs, batch, folder = sys.argv[1:]
+    rows, epochs, batch, folder, first_steps = sys.argv[1:]
     spark = (
         SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")
@@ -103,8 +103,9 @@ def main():
         .getOrCreate()
     )
     spark.sparkContext.setLogLevel("ERROR")
-    for turn in range(2):
-        fit(spark, rows, int(epochs), int(batch), Path(folder) / f"fit{turn}")
+    # The first fit is cold; the first steps of as many as are wanted follow, and the last two train on to their end.
+    for turn in range(fits := 1 + int(first_steps)):
+        fit(spark, rows, int(epochs) if turn >= fits - 2 else 1, int(batch), Path(folder) / f"fit{turn}")
     spark.stop()
 
 
