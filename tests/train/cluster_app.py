@@ -1,7 +1,7 @@
-"""A Spark application of its own on local-cluster[2,1,1024]: trains twice on two executors, and says how it goes.
+"""A Spark application of its own on local-cluster[2,1,1024]: trains on two executors, and says how it goes.
 
-Arguments: the table, the folder of the first run, the folder of the second, a folder for Spark's log. Each line that it
-prints is one of a run's progress.
+Arguments: a folder for Spark's log, then JSON: a list of runs, each the table, the run's folder, and what is changed of
+the small section. Each line that it prints is one of a run's progress; a run that fails says {"event": "failed"}.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ringmill.config.models import SparkSection
+from ringmill.errors import RankLost, TrainingError
 from ringmill.lake.session import open_session
 from ringmill.train.launch.barrier import BarrierLauncher
 from train.runs import run, spec_of
@@ -23,11 +24,14 @@ def say(line: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    table, first, second, log = sys.argv[1:]
+    log, runs = sys.argv[1:]
     section = SparkSection(master="local-cluster[2,1,1024]", driver_memory="512m", shuffle_partitions=2)
     spark = open_session(section, name="cluster", log=Path(log) / "spark.log")
-    for folder in (first, second):
-        run(spec_of(table, Path(folder), ranks=2, retries=1), BarrierLauncher(spark), say)
+    for table, folder, changes in json.loads(runs):
+        try:
+            run(spec_of(table, Path(folder), ranks=2, **changes), BarrierLauncher(spark), say)
+        except TrainingError as error:
+            say({"event": "failed", "lost": isinstance(error, RankLost), **error.parts()})
     spark.stop()
 
 
