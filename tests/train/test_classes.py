@@ -62,6 +62,9 @@ def test_law_6_figures_of_classes_equal_scikit_learn() -> None:
         expected = (precision[place], recall[place], f1[place])
         assert (each["precision"], each["recall"], each["f1"]) == pytest.approx(expected, abs=1e-12)
     assert found["f1_macro"] == pytest.approx(judge.f1_score(true, said, average="macro", **judged), abs=1e-12)
+    for name, score in (("precision", judge.precision_score), ("recall", judge.recall_score)):
+        mean = score(true, said, labels=range(4), average="macro", zero_division=np.nan, **judged)
+        assert found[f"{name}_macro"] == pytest.approx(mean, abs=1e-12)
     # Class d never occurs: said of some rows, it has a precision, and no recall.
     assert (said == 3).any() and found["per_class"]["d"]["recall"] is None
 

@@ -118,6 +118,8 @@ def test_law_6_the_figures_are_those_of_the_written_predictions(two: TrainResult
     probabilities = np.array(written["probabilities"].to_pylist())
     loss = judge.log_loss(true, probabilities, labels=NAMES, sample_weight=weight)
     assert metrics["log_loss"] == pytest.approx(loss, abs=1e-9)
+    area = judge.roc_auc_score(true, probabilities, labels=NAMES, multi_class="ovr", sample_weight=weight)
+    assert metrics["auc_macro"] == pytest.approx(area, abs=1e-12)
     assert two.manifest["classes"] == list(NAMES)
 
 
@@ -125,9 +127,13 @@ def test_law_5_intervals_of_the_test_figures_do_not_depend_on_ranks(two: TrainRe
     found, metrics = two.manifest["intervals"], two.manifest["metrics"]["test"]
     assert found == solo.manifest["intervals"]
     assert (found["unit"], found["units"], found["level"]) == ("rows", metrics["rows"], 0.95)
-    for name in ("accuracy", "f1_macro"):
+    each = metrics["per_class"]
+    known = {f"per_class.{name}.{figure}": each[name][figure] for name in each for figure in ("recall", "f1", "auc")}
+    for name in ("accuracy", "f1_macro", "precision_macro", "auc_macro"):
+        known[name] = metrics[name]
+    for name, value in known.items():
         interval = found["figures"][name]
-        assert interval["value"] == pytest.approx(metrics[name], abs=1e-12)
+        assert interval["value"] == pytest.approx(value, abs=1e-12)
         assert interval["low"] <= interval["value"] <= interval["high"]
 
 

@@ -267,7 +267,13 @@ def test_law_6_intervals_are_of_the_heads_figures_over_groups_of_rows(two: Train
     owners = rows_of().filter(pa.compute.field("split") == "test")["owner"].unique()
     found, metrics = two.manifest["intervals"], two.manifest["metrics"]["test"]["heads"]
     assert (found["unit"], found["units"]) == ("owner", len(owners))
-    assert set(found["figures"]) == {"colour.accuracy", "colour.f1_macro", "rare.accuracy", "rare.f1_macro"}
+    for head in ("colour", "rare"):
+        assert {f"{head}.{name}" for name in ("accuracy", "f1_macro", "auc_macro")} <= set(found["figures"])
+        for name, each in metrics[head]["per_class"].items():
+            for figure in ("precision", "recall", "f1", "auc"):
+                value = found["figures"][f"{head}.per_class.{name}.{figure}"]["value"]
+                assert value == pytest.approx(each[figure], abs=1e-12)
+    assert {name.partition(".")[0] for name in found["figures"]} == {"colour", "rare"}
     assert found["figures"]["colour.accuracy"]["value"] == pytest.approx(metrics["colour"]["accuracy"], abs=1e-12)
 
 

@@ -18,7 +18,7 @@ from ringmill.pipeline.progress import Step
 from ringmill.pipeline.report import accounts_of, configuration_of, keep_page, of_scores, page_is_there
 from ringmill.pipeline.stage import Result, Run, Stage
 from ringmill.report import classes, sections
-from ringmill.report.evaluate import bootstrap, interval_of
+from ringmill.report.evaluate import bootstrap
 from ringmill.report.page import Card, Section, render
 from ringmill.report.routes import routes
 
@@ -75,7 +75,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         sections=[
             classes.intake(counts, kind.many),
             sections.training(history, manifest["best_epoch"], words),
-            classes.classes(test, accuracy, interval_of(manifest["intervals"], "f1_macro"), kind.many),
+            classes.classes(test, accuracy, manifest["intervals"], kind.many),
             *_routes(run, entries),
             accounts_of(entries),
         ],

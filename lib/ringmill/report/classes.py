@@ -7,7 +7,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ringmill.report.evaluate import Interval
+from ringmill.report.evaluate import Interval, interval_of
 from ringmill.report.figures import fragment
 from ringmill.report.page import Block, Grid, Section
 from ringmill.report.sections import share, whole
@@ -50,20 +50,32 @@ def intake(counts: Mapping[str, int], many: str) -> Section:
     )
 
 
-def classes(metrics: Mapping[str, Any], accuracy: Interval, f1: Interval | None, many: str) -> Section:
-    """Accuracy and the mean F1 with their intervals, figures of each class, and the confusion matrix, all on the test
-    split; without an interval of F1, which a very large split has none of, its value alone."""
+FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "auc": "AUC"}
+
+
+def classes(metrics: Mapping[str, Any], accuracy: Interval, intervals: Mapping[str, Any], many: str) -> Section:
+    """Accuracy and mean F1, figures of each class and their means, each with its interval, and the confusion matrix,
+    all on the test split. `intervals` are the manifest's; a figure that has none, as of a very large split, stands
+    alone."""
     names = list(metrics["per_class"])
     text = (
         f"Of {whole(metrics['rows'])} {many} that took no part in training {accuracy.value:.1%} were told right; the "
         f"95 % interval of this sample size is {accuracy.low:.1%} to {accuracy.high:.1%}. "
-        f"The mean F1 of the classes is {_figure(metrics['f1_macro']) if f1 is None else f1}."
+        f"The mean F1 of the classes is {_with_interval(metrics['f1_macro'], intervals, 'f1_macro')}. "
+        "AUC is the chance that one of the class is given more of it than one of another class. "
+        "In brackets are 95 % intervals."
     )
-    columns = ("precision", "recall", "F1", f"{many} by weight")
+    columns = (*FIGURES.values(), f"{many} by weight")
     rows = [
-        [name, _figure(each["precision"]), _figure(each["recall"]), _figure(each["f1"]), whole(each["weight"])]
+        [
+            name,
+            *(_with_interval(each[figure], intervals, f"per_class.{name}.{figure}") for figure in FIGURES),
+            whole(each["weight"]),
+        ]
         for name, each in metrics["per_class"].items()
     ]
+    means = [_with_interval(metrics[f"{figure}_macro"], intervals, f"{figure}_macro") for figure in FIGURES]
+    rows.append(["mean of the classes", *means, ""])
     return Section(
         "How often it is right",
         [
@@ -102,6 +114,11 @@ def confusion_map(names: Sequence[str], cells: Sequence[Sequence[float]]) -> str
         yaxis={"title": "true", "type": "category", "autorange": "reversed", "showgrid": False},
     )
     return fragment(figure, height=140 + 30 * len(names))
+
+
+def _with_interval(value: float | None, intervals: Mapping[str, Any], name: str) -> str:
+    found = interval_of(intervals, name)
+    return _figure(value) if found is None else str(found)
 
 
 def _figure(value: float | None) -> str:

@@ -15,7 +15,7 @@ from ringmill.handoff.manifest import Mixed, pin_version
 from ringmill.train.build import settings_of
 from ringmill.train.files import remove_drafts, write_whole
 from ringmill.train.indexed import Indexing, found_index, made_index, seen_rows
-from ringmill.train.intervals import intervals
+from ringmill.train.intervals import intervals, ranked
 from ringmill.train.launch.process import Launch
 from ringmill.train.placing import Placed, placed_by
 from ringmill.train.progress import FILE, OnProgress, append, following
@@ -86,7 +86,9 @@ def train(spec: TrainSpec, launcher: Launcher, *, on_progress: OnProgress = lamb
     with following(progress, on_progress):
         _launch(launcher, launch, progress, retries=spec.train.retries)
     manifest, history = (json.loads((folder / name).read_text("utf-8")) for name in ("manifest.json", "history.json"))
-    manifest["intervals"] = intervals(job, folder / "predictions.parquet")
+    predictions = folder / "predictions.parquet"
+    manifest["metrics"]["test"] = ranked(job, manifest["metrics"]["test"], predictions)
+    manifest["intervals"] = intervals(job, predictions)
     write_whole(folder / "manifest.json", json.dumps(manifest, indent=1).encode(), "The manifest of the training")
     return TrainResult(folder, folder / "model.keras", manifest, tuple(history))
 

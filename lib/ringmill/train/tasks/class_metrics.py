@@ -14,6 +14,8 @@ from ringmill.train.ranks import Ring
 
 # The label, by name: a class's place among the classes.
 CLASS = "class"
+# Of each class; the mean of the classes that have one is '<rate>_macro'.
+RATES = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True)
@@ -68,26 +70,20 @@ class ClassMeasure:
         self.confusion, self.loss = sums[:-1].reshape(self.confusion.shape), float(sums[-1])
 
     def metrics(self) -> dict[str, Any]:
-        """`accuracy`, `log_loss`, `f1_macro`; `per_class` precision, recall, F1 and weight; `confusion`, true by said.
+        """`accuracy`, `log_loss`, the classes' means `precision_macro`, `recall_macro` and `f1_macro`; `per_class`
+        precision, recall, F1 and weight; `confusion`, true by said.
 
         None where nothing is counted: a class that neither occurs nor is said has no F1, and the mean leaves it out.
         """
-        hits, true, said = np.diag(self.confusion), self.confusion.sum(axis=1), self.confusion.sum(axis=0)
-        weight = float(self.confusion.sum())
+        weight, true, found = float(self.confusion.sum()), self.confusion.sum(axis=1), rates(self.confusion)
         per_class = {
-            name: {
-                "precision": _ratio(hits[place], said[place]),
-                "recall": _ratio(hits[place], true[place]),
-                "f1": _ratio(2 * hits[place], true[place] + said[place]),
-                "weight": float(true[place]),
-            }
+            name: {**{rate: or_none(found[rate][place]) for rate in RATES}, "weight": float(true[place])}
             for place, name in enumerate(self.classes)
         }
-        scores = [each["f1"] for each in per_class.values() if each["f1"] is not None]
         return {
             "log_loss": _ratio(self.loss, weight),
-            "accuracy": _ratio(float(hits.sum()), weight),
-            "f1_macro": _ratio(sum(scores), len(scores)),
+            "accuracy": accuracy(self.confusion),
+            **{f"{rate}_macro": mean_of(found[rate]) for rate in RATES},
             "weight": weight,
             "per_class": per_class,
             "confusion": self.confusion.tolist(),
@@ -95,6 +91,32 @@ class ClassMeasure:
 
     def curves(self) -> dict[str, Any]:
         return {}
+
+
+def accuracy(confusion: Values) -> float | None:
+    return _ratio(float(np.diag(confusion).sum()), float(confusion.sum()))
+
+
+def rates(confusion: Values) -> dict[str, Values]:
+    """(classes, classes), true by said → each of `RATES` (classes,), NaN where nothing is counted."""
+    hits, true, said = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    parts = ((hits, said), (hits, true), (2 * hits, true + said))
+    return {name: _quotients(part, whole) for name, (part, whole) in zip(RATES, parts, strict=True)}
+
+
+def mean_of(values: Values) -> float | None:
+    """The mean of those that are defined, None of none."""
+    defined = values[~np.isnan(values)]
+    return _ratio(float(defined.sum()), len(defined))
+
+
+def or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
+
+
+def _quotients(part: Values, whole: Values) -> Values:
+    found: Values = np.divide(part, whole, out=np.full(len(part), np.nan), where=whole != 0)
+    return found
 
 
 def _ratio(part: float, whole: float) -> float | None:
