@@ -5,7 +5,8 @@
 FILE is online_retail.parquet. Both search for N seconds: candidates in a seeded order, learnt from what was bought
 before recommend.validation_cutoff, are compared by NDCG@10 of new products in the validation window; one that has begun
 is finished. The best of each is then learnt again from all that was bought before recommend.test_cutoff, and judged by
-the test window, once. Popularity and the customer's own products stand beside them. `--quick` searches for a minute.
+the test window, once. Popularity and the customer's own products, of all that was bought before it too, stand beside
+them. `--quick` searches for a minute.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ Scores = Callable[[int], Floats]
 @dataclass(frozen=True)
 class Judging:
     """What a window is judged by: of each customer the places of past products, favourites and those bought; `pairs` of
-    what was bought before it (customer, product, orders), and `examples`, what the ranks read of that."""
+    what was bought before it (customer, product, orders), `examples`, what the ranks read of that, and `popular`, of
+    each product how many customers bought it by then."""
 
     past: list[Ints]
     favourites: list[Ints]
@@ -80,6 +82,7 @@ class Judging:
     number: list[int]
     pairs: DataFrame
     examples: pa.Table
+    popular: Floats
 
 
 def main() -> None:
@@ -103,7 +106,7 @@ def main() -> None:
         scores = {
             "two-tower": of_towers(trained(config, state, test, towers, home / "final"), state, test),
             "ALS": als_scores(state, test, peer),
-            "popularity": lambda row: np.array(state.customers, np.float64),
+            "popularity": lambda row: test.popular,
         }
         found = {
             (name, kind): judged(test, score, state, kind) for name, score in scores.items() for kind in ("all", "new")
@@ -131,7 +134,11 @@ def judging(sales: DataFrame, state: ProductState, window: Window) -> Judging:
     tests = summarise_tests(bought, before).join(names, "customer_id").orderBy("customer").toArrow()
     places = {name: [_places(each) for each in tests[name].to_pylist()] for name in ("past", "favourites", "bought")}
     examples = train_rows(before, state, cutoff=window.start).select("row_id", "product", "x").toArrow()
-    return Judging(**places, number=tests["customer"].to_pylist(), pairs=numbered, examples=examples)
+    # Of the very rows that ALS and the towers learn from: the state's counts end with the train split.
+    counts = numbered.groupBy("product").count().toArrow()
+    popular = np.zeros(len(state.products))
+    popular[counts["product"].to_numpy() - FIRST] = counts["count"].to_numpy()
+    return Judging(**places, number=tests["customer"].to_pylist(), pairs=numbered, examples=examples, popular=popular)
 
 
 def _places(ids: list[int]) -> Ints:
@@ -210,8 +217,7 @@ def judged(window: Judging, scores: Scores, state: ProductState, kind: str) -> J
 
 
 def own_products(window: Judging, state: ProductState) -> Judged:
-    popular = np.array(state.customers, np.float64)
-    lists = [own_first(favourites, popular, 10) for favourites in window.favourites]
+    lists = [own_first(favourites, window.popular, 10) for favourites in window.favourites]
     return judge(lists, window.bought, products=len(state.products))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import numpy as np
@@ -147,10 +148,10 @@ def claims_of(model: str, found: list[dict[str, Any]], peer: dict[str, float]) -
         samples = [figures(each["true"], each["said"])[name] for each in found]
         intervals = [interval(each["true"], each["said"], name) for each in found]
         peers = {"logistic regression on TF-IDF": peer[name]}
-        more = {"mean": float(np.mean(samples)), "intervals_95": intervals, "messages": len(found[0]["true"])}
-        unit = "of the distinct messages, out of fold"
+        more = {"intervals_95": intervals, "messages": len(found[0]["true"])}
+        unit = "of the distinct messages, out of fold, mean over seeds"
         title = f"sms_spam_{model.replace(' ', '_')}_{name}"
-        claims.append(claim(title, samples, unit=unit, goal=goal, better="higher", peers=peers, **more))
+        claims.append(claim(title, samples, unit=unit, goal=goal, better="higher", peers=peers, by=mean, **more))
     minutes = [each["seconds"] / 60 for each in found]
     title = f"sms_spam_{model.replace(' ', '_')}_training_minutes"
     unit = "minutes of training and validation on two ranks, the longest of the folds"

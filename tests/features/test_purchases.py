@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,7 @@ from ringmill.features.purchases import (
 from ringmill.windows import Window
 
 pytestmark = pytest.mark.spark
+BENCH = Path(__file__).resolve().parents[2] / "scripts" / "bench"
 
 SCHEMA = (
     "customer_id string, order_id string, product_id string, ordered_at timestamp, known_at timestamp, "
@@ -140,3 +143,19 @@ def test_favourites_are_in_most_orders_then_latest(sales, before):
     bought = with_product(summarise_window(sales, Window(CUTOFF, END)), STATE)
     # Dan had bought nothing before, ann and cat buy nothing within, and a vase has no id.
     assert found(summarise_tests(bought, before), "customer_id", "past", "bought") == [("bob", [3, 1], [1, 2])]
+
+
+def test_the_benchmarks_popularity_counts_what_its_peers_learn_from_and_not_the_train_split_alone(sales, monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCH))
+    judging = importlib.import_module("recommend").judging
+    early = ProductState(STATE.products, (9, 8, 7), history=2)
+    window = judging(sales, early, Window(CUTOFF, END))
+    assert window.popular.tolist() == [3, 1, 2]
+    assert sorted((row["product"], row["orders"]) for row in window.pairs.collect()) == [
+        (1, 1),
+        (1, 1),
+        (1, 2),
+        (2, 1),
+        (3, 1),
+        (3, 1),
+    ]
