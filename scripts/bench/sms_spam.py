@@ -2,10 +2,11 @@
 
     scripts/bench/sms_spam.py FILE [--models textcnn,gru,…] [--seeds N] [--out FILE] [--quick]
 
-FILE is SMSSpamCollection. Messages that are equal as the stage `texts` compares them count once. Of five folds by the
-messages' hashes each is judged once, by a model that a tenth of the other four chose the epoch for and the rest taught;
-the vocabulary is the rest's too. The peer is a logistic regression on TF-IDF of words and pairs of words, taught by all
-four folds. Intervals are bootstrapped over messages. `--quick` judges one fold, by one seed.
+FILE is SMSSpamCollection. Messages that are equal as the stage `texts` compares them count once, and those that differ
+by punctuation and white space alone are in one fold. Of five folds by the messages' hashes each is judged once, by a
+model that a tenth of the other four chose the epoch for and the rest taught; the vocabulary is the rest's too. The peer
+is a logistic regression on TF-IDF of words and pairs of words, taught by all four folds. What is judged is the mean
+over seeds; intervals, one a seed, are bootstrapped over messages. `--quick` judges one fold, by one seed.
 """
 
 from __future__ import annotations
@@ -75,8 +76,8 @@ def prepare(config: Config, folds: list[int], folder: Path) -> Folds:
     assert config.texts is not None
     spark = open_session(SparkSection(shuffle_partitions=2), name="sms_spam", log=folder / "spark.log")
     texts = assemble_texts(read_texts(spark, config.texts), config.texts, seed=config.seed).where("status = 'clean'")
-    fold = bucket_of(F.col("content_hash"), salt="fold", buckets=FOLDS)
-    chooses = bucket_of(F.col("content_hash"), salt="validation", buckets=10) == 0
+    fold = bucket_of(F.col("group_hash"), salt="fold", buckets=FOLDS)
+    chooses = bucket_of(F.col("group_hash"), salt="validation", buckets=10) == 0
     texts = texts.withColumn("fold", fold).withColumn("chooses", chooses).persist()
     prepared = {}
     for judged_fold in folds:

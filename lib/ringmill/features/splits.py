@@ -30,16 +30,23 @@ def split_of(customer: Column, shares: tuple[float, float, float], *, seed: int)
     return F.when(bucket < train, "train").when(bucket < validation, "validation").otherwise("test")
 
 
-def split_within(key: Column, stratum: Sequence[Column], shares: tuple[float, float, float], *, seed: int) -> Column:
-    """The split of a row of which `key`, a string, is its own within `stratum`: the shares hold there to half a row.
+def with_stratified_split(
+    examples: DataFrame, key: str, label: str, shares: tuple[float, float, float], *, seed: int
+) -> DataFrame:
+    """Add `split`: the shares hold within each label to half a key.
 
-    A window function. The rows of a stratum stand in the order of a hash of their keys, and the first of them are
-    train, the next validation. An added row moves one row at most over each of the two bounds, and none of others.
+    Rows with one `key`, a string, are one, under the first of their labels. The keys of a label stand in the order of
+    a hash, and the first of them are train, the next validation. An added key moves one other at most over each of the
+    two bounds, and none of other labels.
     """
-    within = Window.partitionBy(*stratum)
-    drawn = bucket_of(key, salt=str(seed), buckets=2**53)
-    place = (F.row_number().over(within.orderBy(drawn, key)) - 0.5) / F.count(F.lit(1)).over(within)
-    return F.when(place < shares[0], "train").when(place < shares[0] + shares[1], "validation").otherwise("test")
+    drawn = bucket_of(F.col(key), salt=str(seed), buckets=2**53)
+    within = Window.partitionBy("_stratum")
+    numbered = examples.withColumn("_stratum", F.min(label).over(Window.partitionBy(key))).withColumn(
+        "_number", F.dense_rank().over(within.orderBy(drawn, key))
+    )
+    place = (F.col("_number") - 0.5) / F.max("_number").over(within)
+    split = F.when(place < shares[0], "train").when(place < shares[0] + shares[1], "validation").otherwise("test")
+    return numbered.select(*examples.columns, split.alias("split"))
 
 
 def with_split(customers: DataFrame, section: Features, *, seed: int) -> DataFrame:

@@ -63,7 +63,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         summary=f"{counts['clean']:,} images, {counts['rejected']:,} rejected, {counts['train']:,} to train on",
         laws={
             "law 1": {"raw": raw.rows, "clean": counts["clean"], "rejected": counts["rejected"]},
-            "law 2": prove_contents(written, where=table.path),
+            "law 2": prove_contents(written, by="content_hash", where=table.path),
         },
         detail={
             "state": state.to_json(),

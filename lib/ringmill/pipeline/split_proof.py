@@ -53,15 +53,15 @@ def prove_times(run: Run, customers: DataFrame, section: Sequences) -> dict[str,
     return proof | {"instants": _splits_follow(run, customers)}
 
 
-def prove_contents(written: DataFrame, *, where: str) -> dict[str, Any]:
-    """That no content of a table of examples is in two splits, under whatever names.
+def prove_contents(written: DataFrame, *, by: str, where: str) -> dict[str, Any]:
+    """That no content of a table of examples, by the column `by`, is in two splits, under whatever names.
 
     Raises:
         LawError: one is.
     """
     from pyspark.sql import functions as F
 
-    per_content = written.groupBy("content_hash").agg(F.count_distinct("split").alias("splits"))
+    per_content = written.groupBy(by).agg(F.count_distinct("split").alias("splits"))
     shared = per_content.where("splits > 1").count()
     if shared:
         raise LawError.broken("Law 2", where, "no content in two splits", f"{shared:,} contents")

@@ -79,7 +79,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         ),
         laws={
             "law 1": {"raw": rows, **{status: counts[status] for status in STATUSES}},
-            "law 2": prove_contents(written, where=table.path),
+            "law 2": prove_contents(written, by="group_hash", where=table.path),
         },
         detail={
             "state": state.to_json(),

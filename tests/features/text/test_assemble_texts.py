@@ -100,6 +100,23 @@ def test_law_2_the_split_hangs_on_the_content_and_added_lines_move_none(spark):
     assert set(before.values()) == {"train", "validation", "test"}
 
 
+@pytest.mark.parametrize("stratify", [False, True])
+def test_law_2_texts_that_differ_by_punctuation_case_and_white_space_alone_are_in_one_split(spark, stratify):
+    places = range(30)
+    rows = [(f"Free prize {place}!", "spam") for place in places]
+    rows += [(f"{space}free  prize... {place}", "spam") for place in places for space in ("", "- ")]
+    found = assembled(spark, *rows, ("?!", "ham"), ("!?", "ham"), ("", "ham"), stratify=stratify)
+    clean = [row for row in found if row["status"] == "clean"]
+    assert len({row["row_id"] for row in clean}) == len(clean) == 92
+    by_group = {}
+    for row in clean:
+        by_group.setdefault(row["group_hash"], set()).add(row["split"])
+    # Marks alone are no near repeats of each other.
+    assert len(by_group) == 32 and all(len(splits) == 1 for splits in by_group.values())
+    assert set.union(*by_group.values()) == {"train", "validation", "test"}
+    assert by_line(found)["", "ham", False]["group_hash"] is None
+
+
 def test_law_9_the_vocabulary_is_of_the_train_split_and_spark_s_ids_are_those_of_one_process(spark):
     rows = [(f"word{place} again 😊", "ham" if place % 2 else "spam") for place in range(40)]
     texts = assemble_texts(spark.createDataFrame(lines(*rows, ("", "x"), ("late", None)), RAW), section(), seed=5)

@@ -101,6 +101,24 @@ def test_law_2_tokens_of_folded_texts_with_one_key_are_the_same(text, case):
     assert one.distinct.take(pa.array(one.which)).to_pylist() == other.distinct.take(pa.array(other.which)).to_pylist()
 
 
+def test_near_repeats_have_one_group_and_keys_of_their_own():
+    rows = cleaned_rows(
+        ["Free prize!", "free  prize", "FREE\u00a0PRIZE \u2026", "free-prize", "free prize 😊", "prize free"]
+    )
+    assert [row["group"] for row in rows] == [*["freeprize"] * 4, "freeprize😊", "prizefree"]
+    assert len({row["key"] for row in rows}) == 6
+    marks = cleaned_rows(["...", "?", "£", ""])
+    assert [row["group"] for row in marks] == ["...", "?", "£", None]
+
+
+@settings(deadline=None)
+@given(text=st.text(st.characters(exclude_categories=("Cs",)), max_size=12), mark=st.sampled_from(list("!?.,;-'\"£+ ")))
+def test_law_2_texts_that_are_one_input_without_punctuation_are_in_one_group(text, mark):
+    rows = cleaned_rows([text, f"{text} {mark}"])
+    if all(row["key"] for row in rows) and any(letter.isalnum() for letter in text):
+        assert rows[0]["group"] == rows[1]["group"]
+
+
 @pytest.mark.parametrize("text", ["\u200d", "\ufe0f\u200d", "\u00ad", "\u0301"])
 def test_what_nobody_can_see_is_no_text(text):
     assert [row["reasons"] for row in cleaned_rows([text])] == [["empty_text"]]

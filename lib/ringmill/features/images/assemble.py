@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from ringmill.config.images import Images
 from ringmill.features.images.encode import encoder
-from ringmill.features.splits import split_of, split_within
+from ringmill.features.splits import split_of, with_stratified_split
 
 ENCODED = (
     "row_id bigint, image_id string, source_file string, bytes bigint, content_hash string, label string, "
@@ -62,11 +62,9 @@ def _with_split(decoded: DataFrame, section: Images, seed: int) -> DataFrame:
     if not section.stratify:
         by_hash = split_of(F.col("content_hash"), section.shares, seed=seed)
         return decoded.withColumn("split", F.when(F.col("of_test"), "test").otherwise(by_hash))
-    # Images with the same pixels are one, whatever their labels.
-    drawn = decoded.where("status = 'clean' AND NOT of_test")
-    each = drawn.groupBy("content_hash").agg(F.min("label").alias("_label"))
-    split = split_within(F.col("content_hash"), [F.col("_label")], section.shares, seed=seed)
-    joined = decoded.join(each.select("content_hash", split.alias("_drawn")), "content_hash", "left")
+    drawn = decoded.where("status = 'clean' AND NOT of_test").select("content_hash", "label")
+    each = with_stratified_split(drawn, "content_hash", "label", section.shares, seed=seed).drop("label").distinct()
+    joined = decoded.join(each.withColumnRenamed("split", "_drawn"), "content_hash", "left")
     placed = joined.withColumn("split", F.when(F.col("of_test"), "test").otherwise(F.col("_drawn")))
     return placed.select(*decoded.columns, "split")
 

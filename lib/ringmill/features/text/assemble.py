@@ -8,12 +8,12 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ringmill.config.texts import Texts
-from ringmill.features.splits import split_of, split_within
+from ringmill.features.splits import split_of, with_stratified_split
 from ringmill.features.text.clean import cleaner
 
 CLEANED = (
-    "label string, reviewed boolean, source_file string, text string, raw string, key string, status string, "
-    "reasons array<string>"
+    "label string, reviewed boolean, source_file string, text string, raw string, key string, group string, "
+    "status string, reasons array<string>"
 )
 
 
@@ -21,10 +21,10 @@ def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequen
     """(text, label, torn, reviewed, source_file) → the columns of `texts_table` but ids, one row per line.
 
     Of equal texts (`content_hash`) one line is clean: a reviewed one before others, then of those with the commonest
-    label, of equally common ones the first; the others are its duplicates. The split hangs on the content: no text is
-    in two, and an added line moves none, with section.stratify two of its label at most. A line without a label is
-    clean, in no split; a reviewed one is rejected, and so is one whose label is none of `classes`, where these are
-    given: those that the files name.
+    label, of equally common ones the first; the others are its duplicates. The split hangs on `group_hash`: texts that
+    differ by case, punctuation and white space alone are in one, and an added line moves none, with section.stratify
+    two groups of its label at most. A line without a label is clean, in no split; a reviewed one is rejected, and so is
+    one whose label is none of `classes`, where these are given: those that the files name.
     """
     cleaned = raw.mapInArrow(cleaner(section.cleaning), CLEANED)
     of_people, label = (F.col("status") == "clean") & F.col("reviewed"), F.col("label")
@@ -35,6 +35,7 @@ def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequen
         cleaned.withColumn("reasons", F.when(unfit.isNotNull(), F.array(unfit)).otherwise(F.col("reasons")))
         .withColumn("status", F.when(unfit.isNotNull(), "rejected").otherwise(F.col("status")))
         .withColumn("content_hash", F.when(F.col("status") == "clean", F.sha2(F.col("key"), 256)))
+        .withColumn("group_hash", F.when(F.col("status") == "clean", F.sha2(F.col("group"), 256)))
         .withColumn("row_id", F.xxhash64("content_hash"))
     )
     rejected = judged.where("status = 'rejected'").select(
@@ -43,17 +44,18 @@ def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequen
     kept = _with_place(judged.where("status = 'clean'"))
     first, labelled = F.col("_place") == 1, F.col("label").isNotNull()
     if section.stratify:
-        split = split_within(F.col("content_hash"), [first & labelled, label], section.shares, seed=seed)
+        counted = kept.withColumn("_counts", F.when(first & labelled, F.col("label")))
+        placed = with_stratified_split(counted, "group_hash", "_counts", section.shares, seed=seed)
     else:
-        split = split_of(F.col("content_hash"), section.shares, seed=seed)
-    chosen = kept.select(
+        placed = kept.withColumn("split", split_of(F.col("group_hash"), section.shares, seed=seed))
+    chosen = placed.select(
         *_columns(
             row_id=F.when(first, F.col("row_id")),
             relabelled=first & F.col("reviewed") & F.coalesce(F.col("_said") != F.col("label"), F.lit(False)),
             status=F.when(first, "clean").otherwise("duplicate"),
             duplicate_of=F.when(~first, F.col("row_id")),
         ),
-        F.when(first & labelled, split).alias("split"),
+        F.when(first & labelled, F.col("split")).alias("split"),
     )
     return chosen.union(rejected.withColumn("split", _nothing("string")))
 
@@ -82,6 +84,7 @@ def _columns(**changed: Column) -> list[Column]:
         "reviewed",
         "relabelled",
         "content_hash",
+        "group_hash",
         "status",
         "reasons",
         "duplicate_of",

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ringmill.config.texts import Cleaning
-from ringmill.features.text.tokens import alike
+from ringmill.features.text.tokens import alike, bare
 
 Cleaner = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 # Separators of any kind, and controls, line ends among them.
@@ -30,10 +30,12 @@ def cleaned(texts: pa.Array) -> pa.Array:
 
 
 def clean(batch: pa.RecordBatch, how: Cleaning) -> pa.RecordBatch:
-    """(rows) of text and torn beside other columns → the same rows with text cleaned, and raw, key, status, reasons.
+    """(rows) of text and torn beside other columns → the same rows with text cleaned, and raw, key, group, status and
+    reasons.
 
     `raw` is the text as it came, or the torn line; null where it equals the clean text. clean: `key` is what texts are
-    compared by, see `alike`. rejected: key and text are null, and `reasons` has all of `REASONS` that hold.
+    compared by, see `alike`, and `group` what near repeats have in common, see `bare`. rejected: key, group and text
+    are null, and `reasons` has all of `REASONS` that hold.
     """
     torn, came = batch.column("torn"), batch.column("text")
     texts = cleaned(came)
@@ -56,10 +58,12 @@ def clean(batch: pa.RecordBatch, how: Cleaning) -> pa.RecordBatch:
     nothing = pa.scalar(None, pa.string())
     kept = pc.if_else(good, texts, nothing)
     came = pc.coalesce(torn, came)
+    key = alike(pc.fill_null(kept, ""))
     changed = {
         "text": kept,
         "raw": pc.if_else(pc.fill_null(pc.equal(came, kept), False), nothing, came),
-        "key": pc.if_else(good, alike(pc.fill_null(kept, "")), nothing),
+        "key": pc.if_else(good, key, nothing),
+        "group": pc.if_else(good, bare(key), nothing),
         "status": pc.if_else(good, "clean", "rejected"),
         "reasons": pa.array(reasons, pa.list_(pa.string())),
     }

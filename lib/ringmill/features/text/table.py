@@ -26,6 +26,13 @@ def texts_table(section: Texts) -> Table:
                 "SHA-256 of the clean text in NFKC and lower case: equal texts are one; null where rejected",
                 nullable=True,
             ),
+            Column(
+                "group_hash",
+                "string",
+                "SHA-256 of the same without punctuation, signs and white space: near repeats are in one split; null "
+                "where rejected",
+                nullable=True,
+            ),
             Column("status", "string", "clean, duplicate or rejected", one_of=("clean", "duplicate", "rejected")),
             Column(
                 "reasons",
@@ -42,7 +49,7 @@ def texts_table(section: Texts) -> Table:
             Column(
                 "split",
                 "string",
-                "train, validation or test, by content_hash; null unless clean and labelled",
+                "train, validation or test, by group_hash; null unless clean and labelled",
                 nullable=True,
                 one_of=SPLITS,
             ),

@@ -31,6 +31,8 @@ APOSTROPHES = "[\u2019\u02bc]"
 ALONE = r"[\p{Han}\p{Hiragana}\p{Katakana}][\p{M}\x{30fc}]*"
 WORD = r"[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:'[\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*"
 SYMBOL = r"\p{So}"
+# What no token of words holds where punctuation is dropped.
+BESIDE = r"[^\p{L}\p{M}\p{N}\p{So}]+"
 # What lies between words and symbols: all but an apostrophe that joins two words, and marks that follow a character.
 BETWEEN = r"[^\p{L}\p{M}\p{N}\p{So}'][^\p{L}\p{N}\p{So}]*|'[^\p{L}\p{N}\p{So}]+|^[^\p{L}\p{N}\p{So}]+|'$"
 MARK = r"[\p{P}\p{Sc}\p{Sk}\p{Sm}]"
@@ -130,6 +132,13 @@ def alike(texts: pa.Array) -> pa.Array:
     selectors and skin tones of symbols are all that differs, as no tokenising of folded texts tells them apart."""
     plain = pc.replace_substring_regex(pc.utf8_normalize(texts, form="NFKC"), APOSTROPHES, "'")
     return folded(pc.replace_substring_regex(plain, rf"({SYMBOL}){DROPPED}+", r"\1"))
+
+
+def bare(keys: pa.Array) -> pa.Array:
+    """(rows) of `alike` → what near repeats have in common: all but punctuation, signs and white space, or all of a
+    text that has nothing else."""
+    left = pc.replace_substring_regex(keys, BESIDE, "")
+    return pc.if_else(pc.equal(left, ""), keys, left)
 
 
 def plain_words(words: Sequence[str]) -> tuple[str, ...]:
