@@ -1,9 +1,14 @@
 """A pipeline of images alone: no orders, its own default input, and what cannot stand beside each other."""
 
+from pathlib import Path
+
 import pytest
 
 from ringmill.config import load
 from ringmill.errors import ConfigError
+from ringmill.train.build import settings_of
+
+CONF = Path(__file__).resolve().parents[2] / "conf"
 
 ALONE = """
 pipeline: shapes
@@ -39,6 +44,24 @@ def test_images_alone_are_a_pipeline_and_orders_are_asked_for_in_vain(tmp_path):
     for name in ("raw", "features"):
         with pytest.raises(ConfigError, match=f"'{name}'[\\s\\S]*pipeline shapes"):
             getattr(config, name)
+
+
+def test_the_large_pictures_are_two_classes_for_a_model_with_attention_and_dilated_kernels():
+    config = load(CONF / "shapes.yaml", warehouse="/lake")
+    assert config.images.decoding.shape == (320, 320, 3)
+    assert (config.images.generate.classes, config.train.task.label) == (2, "label")
+    assert config.images.label_path == "/lake/raw/labels-idx1-ubyte.gz"
+    model = settings_of(config.train.model)
+    assert (model.attention, model.dilation) == ("channels", 2)
+    assert 320 // 2 ** len(model.filters) == 10
+    without = load(CONF / "shapes.yaml", ["train.model.attention=none", "train.model.dilation=1"])
+    assert settings_of(without.train.model) == model.model_copy(update={"attention": "none", "dilation": 1})
+    own = load(CONF / "shapes.yaml", raw="/data/mine").images
+    assert (own.path, own.label_path, own.generate) == (
+        "/data/mine/images-idx4-ubyte.gz",
+        "/data/mine/labels-idx1-ubyte.gz",
+        None,
+    )
 
 
 def test_files_of_the_test_split_are_replaced_with_the_others(tmp_path):
