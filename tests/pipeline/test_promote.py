@@ -8,13 +8,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 
 from ringmill import cli
 from ringmill.config import load
 from ringmill.errors import InputError, LawError, RaceLost, UnforeseenError
+from ringmill.features.products import ProductState
 from ringmill.lake import locks
 from ringmill.lake.ledger import Entry, Ledger
 from ringmill.lake.locks import in_turn
@@ -124,6 +127,64 @@ def test_a_model_that_cannot_be_compared_waits_for_a_person(shop: Shop, said) ->
     assert "no rows in common" in Promotions(shop.ledger, "mine").rows()[-1].detail["summary"]
     assert said("promote", "b") == (0, "models/mine/b is current, in the place of a\n")
     assert shop.current == "b"
+
+
+PRODUCTS = tuple("abcdefghi")
+
+
+def recommends(shop: Shop, run_id: str, version: int, products: tuple[str, ...], chances: dict[str, float]) -> Entry:
+    """The published training of two towers that give every customer these chances, as its table's version has them."""
+    folder = shop.root / "models" / "mine" / run_id
+    folder.mkdir(parents=True)
+    state = ProductState(products, (1,) * len(products), history=1)
+    bought = [PRODUCTS[row % 4] for row in range(40)]
+    rows = [(row, products.index(name) + 1) for row, name in enumerate(bought) if name in products]
+    ids, x = [row for row, _ in rows], [[place, 0] for _, place in rows]
+    table = pa.table({"row_id": ids, "x": pa.array(x, pa.list_(pa.int32())), "split": ["test"] * len(rows)})
+    write_deltalake(str(shop.root / "features" / "mine"), table, mode="overwrite")
+    biases = np.log([chances[name] for name in products])
+    towers = {"past": [[0.0]] * state.ids, "layers": [], "products": [[0.0]] * len(products), "biases": biases.tolist()}
+    losses = [-np.log(chances[products[place - 1]] / sum(chances[name] for name in products)) for _, place in rows]
+    pq.write_table(pa.table({"row_id": ids, "log_loss": losses}), folder / "predictions.parquet")
+    for name, tree in (("frozen", towers), ("products", state.to_json()), ("manifest", {"version": version})):
+        (folder / f"{name}.json").write_text(json.dumps(tree))
+    detail = {"model": f"models/mine/{run_id}", "summary": "trained"}
+    entry = Entry(run_id, "own", "train", "published", "k", "c", {}, {"table": "t"}, {"model": run_id}, {}, {}, detail)
+    shop.ledger.append(entry)
+    return entry
+
+
+def test_who_knows_more_products_is_not_the_worse_for_it_and_both_are_judged_among_what_both_know(shop: Shop) -> None:
+    # Purchases are of a, b, c and d in equal shares; nobody knows d but the second and third.
+    even = dict.fromkeys(PRODUCTS, 1.0)
+    settle(shop.run(), recommends(shop, "few", 0, tuple("abc"), even))
+    settle(shop.run(), recommends(shop, "many", 1, tuple("ihgfedcba"), even))
+    settle(shop.run(), recommends(shop, "worse", 2, PRODUCTS[:8], {**even, "h": 9.0}))
+    assert shop.current == "many"
+    second, third = Promotions(shop.ledger, "mine").rows()[1:]
+    # Among their own products the losses are log 3 and log 9: the gate would have kept 'few'.
+    gate = second.detail["gate"]
+    assert (gate["candidate"], gate["current"]) == pytest.approx((np.log(3), np.log(3)))
+    assert gate["rows"] == 30 and "among the 3 products that both know" in second.detail["summary"]
+    assert (third.outcome, third.detail["gate"]["rows"]) == ("kept", 40)
+    assert third.detail["gate"]["current"] == pytest.approx(np.log(8))
+
+
+def test_models_that_know_the_same_products_are_compared_by_what_they_wrote(shop: Shop) -> None:
+    even = dict.fromkeys(PRODUCTS, 1.0)
+    settle(shop.run(), recommends(shop, "a", 0, PRODUCTS, even))
+    settle(shop.run(), recommends(shop, "b", 1, PRODUCTS[::-1], even))
+    assert shop.current == "b"
+    gate = Promotions(shop.ledger, "mine").rows()[-1].detail
+    assert gate["gate"]["current"] == pytest.approx(np.log(9)) and "both know" not in gate["summary"]
+
+
+def test_models_without_a_product_in_common_wait_for_a_person(shop: Shop) -> None:
+    even = dict.fromkeys(PRODUCTS, 1.0)
+    settle(shop.run(), recommends(shop, "a", 0, PRODUCTS[:2], even))
+    settle(shop.run(), recommends(shop, "b", 1, PRODUCTS[2:], even))
+    assert shop.current == "a"
+    assert "cannot be compared" in Promotions(shop.ledger, "mine").rows()[-1].detail["summary"]
 
 
 def test_models_of_any_stage_are_promoted_and_rolled_back_by_their_name(shop: Shop, said) -> None:

@@ -15,7 +15,8 @@ class Promotion(Section):
     metric: Literal["log_loss", "brier"] = Field(
         "log_loss",
         description="of a held-out row: −log of the chance given to what happened, or the squared distance of the "
-        "chances to it; of a reconstruction its squared error instead, which has no chances",
+        "chances to it; of a reconstruction its squared error instead, which has no chances; of recommendations always "
+        "the first, among the products that both models know",
     )
     confidence: float = Field(
         0.95, gt=0.5, lt=1, description="of the interval of the mean difference; all of it above 0: the model is worse"

@@ -9,6 +9,7 @@ from typing import Any, Self
 from ringmill.features.frozen import Frozen, hash_of
 
 FIRST = 1  # the id of the first product; 0 is none
+STATE_FILE = "products.json"  # of the state, in a model's folder
 
 
 @dataclass(frozen=True)

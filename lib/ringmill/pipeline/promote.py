@@ -17,6 +17,7 @@ from ringmill.errors.runs import no_current_model, unknown_run
 from ringmill.lake.ledger import Entry
 from ringmill.lake.locks import in_turn
 from ringmill.lake.promotions import STAGE, Promotions
+from ringmill.pipeline.known_products import among_common
 from ringmill.pipeline.lines import check_money
 from ringmill.pipeline.stage import Run
 from ringmill.train.compare import Comparison, Predictions, compare
@@ -70,9 +71,10 @@ def judge(run: Run, trained: Entry, current: str | None) -> tuple[Comparison | N
         return None, "published", f"{new} is current: the model of {current}, which was, is gone"
     by_hand = f"`ringmill promote {trained.run_id} --model {models.name}` makes it current"
     section = run.config.promotion
+    folders = (Path(run.lake.path(new)), folder)
+    said, among = among_common(run.lake, folders, (_predictions(folders[0]), _predictions(folders[1])))
     found = compare(
-        _predictions(Path(run.lake.path(trained.detail["model"]))),
-        _predictions(folder),
+        *said,
         metric=section.metric,
         confidence=section.confidence,
         customers=_customers(run, trained),
@@ -84,8 +86,8 @@ def judge(run: Run, trained: Entry, current: str | None) -> tuple[Comparison | N
         )
         return None, "kept", f"{new} {why}; {by_hand}"
     if found.is_worse:
-        return found, "kept", f"{new} is worse, and not current: {found}; {by_hand}"
-    return found, "published", f"{new} is current: {found}"
+        return found, "kept", f"{new} is worse, and not current: {found}{among}; {by_hand}"
+    return found, "published", f"{new} is current: {found}{among}"
 
 
 def model_to_score_with(run: Run, name: str) -> str:

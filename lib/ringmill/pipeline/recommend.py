@@ -13,6 +13,7 @@ from ringmill.config.load import dump
 from ringmill.config.models import Config
 from ringmill.contracts import CLEAN_ROWS, RECOMMENDATIONS
 from ringmill.errors import LawError
+from ringmill.features.products import STATE_FILE
 from ringmill.pipeline.cutoffs import check_cutoff, default_cutoff, no_customers
 from ringmill.pipeline.lines import order_lines
 from ringmill.pipeline.prepared import check_state, trained_rows
@@ -20,7 +21,6 @@ from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
 from ringmill.pipeline.purchases import windows_of
 from ringmill.pipeline.stage import Result, Run, Stage
-from ringmill.pipeline.train_purchases import STATE_FILE
 from ringmill.windows import Window, midnight
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ringmill.config.models import Config
+from ringmill.features.products import STATE_FILE
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.stage import Run
 from ringmill.pipeline.train_fitted import Fitted, fitted_stage, planned_fitted
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from ringmill.train.spec import TrainResult, TrainSpec
 
 MODULES = ("ringmill.pipeline.train_purchases", "ringmill.train.rank", *modules())
-STATE_FILE = "products.json"  # of the state, in a model's folder
 
 
 def _fitted(config: Config) -> Fitted[ProductState]:

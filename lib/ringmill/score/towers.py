@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ringmill.features.extraction.project import project
+from ringmill.features.products import FIRST
 
 Floats = NDArray[np.float64]
 # Customers at once: bounds what their chances of all products take.
@@ -58,3 +59,15 @@ class Towers:
             logits[block] = project(self.customers(past[block]), self.products) + self.biases
         most = logits.max(axis=1, keepdims=True)
         return np.asarray(logits - most - np.log(np.exp(logits - most).sum(axis=1, keepdims=True)))
+
+    def losses(self, x: NDArray[np.integer[Any]], *, among: NDArray[np.integer[Any]]) -> Floats:
+        """(rows, 1 + length) ids, a product's and those before it → (rows,): −log P(product | customer), with P among
+        the products of the ids `among`, ascending, of which each row's is one."""
+        found = np.empty(len(x))
+        for start in range(0, len(x), BLOCK):
+            block = x[start : start + BLOCK]
+            logs = self.log_chances(block[:, 1:])[:, among - FIRST]
+            own = logs[np.arange(len(block)), np.searchsorted(among, block[:, 0])]
+            most = logs.max(axis=1)
+            found[start : start + BLOCK] = most + np.log(np.exp(logs - most[:, None]).sum(axis=1)) - own
+        return found
