@@ -105,5 +105,5 @@ def test_a_model_that_is_not_there_or_does_not_fit_is_named(tmp_path: Path) -> N
 
 
 def test_a_pipeline_of_images_has_stages_of_its_own() -> None:
-    assert list(stages_of(load(CONF))) == ["generate", "images", "train", "report"]
+    assert list(stages_of(load(CONF))) == ["generate", "images", "train", "score", "report"]
     assert stages_of(load(CONF.with_name("default.yaml"))) is STAGES

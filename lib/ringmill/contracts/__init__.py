@@ -9,6 +9,7 @@ from ringmill.contracts.clean import (
     clean_rows_table,
 )
 from ringmill.contracts.features import SCORES, embeddings_table, features_columns
+from ringmill.contracts.images import image_scores_table
 from ringmill.contracts.imbalance import generated_table, oversampled_table
 from ringmill.contracts.ledger import LEDGER_HISTORY, LEDGER_RUNS
 from ringmill.contracts.recommend import RECOMMENDATIONS, purchases_table
@@ -37,6 +38,7 @@ __all__ = [
     "embeddings_table",
     "features_columns",
     "generated_table",
+    "image_scores_table",
     "oversampled_table",
     "purchases_table",
     "refined_table",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ringmill.errors.base import RingmillError
 from ringmill.errors.before import InputError
@@ -126,6 +126,18 @@ def other_state(model: str, run_id: str, pinned: str, found: str) -> InputError:
         received=f"the state {found[:12]}",
         todo="train the model anew (an earlier release could write the state of features that were published while it "
         "trained), or score with another run by score.model_run",
+    )
+
+
+def other_decoding(model: str, known: Mapping[str, object], found: Mapping[str, object]) -> InputError:
+    differing = [name for name in known if known[name] != found.get(name)]
+    return InputError(
+        "The images are decoded in another way than those that the model learnt from.",
+        where=model,
+        expected=f"images.decoding with {', '.join(f'{name}: {known[name]}' for name in differing)}",
+        received=", ".join(f"{name}: {found.get(name)}" for name in differing),
+        todo="make the model that was trained on these images current by `ringmill promote RUN`, train one on them, or "
+        "decode them as before",
     )
 
 

@@ -24,8 +24,7 @@ from ringmill.report.routes import routes
 
 
 def _entries(run: Run) -> dict[str, Entry]:
-    scored = () if run.config.texts is None else ("score",)
-    return {name: run.ledger.resolve(name) for name in (kind_of(run.config).stage, "train", *scored)}
+    return {name: run.ledger.resolve(name) for name in (kind_of(run.config).stage, "train", "score")}
 
 
 def _inputs(run: Run) -> Mapping[str, Any]:
@@ -45,9 +44,8 @@ def _routes(run: Run, entries: Mapping[str, Entry]) -> list[Section]:
 
 
 def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
-    entries, other, kind = _entries(run), "", kind_of(run.config)
-    if "score" in entries:
-        entries, other = of_scores(run, entries)
+    kind = kind_of(run.config)
+    entries, other = of_scores(run, _entries(run))
     prepared = entries[kind.stage]
     step.say("drawing the page")
     folder = Path(run.lake.path(entries["train"].detail["model"]))

@@ -33,6 +33,7 @@ from ringmill.pipeline.report_recommend import REPORT_RECOMMEND
 from ringmill.pipeline.report_sequences import REPORT_SEQUENCES
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.score import SCORE
+from ringmill.pipeline.score_images import SCORE_IMAGES
 from ringmill.pipeline.score_sequences import SCORE_SEQUENCES
 from ringmill.pipeline.score_texts import SCORE_TEXTS
 from ringmill.pipeline.sequences import SEQUENCES
@@ -55,7 +56,7 @@ STAGES: dict[str, Stage] = {
 }
 # Of a pipeline that reads images alone.
 OF_IMAGES: dict[str, Stage] = {
-    stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_EXAMPLES, REPORT_EXAMPLES)
+    stage.name: stage for stage in (GENERATE_PICTURES, IMAGES, TRAIN_EXAMPLES, SCORE_IMAGES, REPORT_EXAMPLES)
 }
 # Of a pipeline that reads texts alone.
 OF_TEXTS: dict[str, Stage] = {

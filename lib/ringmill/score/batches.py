@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ringmill.errors import ScoringError
 
-# What a scorer answers: of customers, of texts, and of sequences of orders.
+# What a scorer answers: of customers, of texts or images, and of sequences of orders.
 SCORES = pa.schema([("buy_probability", pa.float64()), ("expected_spend", pa.float64())])
 CLASS_SCORES = pa.schema([("predicted", pa.string()), ("probabilities", pa.list_(pa.float64()))])
 ORDER_SCORES = pa.schema(

@@ -1,4 +1,4 @@
-"""The scorer process: Arrow batches of measures, texts or orders on stdin → what the model says of them on stdout.
+"""The scorer process: Arrow batches of measures, texts, images or orders on stdin → what the model says, on stdout.
 
 Spark's Python workers are forked and must not import TensorFlow; each task speaks with one such process over pipes.
 """
@@ -32,13 +32,19 @@ def main(folder: str) -> None:
     from ringmill.train.start import hide_unneeded
 
     hide_unneeded()
+    from ringmill.score.images import STATE as IMAGES
+    from ringmill.score.images import ImageScorer
     from ringmill.score.model import Scorer
     from ringmill.score.next_orders import STATE as ORDERS
     from ringmill.score.next_orders import OrderScorer
     from ringmill.score.texts import STATE as TEXTS
     from ringmill.score.texts import TextScorer
 
-    kinds: dict[str, Callable[[Path], Scoring]] = {TEXTS: TextScorer.load, ORDERS: OrderScorer.load}
+    kinds: dict[str, Callable[[Path], Scoring]] = {
+        TEXTS: TextScorer.load,
+        IMAGES: ImageScorer.load,
+        ORDERS: OrderScorer.load,
+    }
     load = next((kinds[name] for name in kinds if (Path(folder) / name).is_file()), Scorer.load)
     scorer = load(Path(folder))
     with pa.ipc.open_stream(sys.stdin.buffer) as batches, pa.ipc.new_stream(answers, scorer.schema) as writer:
