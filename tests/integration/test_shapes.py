@@ -26,5 +26,6 @@ def test_large_pictures_are_made_up_learnt_by_two_ranks_and_reported(spark, tmp_
     assert trained.laws["law 8"] == {"bytes_written_while_reading": 0}
     test = trained.detail["metrics"]["test"]
     assert set(test["per_class"]) == {"0", "1"} and test["rows"] == entries["images"].counts["test"]
+    assert entries["score"].counts == {"images": 90}
     page = Path(entries["report"].detail["path"]).read_text(encoding="utf-8")
     assert "What the large pictures show" in page and "What is taken for what" in page
