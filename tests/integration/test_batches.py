@@ -73,14 +73,8 @@ RULES = (
 )
 
 
-@pytest.mark.parametrize(
-    ("seed", "keep"),
-    [
-        pytest.param(1, "last", marks=pytest.mark.long),
-        pytest.param(2, "first", marks=pytest.mark.long),
-        (3, "most_complete"),
-    ],
-)
+@pytest.mark.long  # tests/clean/test_fuzz.py has files in any order too, with rules and ways to keep by chance
+@pytest.mark.parametrize(("seed", "keep"), [(1, "last"), (2, "first"), (3, "most_complete")])
 def test_batches_in_any_order_give_the_table_of_one_run_over_all_of_them(
     tmp_path: Path, spark: Any, seed: int, keep: str
 ) -> None:

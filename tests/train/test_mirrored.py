@@ -59,6 +59,7 @@ def test_laws_4_5_and_6_hold_between_the_engines(home: Path, mirrored: TrainResu
 
 
 @pytest.mark.ring
+@pytest.mark.long
 def test_law_7_a_killed_process_of_replicas_is_made_good(home: Path, mirrored: TrainResult) -> None:
     folder = home / "killed"
     spec = spec_of(str(home / "table"), folder, retries=1, **MIRRORED)
