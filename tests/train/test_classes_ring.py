@@ -153,7 +153,7 @@ sys.modules["horovod"] = None
 from pathlib import Path
 import numpy as np
 from ringmill.train.saved import Classifier
-outputs = Classifier.load(Path({str(two.folder)!r})).outputs(np.load({str(pixels)!r}))
+outputs = Classifier.load(Path({str(two.folder)!r})).outputs(np.load({str(pixels)!r}), at_once=64)
 np.save({str(pixels)!r}, outputs.probabilities)
 """
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

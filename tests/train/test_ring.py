@@ -109,8 +109,8 @@ def test_law_6_metrics_equal_scikit_learn_on_the_written_predictions(ranks: Call
 def test_the_model_learns_and_the_saved_model_gives_the_written_predictions(
     ranks: Callable[[int], TrainResult],
 ) -> None:
+    from ringmill.score.model import apply_model
     from ringmill.train.saved import load_model
-    from ringmill.train.tasks.purchase import apply_model
 
     result = ranks(2)
     assert result.manifest["metrics"]["test"]["auc"] > 0.7

@@ -52,9 +52,7 @@ class ImageScorer:
     def probabilities(self, column: pa.Array) -> Values:
         """(rows) of pixels as bytes → (rows, classes). Raises InputError where a row has another length."""
         shape = tuple(self.model.model.inputs[0].shape[1:])
-        pixels, step = pixels_of(column, shape), images_at_once(shape)
-        parts = [self.model.outputs(pixels[at : at + step]).probabilities for at in range(0, max(len(pixels), 1), step)]
-        return np.concatenate(parts)
+        return self.model.outputs(pixels_of(column, shape), at_once=images_at_once(shape)).probabilities
 
 
 def images_at_once(shape: tuple[int, int, int]) -> int:
@@ -63,7 +61,7 @@ def images_at_once(shape: tuple[int, int, int]) -> int:
 
 
 def in_parts(rows: int, score: Score) -> Score:
-    """`score`, given batches of at most so many rows: what Spark takes as one batch may be gigabytes of pixels."""
+    """`score`, given batches of at most so many rows: one of Spark's is as long as its settings allow."""
 
     def each(batches: Batches) -> Iterator[pa.RecordBatch]:
         return score(batch.slice(at, rows) for batch in batches for at in range(0, batch.num_rows, rows))

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from ringmill.errors import InputError
 from ringmill.features.apply import apply
@@ -15,9 +17,12 @@ from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.state import State
 from ringmill.score.batches import SCORES
 from ringmill.train.metrics import Values
-from ringmill.train.saved import load_model
+from ringmill.train.saved import answers, load_model
 from ringmill.train.start import import_tensorflow, show_hidden
-from ringmill.train.tasks.purchase import apply_model
+from ringmill.train.tasks.purchase import LOG, LOGIT
+from ringmill.train.tasks.purchase_metrics import Outputs
+
+AT_ONCE = 4_096
 
 
 @dataclass(frozen=True)
@@ -55,3 +60,9 @@ class Scorer:
         """(rows) of measures → (rows,) probability to buy, (rows,) expected spend in currency."""
         outputs = apply_model(self.model, apply(batch, self.state))
         return outputs.probability, outputs.expected_spend(self.smearing)
+
+
+def apply_model(model: Any, x: NDArray[np.float32]) -> Outputs:
+    """(rows, features) → outputs of each row."""
+    said = answers(lambda part: model(part.astype(model.inputs[0].dtype), training=False), x, at_once=AT_ONCE)
+    return Outputs(said[LOGIT], said[LOG])

@@ -17,7 +17,7 @@ from ringmill.features.lists import tensor_array
 from ringmill.features.order_state import OrderState, encode
 from ringmill.score.batches import ORDER_SCORES
 from ringmill.train.metrics import Values
-from ringmill.train.saved import load_model
+from ringmill.train.saved import answers, load_model
 from ringmill.train.start import import_tensorflow
 from ringmill.train.tasks.class_metrics import ClassOutputs
 
@@ -110,10 +110,5 @@ class OrderScorer:
 
     def _said(self, x: NDArray[np.float32]) -> dict[str, Values]:
         """(rows, places, numbers) → by label (rows, …), what the model says."""
-        parts = [
-            self.model(x[at : at + AT_ONCE].astype(self.dtype), training=False) for at in range(0, len(x), AT_ONCE)
-        ]
-        return {
-            label: np.concatenate([np.asarray(part[f"head_{name}"]) for part in parts]).astype(np.float64)
-            for label, name in self.orders.heads.items()
-        }
+        said = answers(lambda part: self.model(part.astype(self.dtype), training=False), x, at_once=AT_ONCE)
+        return {label: said[f"head_{name}"] for label, name in self.orders.heads.items()}

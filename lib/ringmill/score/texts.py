@@ -53,5 +53,4 @@ class TextScorer:
     def probabilities(self, texts: pa.Array) -> Values:
         """(rows) clean texts → (rows, classes)."""
         ids = encode(texts, self.state).flatten().to_numpy().reshape(len(texts), self.state.length)
-        parts = [self.model.outputs(ids[at : at + AT_ONCE]).probabilities for at in range(0, max(len(ids), 1), AT_ONCE)]
-        return np.concatenate(parts)
+        return self.model.outputs(ids, at_once=AT_ONCE).probabilities

@@ -129,13 +129,3 @@ class PurchaseMeasure:
 
     def curves(self) -> dict[str, Any]:
         return self._scores.curves()
-
-
-def apply_model(model: Any, x: NDArray[np.float32]) -> Outputs:
-    """(rows, features) → outputs of each row, in one forward pass."""
-    import tensorflow as tf
-
-    if not len(x):
-        return Outputs(np.zeros(0), np.zeros(0))
-    heads = model(tf.constant(x, dtype=model.inputs[0].dtype), training=False)
-    return Outputs(heads[LOGIT].numpy().astype(np.float64), heads[LOG].numpy().astype(np.float64))
