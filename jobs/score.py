@@ -1,4 +1,4 @@
-"""clean/rows and a model → scores/customers: spark-submit jobs/score.py CONF [--warehouse DIR] [--set key=value]."""
+"""What a model scores and the model → scores/…: spark-submit jobs/score.py CONF [--warehouse DIR] [--set key=value]."""
 
 import sys
 

@@ -50,7 +50,7 @@ ONE_STAGE = {
     "train_weighted": "The same, beside 'augment': with classes that weigh alike.",
     "train_oversampled": "The same, beside 'augment': with rows of the rare class repeated.",
     "train_generated": "The same, beside 'augment': with made rows of the rare class.",
-    "score": "Every customer's probability to buy and expected spend; or every text's class, and where it goes.",
+    "score": "Every customer's chance to buy and expected spend; or every text's or image's class, and a text's route.",
     "report": "The page about the last run's tables.",
 }
 for _name, _help in ONE_STAGE.items():

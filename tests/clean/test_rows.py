@@ -353,6 +353,7 @@ def test_a_condition_that_hangs_on_more_than_its_row_is_refused_by_name(spark: S
             assert key in caught.value.where and "'unique'" in caught.value.todo
     # What a row's own lists say is its own, and a day may be called so.
     own = "exists(split(order_id, ','), part -> part = 'x') OR description LIKE 'today%' OR quantity > 1e6"
+    own += " OR cast(nullif(description, 'today') AS date) < ordered_at"
     own += " OR description = 'now' OR lower(country) IN ('today', 'Tomorrow') AND ordered_at > '2011-01-01'"
     alone = clean_model(rules=[{"name": "fine", "violated_when": own}])
     assert clean_rows(empty, raw=raw_model(), clean=alone, zone="UTC", batch="b1").columns == list(CLEAN_ROWS.names)

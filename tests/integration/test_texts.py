@@ -92,9 +92,11 @@ def test_what_a_model_learnt_from_neither_chooses_thresholds_nor_judges_them_wha
     texts = run.lake.read(spark, table, entries["texts"].outputs[table]).where("status = 'clean'")
     # As if the shares had changed since: all are validation or test rows now.
     moved = texts.withColumn("split", F.when(F.col("row_id") % 2 == 0, "validation").otherwise("test"))
-    marked = _with_learnt(run, moved, table, model)
-    learnt = {row["row_id"] for row in marked.where("learnt").collect()}
-    assert learnt == {row["row_id"] for row in texts.where("split = 'train'").collect()} != set()
+    train = {row["row_id"] for row in texts.where("split = 'train'").collect()}
+    repeat = moved.where(F.col("row_id") == min(train)).withColumns({"row_id": F.lit(7), "text": F.lit("like it")})
+    marked = _with_learnt(run, moved.union(repeat), table, model)
+    assert {row["row_id"] for row in marked.where("learnt").collect()} == {*train, 7} > {7}
+    assert marked.count() == texts.count() + 1
     scored = marked.withColumn("probability", F.when(F.col("learnt"), 0.9).otherwise(0.1))
     thresholds = _thresholds(scored, config.route)
     assert thresholds.high.at is None

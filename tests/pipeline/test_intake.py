@@ -175,10 +175,12 @@ def test_a_key_of_json_lines_that_comes_late_is_a_column_and_drift(
     # The blocks in which files are read end within lines, and within characters of two bytes.
     monkeypatch.setattr("ringmill.lake.files.BLOCK", 7)
     plain = dict.fromkeys(HEADER.split(","), "1")
-    lines = [json.dumps(plain)] * 1_001 + ["{torn", "", json.dumps(plain | {"Größe": {"in": 1}}, ensure_ascii=False)]
+    long = '{"order_id": ' + "9" * 5_000 + "}"
+    late = json.dumps(plain | {"Größe": {"in": 1}}, ensure_ascii=False)
+    lines = [json.dumps(plain)] * 1_001 + ["{torn", "", long, late]
 
-    def put(name: str, *more: dict[str, str]) -> None:
-        text = "\r\n".join([*lines, *map(json.dumps, more)]).encode()
+    def put(name: str, *more: dict[str, str], behind: list[str] = lines) -> None:
+        text = "\r\n".join([*behind, *map(json.dumps, more)]).encode()
         (raw / f"{name}.{suffix}").write_bytes(gzip.compress(text) if suffix.endswith("gz") else text)
 
     put("1")
@@ -197,6 +199,10 @@ def test_a_key_of_json_lines_that_comes_late_is_a_column_and_drift(
         assert [file.columns for file in anew.to_read.files] == [(*plain, "Größe"), (*plain, "Größe", "Gift")]
     put("3", plain | {"quantity": "1"})
     with pytest.raises(InputError, match="'quantity' cannot be told from 'Quantity'"):
+        take_in(config, last, base=last)
+    # A file that was taken is not looked at again, and has its columns still.
+    put("3", plain | {"GRÖßE": "1"}, behind=[])
+    with pytest.raises(InputError, match="'GRÖßE' cannot be told from 'Größe'"):
         take_in(config, last, base=last)
     third = take_in(configured(raw, "raw.bad_files=quarantine"), last, base=last)
     assert [refused.name for refused in third.source.refused] == [f"3.{suffix}"]

@@ -30,6 +30,20 @@ def test_each_class_has_its_figures_and_a_dash_for_what_is_not_defined():
     assert "60.0% to 90.0%" in section.blocks[0].text and "0.750" in section.blocks[0].text
 
 
+def test_what_a_model_of_an_earlier_release_lacks_is_a_dash():
+    lacking = ("precision_macro", "recall_macro", "auc_macro")
+    per_class = {
+        name: {figure: value for figure, value in each.items() if figure != "auc"}
+        for name, each in METRICS["per_class"].items()
+    }
+    earlier = {name: value for name, value in METRICS.items() if name not in lacking} | {"per_class": per_class}
+    assert classes(earlier, Interval(0.8, 0.6, 0.9), {}, "images").blocks[0].grid.rows == [
+        ["bag", "1.000", "0.500", "0.667", "–", "4"],
+        ["coat", "0.250", "–", "–", "–", "0"],
+        ["mean of the classes", "–", "–", "0.750", "–", ""],
+    ]
+
+
 def test_each_figure_of_a_class_stands_beside_its_interval():
     figures = {
         "per_class.bag.recall": {"value": 0.5, "low": 0.25, "high": 0.75, "defined": 1000},

@@ -123,12 +123,16 @@ def _beyond_the_row(resolved: DataFrame, rows: DataFrame, text: str) -> str | No
 
 
 def _makes_now(expression: Any, *, of_time: bool = False) -> bool:
-    """Whether a time is made of a text that means the present one; `of_time`: it is part of what becomes a time."""
+    """Whether a time is made of a text that means the present one; `of_time`: it is part of what becomes a time.
+
+    Spark takes such words for times where all of the text is known before it looks at a row.
+    """
     name = expression.nodeName()
     if name == "Literal":
         return of_time and _NOW.fullmatch(str(expression.value())) is not None
     if name == "Cast":
-        of_time = of_time or expression.dataType().typeName() in ("date", "timestamp", "timestamp_ntz")
+        to_time = expression.dataType().typeName() in ("date", "timestamp", "timestamp_ntz")
+        of_time = of_time or (to_time and expression.child().foldable())
     children = expression.children()
     return any(_makes_now(children.apply(place), of_time=of_time) for place in range(children.size()))
 

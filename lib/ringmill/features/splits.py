@@ -1,5 +1,8 @@
-"""Customers and examples → train, validation or test, by hashes or by time, and folds of train: added rows move nobody,
-where no split is stratified; there, customers who come later, and all but two examples of a label for each added."""
+"""Customers and examples → train, validation or test, by hashes or by time, and folds of train.
+
+Added rows move nobody where no split is stratified. Where one is, customers who come later move nobody, and an example
+moves two others at most of each label that gains or loses it.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def with_stratified_split(
 
     Rows with one `key`, a string, are one, under the first of their labels. The keys of a label stand in the order of
     a hash, and the first of them are train, the next validation. An added key moves one other at most over each of the
-    two bounds, and none of other labels.
+    two bounds of its label; so does a key that gets another label, in both.
     """
     drawn = bucket_of(F.col(key), salt=str(seed), buckets=2**53)
     within = Window.partitionBy("_stratum")

@@ -99,8 +99,13 @@ def _of_file(manifest: Manifest, place: int, names: frozenset[str]) -> tuple[NDA
 
 def _chunks(group: pq.RowGroupMetaData, names: frozenset[str]) -> list[int]:
     """Bytes of the chunks of the columns `names`; of a nested column each leaf has one."""
+    inside = tuple(f"{name}." for name in names)
     columns = (group.column(place) for place in range(group.num_columns))
-    return [one.total_compressed_size for one in columns if one.path_in_schema.split(".")[0] in names]
+    return [
+        one.total_compressed_size
+        for one in columns
+        if one.path_in_schema in names or one.path_in_schema.startswith(inside)
+    ]
 
 
 def _footer(size: int, length: int) -> int:

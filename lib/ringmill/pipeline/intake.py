@@ -136,7 +136,8 @@ def take_in(config: Config, last: LedgerEntry | None, *, base: LedgerEntry | Non
         # Of JSON lines that are cleaned anew all keys are needed, for which they are read to their ends.
         and (base is not None or source.format != "jsonl")
     }
-    source, entries = _hashed(source, same, raw, personal)
+    published = tuple(last.detail["columns"] or ()) if last is not None and taken else ()
+    source, entries = _hashed(source, same, raw, personal, published)
     there = {entry.name: entry for entry in entries}
     changed = tuple(entry for name, entry in there.items() if taken.get(name, entry) != entry)
     if changed and raw.changed_files == "fail":
@@ -209,8 +210,10 @@ def _day_of(path: str, name: str) -> date:
 
 
 def _hashed(
-    source: Source, same: Mapping[str, Entry], raw: Raw, personal: Collection[str]
+    source: Source, same: Mapping[str, Entry], raw: Raw, personal: Collection[str], known: tuple[str, ...]
 ) -> tuple[Source, tuple[Entry, ...]]:
+    """The files with all their columns, and what each holds; `same` are not looked at. A file with a column that cannot
+    be told from one of `known`, or of a file before it, is refused."""
     if not source.files:
         return source, fingerprint(source)
     entries: list[Entry] = []
@@ -220,13 +223,14 @@ def _hashed(
             continue
         try:
             whole, entry = looked_through(source, file.name)
-            check_distinct(raw, whole.columns, personal)
+            own = next(each.columns for each in whole.files if each.name == file.name)
+            check_distinct(raw, (*known, *own), personal)
         except InputError as error:
             if raw.bad_files == "fail":
                 raise
             source = source.without(file.name, error.received)
             continue
-        source = whole
+        source, known = whole, (*known, *own)
         entries.append(entry)
     if not entries:
         raise InputError.no_file_fit(source.path, source.refused[0].reason)

@@ -179,9 +179,10 @@ def _otherwise(rows: Sequence[Entry], config: Config) -> Iterator[str]:
 
 
 def _differences(lake: Lake, rows: Sequence[Entry], there: Lake, again: Sequence[Entry]) -> Iterator[str]:
+    """What is another; figures that other code has besides say nothing of those that both have."""
     for row, new in zip(rows, again, strict=True):
         then, now = _results(lake, row), _results(there, new)
-        for key in dict.fromkeys([*then, *now]):
+        for key in dict.fromkeys([*then, *(now if row.code == new.code else ())]):
             if then.get(key) != now.get(key):
                 yield f"{row.stage}: {key} was {then.get(key, 'not there')}, and is {now.get(key, 'not there')}"
 

@@ -15,13 +15,15 @@ from ringmill.pipeline.examples import section_of
 from ringmill.pipeline.prepared import check_state
 from ringmill.pipeline.progress import Step
 from ringmill.pipeline.promote import model_to_score_with
-from ringmill.pipeline.score import check_each_once, scorers_for
+from ringmill.pipeline.score import check_each_once
 from ringmill.pipeline.stage import Result, Run, Stage
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 KEYS = ("row_id", "image_id", "label", "split")
+# Of pixels: a process more costs seconds to start, and tells so many in longer than that.
+BYTES_PER_SCORER = 2**28
 
 
 def _configuration(config: Config) -> Mapping[str, Any]:
@@ -64,7 +66,8 @@ def _check_decoding(prepared: Entry, kept: Mapping[str, Any], *, where: str) -> 
         InputError: the images were decoded in another way since.
     """
     known, found = kept["decoding"], prepared.detail["state"]["decoding"]
-    if known != found:
+    # How large a picture may be decides which are decoded, and no pixel.
+    if any(known.get(key) != found.get(key) for key in {*known, *found} - {"largest_pixels"}):
         raise other_decoding(where, known, found)
 
 
@@ -75,8 +78,10 @@ def _scored(run: Run, images: DataFrame, model: Path, rows: int, kept: Mapping[s
     from ringmill.score.batches import CLASS_SCORES, scored
     from ringmill.score.images import images_at_once, in_parts
 
-    at_once = images_at_once(ImageState.from_json(kept).decoding.shape)
-    answers = images.coalesce(scorers_for(run, rows)).mapInArrow(
+    decoding = ImageState.from_json(kept).decoding
+    at_once = images_at_once(decoding.shape)
+    tasks = min(run.spark.sparkContext.defaultParallelism, 1 + rows * decoding.bytes // BYTES_PER_SCORER)
+    answers = images.coalesce(tasks).mapInArrow(
         in_parts(at_once, scored(str(model), str(run.log_folder), keys=KEYS, answer=CLASS_SCORES)),
         "row_id bigint, image_id string, label string, split string, predicted string, probabilities array<double>",
     )

@@ -73,16 +73,18 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
 
 
 def _with_learnt(run: Run, texts: DataFrame, table: str, model: Path) -> DataFrame:
-    """Texts → `KEYS`; `learnt`: the model was trained on the row, which neither chooses nor judges then.
+    """Texts → `KEYS`; `learnt`: the model was trained on the text or a near repeat, so that it neither chooses nor
+    judges.
 
     Another split since, by other shares or another seed, leaves the current model as it was where the new one is kept.
     """
     from pyspark.sql import functions as F
 
-    train = trained_rows(run, model, table).where("split = 'train'").select("row_id")
-    marked = texts.join(train.withColumn("learnt", F.lit(True)), "row_id", "left").withColumn(
-        "learnt", F.coalesce("learnt", F.lit(False))
-    )
+    train = trained_rows(run, model, table).where("split = 'train'")
+    if "group_hash" not in train.columns:  # of an earlier release
+        train = texts.join(train.select("row_id"), "row_id")
+    learnt = train.select("group_hash").distinct().withColumn("learnt", F.lit(True))
+    marked = texts.join(learnt, "group_hash", "left").withColumn("learnt", F.coalesce("learnt", F.lit(False)))
     return marked.select(*KEYS)
 
 

@@ -56,7 +56,7 @@ FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "auc": "AUC
 def classes(metrics: Mapping[str, Any], accuracy: Interval, intervals: Mapping[str, Any], many: str) -> Section:
     """Accuracy and mean F1, figures of each class and their means, each with its interval, and the confusion matrix,
     all on the test split. `intervals` are the manifest's; a figure that has none, as of a very large split, stands
-    alone."""
+    alone, and one that a model of an earlier release lacks is a dash."""
     names = list(metrics["per_class"])
     text = (
         f"Of {whole(metrics['rows'])} {many} that took no part in training {accuracy.value:.1%} were told right; the "
@@ -69,12 +69,12 @@ def classes(metrics: Mapping[str, Any], accuracy: Interval, intervals: Mapping[s
     rows = [
         [
             name,
-            *(_with_interval(each[figure], intervals, f"per_class.{name}.{figure}") for figure in FIGURES),
+            *(_with_interval(each.get(figure), intervals, f"per_class.{name}.{figure}") for figure in FIGURES),
             whole(each["weight"]),
         ]
         for name, each in metrics["per_class"].items()
     ]
-    means = [_with_interval(metrics[f"{figure}_macro"], intervals, f"{figure}_macro") for figure in FIGURES]
+    means = [_with_interval(metrics.get(f"{figure}_macro"), intervals, f"{figure}_macro") for figure in FIGURES]
     rows.append(["mean of the classes", *means, ""])
     return Section(
         "How often it is right",

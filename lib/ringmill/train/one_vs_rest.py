@@ -61,9 +61,11 @@ def with_areas(
     `per_class`; None where they are not defined. A row whose true class is null counts nowhere."""
     known = true.is_valid().to_numpy()
     places = pc.index_in(true, value_set=pa.array(classes, pa.string())).to_numpy(zero_copy_only=False)[known]
-    found = areas(chances_of(chances, len(classes))[known], places.astype(np.int64))(weight[known])
+    each, counted = chances_of(chances, len(classes))[known], weight[known]
+    # One class after the other: what ranks all of them at once is several times their probabilities.
+    found = np.array([_ranked(each[:, place], places == place)(counted) for place in range(len(classes))])
     per_class = {
-        name: {**each, "auc": or_none(value)}
-        for (name, each), value in zip(metrics["per_class"].items(), found, strict=True)
+        name: {**figures, "auc": or_none(value)}
+        for (name, figures), value in zip(metrics["per_class"].items(), found, strict=True)
     }
     return {**metrics, "auc_macro": mean_of(found), "per_class": per_class}

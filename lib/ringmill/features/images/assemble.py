@@ -21,10 +21,10 @@ def assemble_images(
     """(image_id, source_file, bytes, content, label, of_test) → the columns of `images_table`, one row per image.
 
     `shape` is that of raw pixels, None where content is a file. The split hangs on the pixels: images that a model
-    cannot tell apart are in one split, under whatever names and in whatever formats, and an added file moves none, with
-    section.stratify two of its label at most. The images of_test are the test split; others with the pixels of one of
-    them are rejected (in_test), since none may be in two splits (law 2). Test images are decoded twice, and with
-    section.stratify the others too.
+    cannot tell apart are in one split, under whatever names and in whatever formats, and an added file moves none,
+    with section.stratify two at most of each label that its content has. The images of_test are the test split;
+    others with the pixels of one of them are rejected (in_test), since none may be in two splits (law 2). Test
+    images are decoded twice, and with section.stratify the others too.
     """
     decoded = _decoded(raw, section, shape)
     placed = _with_split(decoded, section, seed)
@@ -64,7 +64,8 @@ def _with_split(decoded: DataFrame, section: Images, seed: int) -> DataFrame:
         return decoded.withColumn("split", F.when(F.col("of_test"), "test").otherwise(by_hash))
     drawn = decoded.where("status = 'clean' AND NOT of_test").select("content_hash", "label")
     each = with_stratified_split(drawn, "content_hash", "label", section.shares, seed=seed).drop("label").distinct()
-    joined = decoded.join(each.withColumnRenamed("split", "_drawn"), "content_hash", "left")
+    # To every task, as the contents of the test split: pixels are not shuffled.
+    joined = decoded.join(F.broadcast(each.withColumnRenamed("split", "_drawn")), "content_hash", "left")
     placed = joined.withColumn("split", F.when(F.col("of_test"), "test").otherwise(F.col("_drawn")))
     return placed.select(*decoded.columns, "split")
 

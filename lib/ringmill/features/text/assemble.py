@@ -20,11 +20,12 @@ CLEANED = (
 def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequence[str] = ()) -> DataFrame:
     """(text, label, torn, reviewed, source_file) → the columns of `texts_table` but ids, one row per line.
 
-    Of equal texts (`content_hash`) one line is clean: a reviewed one before others, then of those with the commonest
-    label, of equally common ones the first; the others are its duplicates. The split hangs on `group_hash`: texts that
-    differ by case, punctuation and white space alone are in one, and an added line moves none, with section.stratify
-    two groups of its label at most. A line without a label is clean, in no split; a reviewed one is rejected, and so is
-    one whose label is none of `classes`, where these are given: those that the files name.
+    Of equal texts (`content_hash`) one line is clean: a reviewed one before others, then of those with the
+    commonest label, of equally common ones the first; the others are its duplicates. The split hangs on
+    `group_hash`: texts that differ by case, punctuation and white space alone are in one, and an added line moves
+    none, with section.stratify two groups at most of each label that its group has. A line without a label is
+    clean, in no split; a reviewed one is rejected, and so is one whose label is none of `classes`, where these are
+    given: those that the files name.
     """
     cleaned = raw.mapInArrow(cleaner(section.cleaning), CLEANED)
     of_people, label = (F.col("status") == "clean") & F.col("reviewed"), F.col("label")
@@ -44,8 +45,9 @@ def assemble_texts(raw: DataFrame, section: Texts, *, seed: int, classes: Sequen
     kept = _with_place(judged.where("status = 'clean'"))
     first, labelled = F.col("_place") == 1, F.col("label").isNotNull()
     if section.stratify:
-        counted = kept.withColumn("_counts", F.when(first & labelled, F.col("label")))
-        placed = with_stratified_split(counted, "group_hash", "_counts", section.shares, seed=seed)
+        groups = kept.where(first & labelled).select("group_hash", "label")
+        drawn = with_stratified_split(groups, "group_hash", "label", section.shares, seed=seed).drop("label")
+        placed = kept.join(drawn.distinct(), "group_hash", "left")
     else:
         placed = kept.withColumn("split", split_of(F.col("group_hash"), section.shares, seed=seed))
     chosen = placed.select(
