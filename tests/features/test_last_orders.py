@@ -12,10 +12,14 @@ pytestmark = pytest.mark.spark
 CUTOFF = date(2024, 4, 1)
 
 
-def lists(rows, *cutoffs, most=2, zone="UTC"):
+def measures(rows, *cutoffs, most=2, zone="UTC", windows=(30,)):
     return summarise_measures(
-        rows, cutoffs or (CUTOFF,), windows_days=(30,), horizon_days=10, zone=zone, last_orders=most
-    ).select("customer_id", "cutoff", *LISTS)
+        rows, cutoffs or (CUTOFF,), windows_days=windows, horizon_days=10, zone=zone, last_orders=most
+    )
+
+
+def lists(rows, *cutoffs, **more):
+    return measures(rows, *cutoffs, **more).select("customer_id", "cutoff", *LISTS)
 
 
 HISTORY = (
@@ -82,7 +86,9 @@ def test_every_cutoff_has_lists_of_its_own(spark):
     }
 
 
-def test_one_shuffle_by_customer_serves_measures_and_lists(spark):
-    frame = lists(clean_rows(spark, *HISTORY), most=3)
+@pytest.mark.parametrize("windows", [(30,), (7, 30, 90, 365)])
+def test_one_scan_and_one_shuffle_by_customer_serve_measures_of_all_windows_and_lists(spark, windows):
+    frame = measures(clean_rows(spark, *HISTORY), most=3, windows=windows)
     plan = frame._jdf.queryExecution().executedPlan().toString()
     assert plan.count("Exchange hashpartitioning") == 1
+    assert plan.count("Scan") == 1

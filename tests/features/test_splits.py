@@ -74,6 +74,18 @@ def test_stratified_shares_hold_within_each_stratum_and_whoever_comes_later_move
 
 
 @spark_test
+def test_stratified_by_the_label_each_of_its_values_has_the_shares(spark):
+    # Whose name has an odd number of letters buys: c10 to c99.
+    customers = some(260)
+    found = splits_of(rows_of(spark, customers, cutoffs=(FIRST,)), section(stratify=["label_buy"]))
+    for buys, count in ((1, 90), (0, 170)):
+        own = [split for (customer, _), split in found.items() if len(customer) % 2 == buys]
+        assert len(own) == count
+        for split, share in (("train", 0.70), ("validation", 0.15), ("test", 0.15)):
+            assert abs(own.count(split) - share * count) <= 2, (buys, split)
+
+
+@spark_test
 def test_a_fold_is_a_train_customers_own_and_null_elsewhere(spark):
     frame = rows_of(spark, some(300)).transform(with_split, section(), seed=1).transform(with_fold, 5, seed=1)
     folds = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -83,6 +84,16 @@ def test_every_customer_is_scored_those_first_seen_after_training_included(real_
     assert customers.join(scores, "customer_id", "left_anti").count() == 0
     bad = scores.where("buy_probability NOT BETWEEN 0 AND 1 OR expected_spend < 0 OR isnan(expected_spend)")
     assert bad.count() == 0
+
+
+def test_bg_nbd_stands_beside_the_network_for_every_test_row_and_on_the_page(real_job):
+    config, entries = real_job
+    rows = pq.read_table(Path(config.warehouse) / entries["train"].detail["model"] / "evaluation.parquet")
+    assert rows.num_rows == entries["features"].counts["test"]
+    probability, spend, bought = (rows[name].to_numpy() for name in ("bgnbd_probability", "bgnbd_spend", "label_buy"))
+    assert ((probability >= 0) & (probability <= 1)).all() and (spend >= 0).all()
+    assert probability[bought == 1].mean() > 1.2 * probability[bought == 0].mean()
+    assert "<td>BG/NBD</td>" in Path(entries["report"].detail["path"]).read_text(encoding="utf-8")
 
 
 def test_the_report_stands_alone(real_job):

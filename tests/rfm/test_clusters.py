@@ -76,9 +76,10 @@ ROWS = [
 
 
 @pytest.mark.spark
-def test_customers_take_the_nearest_centre_and_neither_rows_nor_partitions_matter(spark):
-    customers = customers_of(spark, ROWS)
-    state = fit_state(customers, Clusters(k_least=2, k_most=6), seed=1)
+@pytest.mark.parametrize("scale", ["log", "linear"])
+def test_customers_take_the_nearest_centre_and_neither_rows_nor_partitions_matter(spark, scale):
+    customers, section = customers_of(spark, ROWS), Clusters(k_least=2, k_most=6, scale=scale)
+    state = fit_state(customers, section, seed=1)
     named = {row["customer_id"]: row["cluster"] for row in with_cluster(customers, state).collect()}
     assert {row["customer_id"].split()[0]: named[row["customer_id"]] for row in customers.collect()} == {
         "good": "high-value",
@@ -87,7 +88,7 @@ def test_customers_take_the_nearest_centre_and_neither_rows_nor_partitions_matte
     }
     assert len(set(named.values())) == 3
     shuffled = customers_of(spark, ROWS[::-1]).repartition(7)
-    assert fit_state(shuffled, Clusters(k_least=2, k_most=6), seed=1) == state
+    assert fit_state(shuffled, section, seed=1) == state
     assert ClusterState.from_json(state.to_json()) == state
 
 

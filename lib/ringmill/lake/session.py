@@ -51,7 +51,7 @@ def settings(section: SparkSection, *, log: Path) -> dict[str, str]:
         # planning takes minutes and gigabytes.
         "spark.sql.constraintPropagation.enabled": "false",
         # 100 by default, which one stage exceeds: the next would have to compile Delta's own code, and its own, again.
-        "spark.sql.codegen.cache.maxEntries": "1000",
+        "spark.sql.codegen.cache.maxEntries": "500",
         "spark.ui.enabled": "false",
         # 1,000 by default: the drawn plans of old queries fill a small driver's memory, with or without a UI.
         "spark.sql.ui.retainedExecutions": "20",
