@@ -76,9 +76,9 @@ ROWS = [
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("scale", ["log", "linear"])
-def test_customers_take_the_nearest_centre_and_neither_rows_nor_partitions_matter(spark, scale):
-    customers, section = customers_of(spark, ROWS), Clusters(k_least=2, k_most=6, scale=scale)
+@pytest.mark.parametrize("section", [{"k_least": 2, "k_most": 6}, {"k": 3, "scale": "linear"}], ids=["log", "linear"])
+def test_customers_take_the_nearest_centre_and_neither_rows_nor_partitions_matter(spark, section):
+    customers, section = customers_of(spark, ROWS), Clusters(**section)
     state = fit_state(customers, section, seed=1)
     named = {row["customer_id"]: row["cluster"] for row in with_cluster(customers, state).collect()}
     assert {row["customer_id"].split()[0]: named[row["customer_id"]] for row in customers.collect()} == {
