@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handoff.tables import LABELS
-from handoff.test_stripes import COUNTS, FILES, stripes_of, wide_table
+from handoff.test_stripes import COUNTS, FILES, Counted, stripes_of, wide_table
 from ringmill.handoff import read
 from ringmill.handoff.budget import HandOff, hand_off
 from ringmill.handoff.columns import Columns, Input, Rows
@@ -37,30 +37,13 @@ def test_a_group_has_as_many_readers_as_ranks_whose_ranges_touch_it(
     assert stripes.readers(epoch).tolist() == found.tolist()
 
 
-class Counted:
-    """A file that counts all bytes that are read of it, by whatever method."""
-
-    def __init__(self, file: Any, counts: list[int]) -> None:
-        self.file, self.counts, self.closed = file, counts, False
-
-    def read(self, size: int | None = None) -> bytes:
-        return self._counted(self.file.read(size))
+class WhollyCounted(Counted):
+    """One that counts also what is read into buffers, as footers are."""
 
     def read_buffer(self, size: int | None = None) -> Any:
-        return self._counted(self.file.read_buffer(size))
-
-    def _counted(self, found: Any) -> Any:
+        found = self.file.read_buffer(size)
         self.counts.append(len(found))
         return found
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
-
-    def __enter__(self) -> Counted:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
 
 
 def planned(manifest: Manifest, *, ranks: int) -> HandOff:
@@ -95,7 +78,7 @@ def test_the_plan_states_the_bytes_that_an_epoch_reads(
     real = read.open_file
     handed = planned(wide_table(tmp_path, files=files, groups=groups, rows=rows), ranks=ranks)
     found = reading(handed, epochs=3)
-    monkeypatch.setattr(read, "open_file", lambda path: Counted(real(path), counts))
+    monkeypatch.setattr(read, "open_file", lambda path: WhollyCounted(real(path), counts))
     assert found.exact
     assert found.bytes == max(bytes_read(handed, epoch, counts) for epoch in range(3))
     assert f"{found.bytes:,} bytes" in found.lines()[0]
@@ -106,7 +89,7 @@ def test_of_a_chunk_beyond_the_buffer_a_rank_may_read_less(tmp_path: Path, monke
     real = read.open_file
     handed = planned(wide_table(tmp_path, files=1, groups=1, rows=40_000), ranks=2)
     found = reading(handed, epochs=1)
-    monkeypatch.setattr(read, "open_file", lambda path: Counted(real(path), counts))
+    monkeypatch.setattr(read, "open_file", lambda path: WhollyCounted(real(path), counts))
     assert not found.exact
     assert bytes_read(handed, 0, counts) <= found.bytes
     said, warning = reading_lines(handed, epochs=1)

@@ -58,7 +58,7 @@ class Stripes:
 
     def ranges(self, epoch: int, rank: int, first: int = 0) -> Iterator[RowRange]:
         """What `rank` reads in `epoch` from step `first` on: its stretch of the line of row groups."""
-        order = _draws(_GROUPS, self.plan.seed, epoch).permutation(len(self.groups.rows))
+        order = self._dealt(epoch)
         begin = sum(int(self.seen(earlier)[-1]) for earlier in range(rank))
         seen = self.seen(rank)
         for piece in stretch(self.groups.rows[order], begin + int(seen[first]), begin + int(seen[-1])):
@@ -68,7 +68,7 @@ class Stripes:
 
     def readers(self, epoch: int) -> NDArray[np.int64]:
         """(groups,): how many ranks read a part of each group in `epoch`, as `ranges` deals them."""
-        order = _draws(_GROUPS, self.plan.seed, epoch).permutation(len(self.groups.rows))
+        order = self._dealt(epoch)
         ends = np.cumsum(self.groups.rows[order])
         begins = ends - self.groups.rows[order]
         # Ranks without a row cut where others do.
@@ -78,6 +78,10 @@ class Stripes:
         readers = np.ones(len(order), np.int64)
         np.add.at(readers, order[cut[begins[cut] < cuts]], 1)
         return readers
+
+    def _dealt(self, epoch: int) -> NDArray[np.int64]:
+        """(groups,): the places of the row groups in the line of which `epoch` gives each rank its stretch."""
+        return _draws(_GROUPS, self.plan.seed, epoch).permutation(len(self.groups.rows))
 
     def slots(self, epoch: int, rank: int, first: int, last: int) -> Slots:
         """Where the rows that `rank` reads for steps first <= step < last, a window, stand in these steps.

@@ -84,7 +84,6 @@ def fitted_stage(
 
 def planned_fitted(run: Run, kind: Fitted[S]) -> str:
     """The hand-off's plan for the published rows, as text. Raises as `check_promises`."""
-
     spec, _ = _checked(run, _inputs(run, kind), kind)
     return "\n".join(plan_lines(run, spec))
 
