@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     }
     section = SparkSection(shuffle_partitions=2, settings=settings)
     session = open_session(section, name="tests", log=folder / "spark.log")
+    # What is imported by now stays; the collector, which alone lets go of the JVM's plans, comes sooner to the rest.
+    gc.freeze()
     yield session
     session.stop()
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
+from py4j.finalizer import ThreadSafeFinalizer
 
 from pictures import file_of, picture
 from ringmill.config import load
@@ -59,6 +62,22 @@ def test_laws_1_2_and_3_images_are_published_once_with_their_state(spark, tmp_pa
     (tmp_path / "pictures" / "a" / "0.png").rename(tmp_path / "pictures" / "b" / "0.png")
     moved = execute(IMAGES, Run(config, session=spark))
     assert (moved.outcome, moved.outputs) == ("published", {"features/pets": first.outputs["features/pets"] + 1})
+
+
+@pytest.mark.spark
+def test_a_stage_leaves_nothing_behind_in_the_jvm_though_the_collector_never_comes_of_itself(spark, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(file_of(picture(20, 20, seed=1), "PNG"))
+    config = configured(tmp_path, CONF + SECTION.replace("  labels: folder\n", ""))
+    held = ThreadSafeFinalizer.finalizers  # one of each object of the JVM's that Python holds
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(held)
+        assert execute(IMAGES, Run(config, session=spark)).outcome == "published"
+        assert len(held) < before + 20
+    finally:
+        gc.enable()
 
 
 @pytest.mark.spark

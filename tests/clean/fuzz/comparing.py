@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -55,6 +56,7 @@ def compared(rows: DataFrame, cases: Cases, setting: Setting) -> dict[str, str]:
         expected = Counter(_frozen({of: row[of] for of in table.names}) for row in expected_rows(lines, setting))
         if expected != found[name]:
             wrong[name] = _shown(found[name] - expected, expected - found[name])
+    gc.collect()  # hundreds of these in one session: what Python holds of their plans is let go of here
     return wrong
 
 
