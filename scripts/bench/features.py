@@ -5,12 +5,14 @@ rows. Each round times, one after the other: `bare`, a Spark job that reads the 
 included; `fit`, all statistics of the set; `apply`, the same input read, encoded through `mapInArrow`, and written.
 Samples are ratios within a round. Beside them scikit-learn does the same steps on one machine, read and write included.
 
-What came to the driver while fitting is counted from Spark's own metrics (bytes of task results), and the peak memory
-of the driver's Python process is read: neither may grow with rows.
+What came to the driver while fitting is counted from Spark's own metrics (bytes of task results); the peak memory of
+the driver's Python process is read, and what its JVM still holds, collected, once a fit has ended: none may grow with
+rows. The JVM's heap is the same for both sizes (`spark.driver.memory`, the default), and holds the tasks' data too.
 """
 
 from __future__ import annotations
 
+import gc
 import resource
 import tempfile
 import time
@@ -107,6 +109,15 @@ def received(spark: SparkSession, work: Callable[[], Any]) -> int:
     return sum(int(store.lastStageAttempt(stage).resultSize()) for stage in ran)
 
 
+def held(spark: SparkSession) -> int:
+    """Bytes of the JVM's heap that are in use once both collectors have been."""
+    gc.collect()
+    jvm = spark.sparkContext._jvm
+    jvm.java.lang.System.gc()
+    runtime = jvm.java.lang.Runtime.getRuntime()
+    return int(runtime.totalMemory() - runtime.freeMemory())
+
+
 def scikit_learn(path: str, folder: str) -> dict[str, Any]:
     """The same steps in memory, on one core."""
     import sklearn
@@ -158,7 +169,7 @@ def _log1p(values: Any) -> Any:
 
 
 def at(spark: SparkSession, folder: str, rows: int, rounds: int) -> dict[str, Any]:
-    """All samples of one size, in seconds, what the driver received while fitting, and its peak memory until now."""
+    """All samples of one size, in seconds, what the driver received while fitting, and its memory."""
     table = spark.read.format("delta").load(write_table(spark, folder, rows))
     state, out, again = fitted(table), f"{folder}/encoded-{rows}", f"{folder}/again-{rows}"
     encoded(table, state, out)
@@ -171,7 +182,7 @@ def at(spark: SparkSession, folder: str, rows: int, rounds: int) -> dict[str, An
     samples = [{name: seconds(work) for name, work in works.items()} for _ in range(rounds)]
     came = received(spark, works["fit"])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"rows": rows, "rounds": samples, "received": came, "peak": peak}
+    return {"rows": rows, "rounds": samples, "received": came, "peak": peak, "heap": held(spark)}
 
 
 def claims_of(found: dict[str, Any], peer: Any) -> list[dict[str, Any]]:
@@ -189,7 +200,12 @@ def claims_of(found: dict[str, Any], peer: Any) -> list[dict[str, Any]]:
 def driver(found: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What the driver received while fitting the largest size, by what it received at the smallest."""
     peers = {
-        f"{of['rows']:,} rows": {"bytes of results": of["received"], "peak bytes of Python": of["peak"]} for of in found
+        f"{of['rows']:,} rows": {
+            "bytes of results": of["received"],
+            "peak bytes of Python": of["peak"],
+            "bytes of the JVM's heap, collected": of["heap"],
+        }
+        for of in found
     }
     grown = [found[-1]["received"] / found[0]["received"]]
     return claim("driver_bytes_while_fitting", grown, unit="×", goal=GOAL_DRIVER, better="lower", peers=peers)

@@ -6,11 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pydantic import TypeAdapter
 
-from ringmill.config.features import FeatureEntry
-from ringmill.features.apply import outputs
-from ringmill.features.fit import fit
+from beside import compare, fitted, of
 
 pytestmark = pytest.mark.spark
 NUMBERS = ["age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week"]
@@ -28,11 +25,8 @@ ENTRIES = [
 @pytest.fixture(scope="module")
 def encoded(spark, adult):
     """Train and test tables of Adult, texts without nulls, and the state and outputs of our kinds on both."""
-    tables = [_table(adult / f"adult_{part}.parquet") for part in ("data", "test")]
-    train = spark.createDataFrame(tables[0]).persist()
-    state = fit(train, TypeAdapter(tuple[FeatureEntry, ...]).validate_python(ENTRIES), columns=[*NUMBERS, *TEXTS])
-    batches = [table.combine_chunks().to_batches()[0] for table in tables]
-    return (*tables, state, *(outputs(batch, state) for batch in batches))
+    train, test = (_table(adult / f"adult_{part}.parquet") for part in ("data", "test"))
+    return fitted(spark, train, test, ENTRIES, columns=[*NUMBERS, *TEXTS])
 
 
 def _table(path):
@@ -43,22 +37,6 @@ def _table(path):
     label = np.char.find(table["income"].to_numpy(zero_copy_only=False).astype(str), ">50K") >= 0
     fold = pa.array(np.arange(table.num_rows) % 5, pa.int32())
     return pa.table({**columns, "label": pa.array(label.astype(np.float64)), "fold": fold})
-
-
-def of(table, names):
-    return np.stack([table[name].to_numpy(zero_copy_only=False) for name in names], axis=1)
-
-
-def ours(state, matrix, beginning):
-    return matrix[:, [place for place, name in enumerate(state.outputs) if name.startswith(beginning)]]
-
-
-def compare(encoded, beginning, peer, columns, *, rtol=1e-10, atol=1e-10):
-    """Our outputs of train and test rows against the peer's, which was fitted on the train rows."""
-    train, test, state, of_train, of_test = encoded
-    for table, found in ((train, of_train), (test, of_test)):
-        expected = np.asarray(peer(of(table, columns)), np.float64)
-        np.testing.assert_allclose(ours(state, found, beginning), expected, rtol=rtol, atol=atol)
 
 
 def test_scaling_is_scikit_learns(encoded):
