@@ -13,7 +13,7 @@ from ringmill.errors import ConfigError, InputError
 from ringmill.features.apply import apply, encoder
 from ringmill.features.fit import fit
 from ringmill.features.splits import split_of, with_fold
-from ringmill.features.state import State
+from without_jvm import encoded_without_jvm
 
 pytestmark = pytest.mark.spark
 COLUMNS = ("amount", "visits", "city", "tier", "at", "day")
@@ -140,7 +140,7 @@ def test_scoring_rows_are_encoded_with_all_folds_and_unseen_ones_with_the_mean(t
     assert apply(table, state)[:, place].tolist() == pytest.approx(expected)
 
 
-def test_law_9_in_spark_and_in_a_plain_process_every_kind_gives_the_same_bits(spark, train, state):
+def test_law_9_in_spark_and_in_a_process_without_a_jvm_every_kind_gives_the_same_bits(spark, state, tmp_path):
     rng = np.random.default_rng(5)
 
     def maybe(value):
@@ -164,13 +164,12 @@ def test_law_9_in_spark_and_in_a_plain_process_every_kind_gives_the_same_bits(sp
     frame = rows_of(spark, other).repartition(5).persist()
     frame.count()
     encoded = frame.mapInArrow(encoder(state, fold="fold"), f"{SCHEMA}, x array<float>").toArrow()
-    again = State.from_json(state.to_json())
-    by_id = {}
-    for batch in frame.toArrow().to_batches(max_chunksize=97):
-        by_id |= dict(zip(batch["customer_id"].to_pylist(), apply(batch, again, fold="fold"), strict=True))
+    beside = encoded_without_jvm(frame.toArrow(), state, tmp_path, batch=97, fold="fold")
+    there = dict(zip(beside["row"].to_pylist(), beside["x"].to_pylist(), strict=True))
+    assert len(there) == len(other)
     for key, x in zip(encoded["customer_id"].to_pylist(), encoded["x"].to_pylist(), strict=True):
-        assert np.array(x, np.float32).tobytes() == by_id.pop(key).tobytes()
-    assert not by_id
+        assert np.array(x, np.float32).tobytes() == np.array(there.pop(key), np.float32).tobytes()
+    assert not there
 
 
 def test_law_9_poison_in_validation_and_test_leaves_the_states_hash_as_it_is(spark):

@@ -16,6 +16,7 @@ from ringmill.features.apply import apply, encoder, everything, tensors
 from ringmill.features.fit import field_of, fit
 from ringmill.features.state import State
 from ringmill.features.text.tokens import Tokenising
+from without_jvm import encoded_without_jvm
 
 pytestmark = pytest.mark.spark
 SCHEMA = "row_id bigint, text string, products array<string>, gaps array<double>, sums array<double>, split string"
@@ -82,7 +83,7 @@ def test_every_kind_is_fitted_and_applied_as_it_says(train, state):
     assert set(state.tensors) == set(beside) == {"text_ids", "products_ids", "often_ids", "orders", "orders_mask"}
 
 
-def test_law_9_in_spark_and_in_a_plain_process_x_and_tensors_have_the_same_bits(spark, state):
+def test_law_9_in_spark_and_in_a_process_without_a_jvm_x_and_tensors_have_the_same_bits(spark, state, tmp_path):
     draw = np.random.default_rng(3)
     words = ["the", "cat", "DOG", "dog!", "😀", "日本", "Straße", "odd,"]
 
@@ -97,15 +98,15 @@ def test_law_9_in_spark_and_in_a_plain_process_x_and_tensors_have_the_same_bits(
     made = ["row_id", "x", *state.tensors]
     beside = ", ".join(f"{listed.name} {field_of(listed).dataType.simpleString()}" for listed in state.beside)
     encoded = frame.mapInArrow(encoder(state), f"{SCHEMA}, x array<float>, {beside}").select(made).toArrow()
-    again = State.from_json(json.loads(json.dumps(state.to_json())))
-    by_id = {}
-    for batch in frame.toArrow().to_batches(max_chunksize=37):
-        x, others = tensors(batch, again)
-        rows = zip(x.tolist(), *(others[name].to_pylist() for name in state.tensors), strict=True)
-        by_id |= dict(zip(batch["row_id"].to_pylist(), map(list, rows), strict=True))
-    found = zip(*(encoded[name].to_pylist() for name in made), strict=True)
-    assert {key: list(rest) for key, *rest in found} == by_id
-    assert again.hash == state.hash
+    there = encoded_without_jvm(frame.toArrow(), state, tmp_path, batch=37).rename_columns({"row": "row_id"})
+
+    def bits(table):
+        columns = ([np.array(value).tobytes() for value in table[name].to_pylist()] for name in made)
+        return {key: rest for key, *rest in zip(*columns, strict=True)}
+
+    assert len(bits(there)) == 400
+    assert bits(encoded) == bits(there)
+    assert State.from_json(json.loads(json.dumps(state.to_json()))).hash == state.hash
 
 
 def test_law_9_texts_of_validation_and_test_leave_the_states_hash_as_it_is(spark, train, state):
