@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 
 from rfm import cdnow
 from ringmill.config.rfm import Lifetime
-from ringmill.lifetime import gamma_gamma
-from ringmill.lifetime.fit import HISTORY, fit_models, read_histories
+from ringmill.lifetime import bgnbd, gamma_gamma
+from ringmill.lifetime.bgnbd import Histories
+from ringmill.lifetime.fit import HISTORY, _pass_over_histories, distinct_histories, fit_models, fit_purchases
 from ringmill.rfm.lifetime import summarise_lifetime
 
 pytestmark = pytest.mark.spark
@@ -57,7 +58,24 @@ def test_a_fit_over_partitions_is_that_in_memory(models, table):
 def test_neither_the_order_of_rows_nor_their_partitions_change_a_bit_of_the_models(customers, models):
     shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
     assert fit_models(shuffled, SECTION.least_repeat_customers) == models
-    assert read_histories(shuffled).customers.sum() == 2_357
+    assert models.purchases.customers == 2_357
+
+
+@pytest.mark.long
+def test_more_histories_than_the_driver_holds_give_the_same_model_from_sums(customers, models):
+    found = fit_purchases(customers, SECTION.least_repeat_customers, most=100)
+    assert found.values == pytest.approx(models.purchases.values, rel=1e-6)
+    assert found.standard_errors == pytest.approx(models.purchases.standard_errors, rel=1e-3)
+    assert found.log_likelihood == pytest.approx(models.purchases.log_likelihood, rel=1e-10)
+
+
+def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions(customers, models, table):
+    values = tuple(models.purchases.values.values())
+    shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
+    one, other = (_pass_over_histories(distinct_histories(frame))(values).tolist() for frame in (customers, shuffled))
+    assert one == other
+    each = Histories(*(table[name].to_numpy(float) for name in ("frequency", "recency", "T")), np.ones(len(table)))
+    assert one == pytest.approx(bgnbd.in_memory(each)[1](values).tolist(), rel=1e-9)
 
 
 def test_lifetime_value_is_lifetimes_for_every_customer(customers, models, table):

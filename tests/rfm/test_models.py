@@ -39,7 +39,7 @@ def histories_of(table):
 
 @pytest.fixture(scope="module")
 def purchases(customers):
-    return bgnbd.fit(histories_of(customers))
+    return bgnbd.fit(*bgnbd.in_memory(histories_of(customers)))
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +130,13 @@ def test_expected_purchases_are_the_integral_over_the_chance_to_drop_out(a, b):
 
 def test_the_gradients_are_the_differences_of_the_likelihoods(customers):
     point = np.log(np.array([0.3, 0.6, 0.9, 2.0]))
-    evaluate = bgnbd._negative(histories_of(customers), 2_357.0)
+    evaluate = bgnbd._negative(*bgnbd.in_memory(histories_of(customers)))
     for at, unit in enumerate(np.eye(4)):
         slope = (evaluate(point + 1e-6 * unit)[0] - evaluate(point - 1e-6 * unit)[0]) / 2e-6
         assert evaluate(point)[1][at] == pytest.approx(slope, rel=1e-5, abs=1e-9)
 
 
 def test_customers_who_never_came_again_leave_the_minimum_flat_and_the_errors_out():
-    found = bgnbd.fit(Histories(*(np.array(values, float) for values in ([0, 0], [0, 0], [10, 20], [5, 5]))))
+    histories = Histories(*(np.array(values, float) for values in ([0, 0], [0, 0], [10, 20], [5, 5])))
+    found = bgnbd.fit(*bgnbd.in_memory(histories))
     assert not found.converged or None in found.standard_errors.values()

@@ -7,7 +7,7 @@ time. Source: Fader, Hardie and Lee, Counting Your Customers the Easy Way (Marke
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,6 +30,19 @@ class Histories:
     recency: Floats
     age: Floats
     customers: Floats
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What is needed once of all histories: customers by frequency, (frequencies) each, ascending; the longest age."""
+
+    frequency: Floats
+    customers: Floats
+    longest: float
+
+
+# (r, alpha, a, b) → the five sums of `terms` over all histories; one pass over them.
+Pass = Callable[[Sequence[float]], Floats]
 
 
 @dataclass(frozen=True)
@@ -88,60 +101,76 @@ class BetaGeo:
         return odds
 
 
-def fit(histories: Histories) -> Fitted:
-    """Histories → parameters, their standard errors and the log-likelihood.
+def in_memory(histories: Histories) -> tuple[Counted, Pass]:
+    """Histories that fit in memory → what `fit` takes."""
+    frequency, inverse = np.unique(histories.frequency, return_inverse=True)
+    counted = Counted(
+        frequency, np.bincount(inverse, histories.customers).astype(np.float64), float(histories.age.max())
+    )
+    return counted, lambda values: terms(histories, values).sum(axis=1)
 
-    Minimised over the logarithms of the parameters by BFGS with the exact gradient, time in tenths of the longest age;
-    standard errors by the delta method from the inverse Hessian of the negative log-likelihood.
+
+def terms(histories: Histories, values: Sequence[float]) -> Floats:
+    """(rows) → (5, rows): what a history adds to the log-likelihood beside gamma functions of its frequency, and what
+    it adds to the derivatives by r, alpha, a and b; times its customers."""
+    r, alpha, a, b = values
+    x, age, recency = histories.frequency, alpha + histories.age, alpha + histories.recency
+    again = x > 0
+    drops_out = b + np.maximum(x, 1.0) - 1.0
+    log_age, log_recency = np.log(age), np.log(recency)
+    staying = -(r + x) * log_age
+    leaving = np.log(a) - np.log(drops_out) - (r + x) * log_recency
+    both = np.where(again, np.logaddexp(staying, leaving), staying)
+    left = np.where(again, np.exp(leaving - both), 0.0)  # share of the likelihood in which the customer left
+    stayed = 1.0 - left
+    by_r, by_alpha = stayed * log_age + left * log_recency, (r + x) * (stayed / age + left / recency)
+    found: Floats = np.stack([both, -by_r, -by_alpha, left / a, -left / drops_out]) * histories.customers
+    return found
+
+
+def fit(counted: Counted, passed: Pass) -> Fitted:
+    """Counts and passes over the histories (about sixty) → parameters, standard errors and the log-likelihood.
+
+    Minimised over the logarithms of the parameters by BFGS with the exact gradient, from a tenth of the longest age as
+    unit of time; standard errors by the delta method from the inverse Hessian of the negative log-likelihood.
     """
-    unit = float(histories.age.max()) / 10.0 or 1.0
-    scaled = Histories(histories.frequency, histories.recency / unit, histories.age / unit, histories.customers)
-    total = float(histories.customers.sum())
-    evaluate = _negative(scaled, total)
-    found = minimize(evaluate, np.full(4, 0.1), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 500})
-    values = np.exp(found.x) * np.array([1.0, unit, 1.0, 1.0])
+    total = float(counted.customers.sum())
+    evaluate = _negative(counted, passed)
+    start = np.full(4, 0.1)
+    start[1] += np.log(counted.longest / 10.0 or 1.0)
+    found = minimize(evaluate, start, jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 500})
+    values = np.exp(found.x)
     errors = standard_errors(lambda log_values: evaluate(log_values)[1] * total, found.x, values)
-    repeats = float((histories.customers * histories.frequency).sum())
-    gradient = float(np.abs(found.jac).max())
     return Fitted(
         values=dict(zip(NAMES, map(float, values), strict=True)),
         standard_errors=dict(zip(NAMES, errors, strict=True)),
-        # Each purchase's density is per unit of time: undo the scaling.
-        log_likelihood=-float(found.fun) * total - repeats * float(np.log(unit)),
+        log_likelihood=-float(found.fun) * total,
         customers=total,
-        converged=gradient < 1e-5 and bool(np.isfinite(values).all()),
+        converged=float(np.abs(found.jac).max()) < 1e-5 and bool(np.isfinite(values).all()),
     )
 
 
-def _negative(histories: Histories, total: float) -> Callable[[Floats], tuple[float, Floats]]:
+def _negative(counted: Counted, passed: Pass) -> Callable[[Floats], tuple[float, Floats]]:
     """The mean negative log-likelihood and its gradient, as a function of the parameters' logarithms."""
-    x, recency, age, n = histories.frequency, histories.recency, histories.age, histories.customers
-    # Gamma functions depend on the frequency alone: of those there are few.
-    xs, inverse = np.unique(x, return_inverse=True)
-    by_x = np.bincount(inverse, n)
-    again = x > 0
+    x, n = counted.frequency, counted.customers
+    total = n.sum()
 
     def evaluate(log_values: Floats) -> tuple[float, Floats]:
-        r, alpha, a, b = np.exp(log_values)
-        common = gammaln(r + xs) - gammaln(r) + r * np.log(alpha)
-        common += gammaln(a + b) + gammaln(b + xs) - gammaln(b) - gammaln(a + b + xs)
-        log_age, log_recency = np.log(alpha + age), np.log(alpha + recency)
-        staying = -(r + x) * log_age
-        leaving = np.log(a) - np.log(b + np.maximum(x, 1.0) - 1.0) - (r + x) * log_recency
-        both = np.where(again, np.logaddexp(staying, leaving), staying)
-        left = np.where(again, np.exp(leaving - both), 0.0)  # share of the likelihood in which the customer left
-        stayed = 1.0 - left
-        value = (by_x * common).sum() + (n * both).sum()
-        gradient = np.array(
+        values = np.exp(log_values)
+        r, alpha, a, b = values
+        # Gamma functions depend on the frequency alone: of those there are few.
+        common = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
+        common += gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
+        slopes = np.stack(
             [
-                (by_x * (digamma(r + xs) - digamma(r) + np.log(alpha))).sum()
-                - (n * (stayed * log_age + left * log_recency)).sum(),
-                (by_x * r / alpha).sum() - (n * (r + x) * (stayed / (alpha + age) + left / (alpha + recency))).sum(),
-                (by_x * (digamma(a + b) - digamma(a + b + xs))).sum() + (n * left).sum() / a,
-                (by_x * (digamma(a + b) + digamma(b + xs) - digamma(b) - digamma(a + b + xs))).sum()
-                - (n * left / (b + np.maximum(x, 1.0) - 1.0)).sum(),
+                common,
+                digamma(r + x) - digamma(r) + np.log(alpha),
+                np.full(len(x), r / alpha),
+                digamma(a + b) - digamma(a + b + x),
+                digamma(a + b) + digamma(b + x) - digamma(b) - digamma(a + b + x),
             ]
         )
-        return -value / total, -gradient * np.exp(log_values) / total
+        sums = (slopes * n).sum(axis=1) + passed(tuple(map(float, values)))
+        return -sums[0] / total, -sums[1:] * values / total
 
     return evaluate

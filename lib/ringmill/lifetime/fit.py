@@ -1,12 +1,14 @@
-"""Customers' histories in Spark → the two models of lifetime value; what reaches the driver does not grow with rows."""
+"""Customers' histories in Spark → the two models of lifetime value; the driver's memory grows with them for neither."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -18,6 +20,8 @@ from ringmill.lifetime.likelihood import Fitted
 HISTORY = ("repeat_period_count", "recency_age_periods", "age_periods")
 # Terms of sums are whole billionths: sums are exact, so that neither their order nor the partitions matter.
 EXACT = 1_000_000_000
+# Distinct histories that the driver holds (32 MB): of more of them it gets sums, by a pass over Spark's partitions.
+MOST_HISTORIES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -38,19 +42,15 @@ class Models:
 
 
 def fit_models(customers: DataFrame, least: int) -> Models:
-    """Customers' histories → BG/NBD and Gamma-Gamma (about eight actions).
+    """Customers' histories → BG/NBD and Gamma-Gamma (about nine actions; see `fit_purchases`).
 
     Columns in: HISTORY and repeat_value_mean (currency), null where nothing is known. Where fewer than `least` came
     again nothing is fitted. BG/NBD is fitted on the distinct histories with counts, Gamma-Gamma on customers with a
     repeat purchase and a mean value above 0; of them only sums by frequency reach the driver.
     """
-    histories = read_histories(customers)
-    again = float(histories.customers[histories.frequency > 0].sum())
-    if again < least:
-        return Models(None, None, f"{again:.0f} customers came again, {least} are needed")
-    purchases = bgnbd.fit(histories)
-    if not purchases.converged:
-        return Models(None, None, "the likelihood of BG/NBD has no maximum that could be found")
+    purchases = fit_purchases(customers, least)
+    if isinstance(purchases, str):
+        return Models(None, None, purchases)
     buyers = customers.where("repeat_period_count > 0 AND repeat_value_mean > 0")
     buyers = buyers.select(F.col("repeat_period_count").alias("x"), F.col("repeat_value_mean").alias("m")).persist()
     totals = _totals(buyers)
@@ -63,12 +63,59 @@ def fit_models(customers: DataFrame, least: int) -> Models:
     return Models(purchases, values)
 
 
-def read_histories(customers: DataFrame) -> Histories:
-    """Customers of one cutoff → their distinct histories with counts, in a fixed order (an action)."""
-    known = customers.where(F.col("repeat_period_count").isNotNull())
-    table = known.groupBy(*HISTORY).agg(F.count("*").alias("customers")).toArrow()
-    table = table.sort_by([(name, "ascending") for name in HISTORY])
-    return Histories(*(table[name].to_numpy().astype(np.float64) for name in (*HISTORY, "customers")))
+def fit_purchases(customers: DataFrame, least: int, *, most: int = MOST_HISTORIES) -> Fitted | str:
+    """Customers of one cutoff → BG/NBD, or why there is none.
+
+    Up to `most` distinct histories come to the driver, in a fixed order; of more of them it gets sums, by some sixty
+    jobs. Both give the same parameters but for rounding.
+    """
+    distinct = distinct_histories(customers).persist()
+    try:
+        counted, histories = _counted(distinct)
+        again = float(counted.customers[counted.frequency > 0].sum())
+        if again < least:
+            return f"{again:.0f} customers came again, {least} are needed"
+        if histories <= most:
+            table = distinct.toArrow().sort_by([(name, "ascending") for name in HISTORY])
+            found = bgnbd.fit(*bgnbd.in_memory(_histories(table)))
+        else:
+            found = bgnbd.fit(counted, _pass_over_histories(distinct))
+    finally:
+        distinct.unpersist()
+    return found if found.converged else "the likelihood of BG/NBD has no maximum that could be found"
+
+
+def distinct_histories(customers: DataFrame) -> DataFrame:
+    """Customers of one cutoff → a row for each history that is known, with its `customers`."""
+    return customers.where(F.col(HISTORY[0]).isNotNull()).groupBy(*HISTORY).agg(F.count("*").alias("customers"))
+
+
+def _counted(distinct: DataFrame) -> tuple[bgnbd.Counted, int]:
+    """Customers by frequency, and how many distinct histories there are."""
+    frequency = F.col(HISTORY[0])
+    sums = F.sum("customers"), F.max(HISTORY[2]), F.count("*")
+    rows = np.array(distinct.groupBy(frequency).agg(*sums).orderBy(frequency).collect(), dtype=np.float64)
+    rows = rows.reshape(-1, 4)
+    return bgnbd.Counted(rows[:, 0], rows[:, 1], float(rows[:, 2].max(initial=0.0))), int(rows[:, 3].sum())
+
+
+def _histories(rows: pa.Table | pa.RecordBatch) -> Histories:
+    return Histories(*(rows[name].to_numpy().astype(np.float64) for name in (*HISTORY, "customers")))
+
+
+def _pass_over_histories(distinct: DataFrame) -> bgnbd.Pass:
+    names = ("value", *bgnbd.NAMES)
+
+    def passed(values: Sequence[float]) -> NDArray[np.float64]:
+        def summed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                whole = np.rint(bgnbd.terms(_histories(batch), values) * EXACT).astype(np.int64).sum(axis=1)
+                yield pa.record_batch([pa.array([each]) for each in whole], names=names)
+
+        rows = distinct.mapInArrow(summed, ", ".join(f"{name} bigint" for name in names)).collect()
+        return np.array([sum(row[place] for row in rows) for place in range(len(names))], dtype=np.float64) / EXACT
+
+    return passed
 
 
 def _exact(term: Column) -> Column:
