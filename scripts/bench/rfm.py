@@ -5,22 +5,24 @@
 spend, cancelled spend and country. Neither has links from cancellations to orders, so that orders and days net of
 them are null, and neither converts currencies. Both read the same Parquet files and write nowhere. Beside them, on
 sizes that fit in memory, the same plain aggregate in polars and DuckDB, and lifetimes' summary of the lines by pandas.
-`twelve_snapshots_over_one`: twelve month ends in one pass, by the time of one cutoff.
+`twelve_snapshots_over_one`: twelve month ends in one pass, by the time of one cutoff; `twelve_published_over_one`: with
+thresholds fitted on the last of them, scores, segments and the commit of a Delta table, as the stage does it.
+`disk`: the most that input, spills and tables took together, looked at twice a second.
 `bgnbd_fit_seconds`: one million customers drawn from a BG/NBD, from their table in Spark to parameters with errors;
 Gamma-Gamma and the prediction of every customer's columns are timed beside it.
 """
 
 from __future__ import annotations
 
-import json
-import subprocess
+import os
 import sys
 import tempfile
+import threading
 import time
-import venv
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import date
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -29,13 +31,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from common import arguments, claim, write
+from rfm_peers import IN_MEMORY, beside, environment
 
 from ringmill.config.models import SparkSection
-from ringmill.config.rfm import Lifetime
+from ringmill.config.rfm import SEGMENTS, Lifetime, Scores
 from ringmill.lake.session import open_session
 from ringmill.lifetime.fit import fit_models, fit_purchases
 from ringmill.rfm.customers import summarise_customers
 from ringmill.rfm.lifetime import summarise_lifetime
+from ringmill.rfm.scores import thresholds_of, with_scores, with_segment
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -43,37 +47,8 @@ if TYPE_CHECKING:
 ROUNDS = 5
 LINES_PER_ORDER, ORDERS_PER_CUSTOMER = 20, 10
 CUTOFF = date(2025, 1, 1)
+Peers = Callable[[str, int], dict[str, Any]]
 TWELVE = [date(2024, month, 1) for month in range(2, 13)] + [CUTOFF]
-IN_MEMORY = 10_000_000
-PEERS = ("polars", "duckdb", "pyarrow")
-# In a process of its own: reads the lines, prints the best of three in seconds, and the customers found.
-SCRIPT = """
-import json, sys, time
-kind, files = sys.argv[1:]
-def polars_():
-    import polars as pl
-    sale = ~pl.col("is_cancellation") & (pl.col("quantity") > 0) & (pl.col("unit_price") > 0)
-    sold = pl.scan_parquet(files).filter(pl.col("customer_id").is_not_null())
-    return sold.group_by("customer_id").agg(
-        pl.col("ordered_at").filter(sale).min().alias("first"), pl.col("ordered_at").filter(sale).max().alias("last"),
-        pl.col("order_id").filter(sale).n_unique().alias("orders"),
-        pl.col("line_total").filter(sale).sum().alias("spend"),
-        pl.col("line_total").filter(pl.col("is_cancellation")).sum().alias("cancelled"),
-        pl.col("country").filter(sale).sort_by(pl.col("ordered_at").filter(sale)).last().alias("country"),
-    ).collect().height
-def duckdb_():
-    import duckdb
-    duckdb.sql("SET enable_progress_bar = false")
-    sale = "NOT is_cancellation AND quantity > 0 AND unit_price > 0"
-    return duckdb.sql(f'''SELECT customer_id, min(ordered_at) FILTER ({sale}), max(ordered_at) FILTER ({sale}),
-        count(DISTINCT order_id) FILTER ({sale}), sum(line_total) FILTER ({sale}),
-        sum(line_total) FILTER (is_cancellation), max_by(country, ordered_at) FILTER ({sale})
-        FROM read_parquet('{files}') WHERE customer_id IS NOT NULL GROUP BY customer_id''').arrow().read_all().num_rows
-work, seconds = {"polars": polars_, "duckdb": duckdb_}[kind], []
-for _ in range(3):
-    started = time.perf_counter(); customers = work(); seconds.append(time.perf_counter() - started)
-print(json.dumps({"seconds": min(seconds), "customers": customers, "version": __import__(kind).__version__}))
-"""
 
 
 def seconds(work: Callable[[], Any]) -> float:
@@ -130,9 +105,47 @@ def spent(frame: DataFrame) -> float:
     return seconds(lambda: frame.write.format("noop").mode("overwrite").save())
 
 
-def over_bare(
-    spark: SparkSession, folder: str, lines: int, turns: int, python: Path | None, why: str
-) -> dict[str, Any]:
+def published(rows: DataFrame, cutoffs: list[date], path: str) -> float:
+    """Seconds of what the stage does with customers before clusters and lifetime value, and of its commit."""
+    from pyspark.sql import functions as F
+
+    def work() -> None:
+        customers = summarise_customers(rows, cutoffs, zone="Europe/London").persist()
+        thresholds = thresholds_of(customers.where(F.col("cutoff") == F.lit(CUTOFF)), Scores(), None)
+        scored = customers.transform(with_scores, thresholds).transform(with_segment, SEGMENTS)
+        scored.write.format("delta").mode("overwrite").save(path)
+        customers.unpersist()
+
+    return seconds(work)
+
+
+@contextmanager
+def watched(folder: str) -> Iterator[dict[str, int]]:
+    """`peak`: the most bytes that the folder's files took together, while the context lasts."""
+    found, done = {"peak": 0}, threading.Event()
+
+    def size() -> int:
+        total = 0
+        for at, _, names in os.walk(folder):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    total += os.lstat(f"{at}/{name}").st_size
+        return total
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            found["peak"] = max(found["peak"], size())
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        done.set()
+        watcher.join()
+
+
+def over_bare(spark: SparkSession, folder: str, lines: int, turns: int, peers: Peers) -> dict[str, Any]:
     """All samples of one size, in seconds, and the peers'."""
     path = write_lines(spark, folder, lines)
     rows = spark.read.parquet(path)
@@ -141,49 +154,17 @@ def over_bare(
         "one": lambda: summarise_customers(rows, [CUTOFF], zone="Europe/London"),
         "twelve": lambda: summarise_customers(rows, TWELVE, zone="Europe/London"),
     }
+    asked = {"one published": [CUTOFF], "twelve published": TWELVE}
+
+    def once() -> dict[str, float]:
+        found = {name: spent(work()) for name, work in works.items()}
+        return found | {name: published(rows, cutoffs, f"{folder}/{name}") for name, cutoffs in asked.items()}
+
     if lines <= IN_MEMORY:
-        for work in works.values():
-            spent(work())  # the JVM compiles its plans; for more lines it has done so
-    rounds = [{name: spent(work()) for name, work in works.items()} for _ in range(turns)]
-    peers: dict[str, Any] = {}
-    for name in PEERS[:2]:
-        peers[name] = why if python is None else f"not run above {IN_MEMORY:,} lines"
-        if python is not None and lines <= IN_MEMORY:
-            said = subprocess.run([python, "-c", SCRIPT, name, f"{path}/*.parquet"], capture_output=True, text=True)
-            last = (said.stdout if said.returncode == 0 else said.stderr).strip().splitlines()[-1]
-            peers[name] = json.loads(last) if said.returncode == 0 else last
-    peers["lifetimes, pandas"] = _lifetimes(path) if lines <= IN_MEMORY else f"not run above {IN_MEMORY:,} lines"
-    return {"lines": lines, "rounds": rounds, "peers": peers}
-
-
-def _lifetimes(path: str) -> Any:
-    """Seconds of lifetimes' summary of the same sales, reading included; it gives the literature's four columns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            from lifetimes.utils import summary_data_from_transaction_data
-        except ImportError as error:
-            return f"not installed: {error}"
-
-        def work() -> None:
-            names = ["customer_id", "ordered_at", "line_total"]
-            sold = pq.read_table(path, columns=names, filters=[("is_cancellation", "=", False)]).to_pandas()
-            sold["ordered_at"] = sold["ordered_at"].dt.tz_localize(None)
-            summary_data_from_transaction_data(*[sold, *names], observation_period_end="2024-12-31", freq="D")
-
-        return {"seconds": seconds(work)}
-
-
-def environment(folder: str) -> tuple[Path | None, str]:
-    """The interpreter of an environment of the peers' own, or why there is none."""
-    home = Path(folder) / "peers"
-    try:
-        venv.create(home, with_pip=True)
-        python = home / "bin" / "python"
-        subprocess.run([python, "-m", "pip", "install", "-q", *PEERS], check=True, capture_output=True, text=True)
-    except (subprocess.CalledProcessError, OSError) as error:
-        return None, f"no environment: {str(getattr(error, 'stderr', '') or error).strip().splitlines()[-1]}"
-    return python, ""
+        once()  # the JVM compiles its plans; for more lines it has done so
+    with watched(folder) as disk:
+        rounds = [once() for _ in range(turns)]
+    return {"lines": lines, "rounds": rounds, "peers": peers(path, lines), "disk": disk["peak"]}
 
 
 def write_histories(folder: str, customers: int) -> str:
@@ -247,12 +228,13 @@ def main() -> None:
     options = parser.parse_args()
     sizes = options.sizes or ([300_000] if options.quick else [1_000_000, 10_000_000])
     customers = 200_000 if options.quick else 1_000_000
-    with tempfile.TemporaryDirectory() as folder:
-        python, why = (None, "left out by --quick") if options.quick else environment(folder)
-        section = SparkSection(driver_memory="4g")
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as apart:
+        python, why = (None, "left out by --quick") if options.quick else environment(apart)
+        spills = Path(folder) / "spills"
+        section = SparkSection(driver_memory="4g", settings={"spark.local.dir": str(spills)})
         spark = open_session(section, name="bench", log=Path(folder) / "logs" / "spark.log")
         try:
-            found = [over_bare(spark, folder, lines, options.rounds, python, why) for lines in sizes]
+            found = [over_bare(spark, folder, lines, options.rounds, partial(beside, python, why)) for lines in sizes]
             models = fits(spark, folder, customers)
         finally:
             spark.stop()
@@ -264,8 +246,9 @@ def main() -> None:
         parts = {part: median(one[part] for one in rounds) for part in rounds[0]}
         ratios = [one["one"] / one["bare"] for one in rounds]
         twelve = [one["twelve"] / one["one"] for one in rounds]
+        stage = [one["twelve published"] / one["one published"] for one in rounds]
         peers = {"bare aggregate, seconds": parts["bare"], **size["peers"]}
-        more = {"lines": lines, "seconds": parts, "rounds": rounds}
+        more = {"lines": lines, "seconds": parts, "rounds": rounds, "disk": size["disk"]}
         claims.append(
             claim(
                 f"rfm_over_bare_aggregate{name}",
@@ -277,18 +260,22 @@ def main() -> None:
                 **more,
             )
         )
-        one = {"one snapshot, seconds": parts["one"]}
-        claims.append(
-            claim(
-                f"twelve_snapshots_over_one{name}",
-                twelve,
-                unit="× one snapshot",
-                goal=3.0,
-                better="lower",
-                peers=one,
-                lines=lines,
+        for title, ratios, of in (
+            ("twelve_snapshots_over_one", twelve, "one"),
+            ("twelve_published_over_one", stage, "one published"),
+        ):
+            alone = {"one snapshot, seconds": parts[of]}
+            claims.append(
+                claim(
+                    f"{title}{name}",
+                    ratios,
+                    unit="× one snapshot",
+                    goal=3.0,
+                    better="lower",
+                    peers=alone,
+                    lines=lines,
+                )
             )
-        )
     samples = models.pop("samples")
     claims.append(claim("bgnbd_fit_seconds", samples, unit="seconds", goal=30.0, better="lower", peers={}, **models))
     write(options.out, claims)
