@@ -157,7 +157,7 @@ def over_bare(spark: SparkSession, folder: str, lines: int, turns: int, peers: P
     asked = {"one published": [CUTOFF], "twelve published": TWELVE}
 
     def once() -> dict[str, float]:
-        found = {name: spent(work()) for name, work in works.items()}
+        found = {name: seconds(lambda work=work: spent(work())) for name, work in works.items()}
         return found | {name: published(rows, cutoffs, f"{folder}/{name}") for name, cutoffs in asked.items()}
 
     if lines <= IN_MEMORY:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from clean.fuzz.batches import published_after
 from clean.fuzz.comparing import check, compared
 from clean.fuzz.lines import FILES, cases_of
-from clean.fuzz.rule_sets import setting_of
+from clean.fuzz.rule_sets import FIRST, setting_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,7 +37,9 @@ ACROSS = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize(
+    "seed", [*range(FIRST), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(FIRST, 100))]
+)
 def test_rows_are_what_the_reference_makes_of_the_lines(spark: SparkSession, seed: int) -> None:
     setting = setting_of(seed)
     check(spark, cases_of(seed, setting, cases=CASES), setting)

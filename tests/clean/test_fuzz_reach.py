@@ -10,7 +10,7 @@ import pytest
 
 from clean.fuzz.lines import cases_of
 from clean.fuzz.reference import expected_rows
-from clean.fuzz.rule_sets import setting_of
+from clean.fuzz.rule_sets import FIRST, setting_of
 from ringmill.config.rules import Rule
 from ringmill.contracts import STATUSES
 
@@ -30,7 +30,7 @@ def check_of(rule: Rule) -> str:
 
 
 def test_the_rule_sets_hold_every_check_and_fix() -> None:
-    rules = [rule for seed in range(100) for rule in setting_of(seed).clean.rules]
+    rules = [rule for seed in range(FIRST) for rule in setting_of(seed).clean.rules]
     checks = Counter(check_of(rule) for rule in rules)
     assert min(checks.values()) >= 5 and len(checks) == 11, checks
     fills = Counter(rule.fill for rule in rules if rule.action == "fix")
@@ -40,7 +40,7 @@ def test_the_rule_sets_hold_every_check_and_fix() -> None:
 
 def test_the_lines_reach_every_status_and_reason_of_cleaning_itself() -> None:
     statuses, reasons = Counter[str](), Counter[str]()
-    for seed in range(100):
+    for seed in range(FIRST):
         setting = setting_of(seed)
         for lines in cases_of(seed, setting, cases=3).values():
             for row in expected_rows(lines, setting):
