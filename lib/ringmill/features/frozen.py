@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict
 from typing import Any
 
-
-def hash_of(plain: object) -> str:
-    """SHA-256 of plain data's JSON, in hex."""
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, default=str).encode()).hexdigest()
+from ringmill.hashing import digest
 
 
 class Frozen:
@@ -19,7 +14,7 @@ class Frozen:
     @property
     def hash(self) -> str:
         """SHA-256 of its JSON, in hex."""
-        return hash_of(self.to_json())
+        return digest(self.to_json())
 
     @property
     def vocabularies(self) -> dict[str, str]:

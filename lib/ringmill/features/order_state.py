@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.features.columns_of import Columns
-from ringmill.features.frozen import Frozen, hash_of
+from ringmill.features.frozen import Frozen
 from ringmill.features.lists import padded, tensor_array
 from ringmill.features.sequences import Sequence
+from ringmill.hashing import digest
 
 FIRST = 1  # the id of the first category; 0 is none
 OTHER = "other"  # groups are in upper case: none is called so
@@ -59,7 +60,7 @@ class OrderState(Frozen):
 
     @property
     def vocabularies(self) -> dict[str, str]:
-        return {"category": hash_of(self.categories)}
+        return {"category": digest(self.categories)}
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:

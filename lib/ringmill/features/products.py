@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from ringmill.features.frozen import Frozen, hash_of
+from ringmill.features.frozen import Frozen
+from ringmill.hashing import digest
 
 FIRST = 1  # the id of the first product; 0 is none
 STATE_FILE = "products.json"  # of the state, in a model's folder
@@ -33,7 +34,7 @@ class ProductState(Frozen):
 
     @property
     def vocabularies(self) -> dict[str, str]:
-        return {"product": hash_of(self.products)}
+        return {"product": digest(self.products)}
 
     @classmethod
     def from_json(cls, tree: Mapping[str, Any]) -> Self:

@@ -13,12 +13,13 @@ from ringmill.features.columns_of import Columns, Matrix
 from ringmill.features.combine import Combined
 from ringmill.features.extraction.autoencoder import AutoencoderPart
 from ringmill.features.extraction.parts import LdaPart, PcaPart, TruncatedSvdPart
-from ringmill.features.frozen import Frozen, hash_of
+from ringmill.features.frozen import Frozen
 from ringmill.features.lifetime import LifetimeValue
 from ringmill.features.lists import Listed, Listing
 from ringmill.features.scaling import Bins, BoxCox, Missing, Scaled
 from ringmill.features.sequences import Sequence
 from ringmill.features.text.parts import HashedText, Tfidf, TokenIds
+from ringmill.hashing import digest
 
 
 class Part(Protocol):
@@ -109,7 +110,7 @@ class State(Frozen):
     def vocabularies(self) -> dict[str, str]:
         """SHA-256 of the texts that each part with a vocabulary knows, by the part's name and kind."""
         known = {f"{getattr(part, 'name', part.kind)} ({part.kind})": _texts(part) for part in self.parts}
-        return {name: hash_of(texts) for name, texts in known.items() if texts is not None}
+        return {name: digest(texts) for name, texts in known.items() if texts is not None}
 
     def to_json(self) -> dict[str, Any]:
         parts = [{"kind": part.kind, **asdict(cast(Any, part))} for part in self.parts]

@@ -11,7 +11,7 @@ from deltalake.exceptions import CommitFailedError
 
 from ringmill.contracts import Table
 from ringmill.errors import RaceLost
-from ringmill.lake.key import digest
+from ringmill.hashing import digest
 
 # A property of the table: the hash of the contract by which it was made. Delta keeps conditions in words of its own.
 CONTRACT = "ringmill.contract"

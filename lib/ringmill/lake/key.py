@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ringmill.hashing import digest
+
 PACKAGE = "ringmill"
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.txt"
 DATA = (".html", ".css", ".properties")
-
-
-def digest(value: object) -> str:
-    """SHA-256 of a value's canonical JSON, in hex."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def stage_key(inputs: Mapping[str, Any], configuration: Mapping[str, Any], code: str) -> str:

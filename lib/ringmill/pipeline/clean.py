@@ -13,9 +13,10 @@ from ringmill.config.raw import Drift
 from ringmill.contracts import CLEAN_ROWS, STATUSES
 from ringmill.contracts.clean import cancellations_table
 from ringmill.errors import InputError
+from ringmill.hashing import digest
 from ringmill.lake.drift import told
 from ringmill.lake.files import Source, batch_of, find_source, fingerprint
-from ringmill.lake.key import code_hash, digest, stage_key
+from ringmill.lake.key import code_hash, stage_key
 from ringmill.lake.ledger import Entry as LedgerEntry
 from ringmill.pipeline.batches import law_1, write_batches
 from ringmill.pipeline.cost import cost_of

@@ -93,10 +93,10 @@ def check_state(run: Run, model: str, kept: Mapping[str, Any]) -> None:
     Raises:
         InputError: it is another.
     """
-    from ringmill.features.frozen import hash_of
+    from ringmill.hashing import digest
 
     trained = run.ledger.training_of(model)
     # Of the file as it lies: a later release may read it with more than it says.
-    pinned, found = trained.inputs.get(STATE), hash_of(kept)
+    pinned, found = trained.inputs.get(STATE), digest(kept)
     if pinned not in (None, found):
         raise other_state(run.lake.path(model), trained.run_id, pinned, found)

@@ -12,7 +12,7 @@ from ringmill.clean.gates import Figures, Verdict, judge
 from ringmill.config.load import dump
 from ringmill.contracts import CLEAN_ROWS, QUALITY_RULES, QUALITY_RUNS
 from ringmill.errors import InputError, LawError
-from ringmill.lake.key import digest
+from ringmill.hashing import digest
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -21,7 +21,7 @@ from deltalake import DeltaTable
 from ringmill.config.tracking import Mlflow
 from ringmill.contracts import LEDGER_HISTORY
 from ringmill.errors import ConfigError, TrainingError
-from ringmill.lake.key import digest
+from ringmill.hashing import digest
 from ringmill.lake.ledger import Entry
 from ringmill.lake.tables import Lake
 from ringmill.pipeline.history import leaves

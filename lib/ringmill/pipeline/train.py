@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 
 from ringmill.config.load import dump
 from ringmill.config.models import Config
-from ringmill.lake.key import code_hash, digest
+from ringmill.hashing import digest
+from ringmill.lake.key import code_hash
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.lines import RATES, check_money, line_configuration, rate_inputs

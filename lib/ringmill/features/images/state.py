@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ringmill.config.images import Decoding
-from ringmill.features.frozen import Frozen, hash_of
+from ringmill.features.frozen import Frozen
 from ringmill.features.images.decode import Pixels
 from ringmill.features.images.stored import pixels_of
+from ringmill.hashing import digest
 
 UNSEEN = -1
 
@@ -33,7 +34,7 @@ class ImageState(Frozen):
 
     @property
     def vocabularies(self) -> dict[str, str]:
-        return {"label": hash_of(self.classes)}
+        return {"label": digest(self.classes)}
 
     def to_json(self) -> dict[str, Any]:
         return {

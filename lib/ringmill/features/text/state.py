@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from ringmill.config.texts import Cleaning
 from ringmill.features.apply import tensors
-from ringmill.features.frozen import Frozen, hash_of
+from ringmill.features.frozen import Frozen
 from ringmill.features.state import State
 from ringmill.features.text.parts import TokenIds
+from ringmill.hashing import digest
 
 Encoder = Callable[[Iterable[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 FIRST = 2  # the id of the vocabulary's first token; 0 is padding, 1 a token that is not in it
@@ -47,7 +48,7 @@ class TextState(Frozen):
 
     @property
     def vocabularies(self) -> dict[str, str]:
-        return {"label": hash_of(self.classes), **self.tokens.vocabularies}
+        return {"label": digest(self.classes), **self.tokens.vocabularies}
 
     def id_of(self, word: str) -> int:
         """Of a word that is one token; 1 where the vocabulary has no such token, 0 where it is not just one."""
