@@ -260,6 +260,8 @@ def main() -> None:
                 **more,
             )
         )
+        spent_gb = [size["disk"] / 1e9]
+        claims.append(claim(f"disk_peak{name}", spent_gb, unit="GB", goal=20.0, better="lower", peers={}, lines=lines))
         for title, ratios, of in (
             ("twelve_snapshots_over_one", twelve, "one"),
             ("twelve_published_over_one", stage, "one published"),

@@ -4,6 +4,7 @@ import pytest
 
 from ringmill.config import load
 from ringmill.errors import ConfigError
+from ringmill.rfm.scores import check_cover
 
 MINIMAL = """
 pipeline: shop
@@ -30,6 +31,18 @@ def test_settings_are_laid_over_the_file_and_the_warehouse_is_filled_into_the_ra
 def test_a_raw_path_from_the_command_is_taken_as_it_is_and_replaces_a_generated_shop(tmp_path):
     config = load(written(tmp_path, MINIMAL + "generate: {}\n"), raw="my: data #1.csv")
     assert (config.raw.path, config.generate) == ("my: data #1.csv", None)
+
+
+def test_segments_are_a_table_of_rules_in_the_file_that_covers_each_cell_or_names_one(tmp_path):
+    table = "rfm:\n  segments:\n    - {name: good, r: 4-5}\n    - {name: rest, r: 1-3}\n"
+    segments = load(written(tmp_path, MINIMAL + table)).rfm.segments
+    assert [(each.name, each.r, each.f, each.m) for each in segments] == [
+        ("good", "4-5", "1-5", "1-5"),
+        ("rest", "1-3", "1-5", "1-5"),
+    ]
+    check_cover(segments)
+    with pytest.raises(ConfigError, match=r"rfm\.segments[\s\S]*none for r=1, f=1, m=1"):
+        check_cover(load(written(tmp_path, MINIMAL + table.replace("1-3", "2-3"))).rfm.segments)
 
 
 def test_an_unknown_key_names_the_nearest_one(tmp_path):

@@ -99,7 +99,16 @@ def test_bg_nbd_stands_beside_the_network_for_every_test_row_and_on_the_page(rea
 def test_the_report_stands_alone(real_job):
     _, entries = real_job
     page = Path(entries["report"].detail["path"]).read_text(encoding="utf-8")
-    for heading in ("What came in", "Segments", "Training", "Who will buy again", "How much", "Customers at risk"):
+    for heading in (
+        "What came in",
+        "Segments",
+        "Training",
+        "Who will buy again",
+        "How much",
+        "Customers at risk",
+        "Cohorts",
+        "Lifetime value",
+    ):
         assert f">{heading}</h2>" in page
     head = page[: page.index("<script>")] + page[page.index("</script>") :]
     assert "src=" not in head

@@ -43,7 +43,13 @@ def test_a_segment_says_its_customers_revenue_and_who_came_left_and_is_seen_firs
         ["new", "1", "25.0%", "34", "34.0%", "1", "1.0", "0", "2", "1"],
         ["lost", "2", "50.0%", "6", "6.0%", "110", "1.0", "1", "0", "0"],
     ]
-    assert [row[0] for row in clusters.rows] == ["high-value", "new", "lost", "(no order stands)"]
+    assert clusters.columns[-3:] == ("came", "left", "seen first")
+    assert clusters.rows == [
+        ["high-value", "1", "25.0%", "60", "60.0%", "3", "3.0", "1", "0", "0"],
+        ["new", "1", "25.0%", "34", "34.0%", "1", "1.0", "0", "2", "1"],
+        ["lost", "1", "25.0%", "5", "5.0%", "60", "1.0", "1", "0", "0"],
+        ["(no order stands)", "1", "25.0%", "1", "1.0%", "160", "1.0", "0", "0", "0"],
+    ]
     assert moves.rows == [["new", "lost", "1", "5"], ["new", "loyal", "1", "60"]]
 
 

@@ -171,6 +171,18 @@ def test_lines_free_of_charge_make_no_order(spark):
     assert found["ann"]["order_count"] == 1
 
 
+@pytest.mark.parametrize("free_orders", ["leave out", "count"])
+def test_refunds_that_are_no_cancellation_sell_nothing_and_take_nothing_back(spark, free_orders):
+    refunds = [
+        at("2024-03-03", quantity=-1),
+        at("2024-03-05", unit_price=-4.0),
+        {"product_id": "B", "quantity": -2},
+        {"customer_id": "bob", "unit_price": -4.0},
+    ]
+    expected = measured(clean_rows(spark, {}), free_orders=free_orders)
+    assert measured(clean_rows(spark, {}, *refunds), free_orders=free_orders) == expected
+
+
 def test_lines_free_of_charge_count_where_asked_as_in_lifetimes(spark):
     rows = clean_rows(spark, {}, at("2024-03-03", unit_price=0.0), {"customer_id": "bob", "unit_price": 0.0})
     found = measured(rows, free_orders="count")

@@ -82,6 +82,13 @@ def test_an_empty_table_gives_an_empty_table(spark):
     assert summarise_customers(clean_rows(spark).limit(0), [CUTOFF], zone="UTC").count() == 0
 
 
+def test_of_lines_at_one_instant_the_alphabetically_last_country_counts_in_whatever_order_they_come(spark):
+    both = [{"country": "Spain"}, {"country": "France", "product_id": "B"}]
+    for lines in (both, both[::-1]):
+        rows = clean_rows(spark, *lines)
+        assert by_customer(summarise_customers(rows, [CUTOFF], zone="UTC"))["ann"]["country"] == "Spain"
+
+
 def test_country_is_that_of_the_last_line_and_null_where_it_has_none(spark):
     rows = clean_rows(
         spark,

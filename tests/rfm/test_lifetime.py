@@ -69,9 +69,22 @@ def test_more_histories_than_the_driver_holds_give_the_same_model_from_sums(cust
     assert found.log_likelihood == pytest.approx(models.purchases.log_likelihood, rel=1e-10)
 
 
-def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions(customers, models, table):
+def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions(customers, models, table, monkeypatch):
+    received = []
     values = tuple(models.purchases.values.values())
     shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
+    passed, kind = _pass_over_histories(distinct_histories(shuffled).repartition(3)), type(customers)
+    collect = kind.collect
+
+    def counted(frame):
+        rows = collect(frame)
+        received.append(len(rows))
+        return rows
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kind, "collect", counted)
+        passed(values)
+    assert received == [3]  # a row of sums for each partition, however many histories it holds
     one, other = (_pass_over_histories(distinct_histories(frame))(values).tolist() for frame in (customers, shuffled))
     assert one == other
     each = Histories(*(table[name].to_numpy(float) for name in ("frequency", "recency", "T")), np.ones(len(table)))

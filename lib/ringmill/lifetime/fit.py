@@ -108,9 +108,10 @@ def _pass_over_histories(distinct: DataFrame) -> bgnbd.Pass:
 
     def passed(values: Sequence[float]) -> NDArray[np.float64]:
         def summed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            whole = np.zeros(len(names), np.int64)
             for batch in batches:
-                whole = np.rint(bgnbd.terms(_histories(batch), values) * EXACT).astype(np.int64).sum(axis=1)
-                yield pa.record_batch([pa.array([each]) for each in whole], names=names)
+                whole += np.rint(bgnbd.terms(_histories(batch), values) * EXACT).astype(np.int64).sum(axis=1)
+            yield pa.record_batch([pa.array([each]) for each in whole], names=names)
 
         rows = distinct.mapInArrow(summed, ", ".join(f"{name} bigint" for name in names)).collect()
         return np.array([sum(row[place] for row in rows) for place in range(len(names))], dtype=np.float64) / EXACT
