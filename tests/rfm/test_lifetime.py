@@ -73,7 +73,7 @@ def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions
     received = []
     values = tuple(models.purchases.values.values())
     shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
-    passed, kind = _pass_over_histories(distinct_histories(shuffled).repartition(3)), type(customers)
+    passed, kind = _pass_over_histories(distinct_histories(shuffled).repartition(3), 7.0), type(customers)
     collect = kind.collect
 
     def counted(frame):
@@ -85,10 +85,11 @@ def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions
         patched.setattr(kind, "collect", counted)
         passed(values)
     assert received == [3]  # a row of sums for each partition, however many histories it holds
-    one, other = (_pass_over_histories(distinct_histories(frame))(values).tolist() for frame in (customers, shuffled))
+    frames = (customers, shuffled)
+    one, other = (_pass_over_histories(distinct_histories(frame), 7.0)(values).tolist() for frame in frames)
     assert one == other
     each = Histories(*(table[name].to_numpy(float) for name in ("frequency", "recency", "T")), np.ones(len(table)))
-    assert one == pytest.approx(bgnbd.in_memory(each)[1](values).tolist(), rel=1e-9)
+    assert one == pytest.approx(bgnbd.pass_in_memory(each, 7.0)(values).tolist(), rel=1e-9)
 
 
 def test_lifetime_value_is_lifetimes_for_every_customer(customers, models, table):

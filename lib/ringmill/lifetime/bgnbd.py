@@ -31,6 +31,10 @@ class Histories:
     age: Floats
     customers: Floats
 
+    def in_units(self, unit: float) -> Histories:
+        """The same, with times in so many units of time."""
+        return Histories(self.frequency, self.recency / unit, self.age / unit, self.customers)
+
 
 @dataclass(frozen=True)
 class Counted:
@@ -40,8 +44,13 @@ class Counted:
     customers: Floats
     longest: float
 
+    @property
+    def unit(self) -> float:
+        """The unit of time in which it is fitted, a tenth of the longest age: in days the line searches lose digits."""
+        return self.longest / 10.0 or 1.0
 
-# (r, alpha, a, b) → the five sums of `terms` over all histories; one pass over them.
+
+# (r, alpha, a, b) → the sums of `terms` over all histories, both in units of `Counted.unit`; one pass over them.
 Pass = Callable[[Sequence[float]], Floats]
 
 
@@ -104,17 +113,22 @@ class BetaGeo:
 def in_memory(histories: Histories) -> tuple[Counted, Pass]:
     """Histories that fit in memory → what `fit` takes."""
     frequency, inverse = np.unique(histories.frequency, return_inverse=True)
-    counted = Counted(
-        frequency, np.bincount(inverse, histories.customers).astype(np.float64), float(histories.age.max())
-    )
-    return counted, lambda values: terms(histories, values).sum(axis=1)
+    customers = np.bincount(inverse, histories.customers).astype(np.float64)
+    counted = Counted(frequency, customers, float(histories.age.max()))
+    return counted, pass_in_memory(histories, counted.unit)
 
 
-def terms(histories: Histories, values: Sequence[float]) -> Floats:
-    """(rows) → (5, rows): what a history adds to the log-likelihood beside gamma functions of its frequency, and what
-    it adds to the derivatives by r, alpha, a and b; times its customers."""
+def pass_in_memory(histories: Histories, unit: float) -> Pass:
+    """A pass over histories that fit in memory, times in so many units."""
+    scaled = histories.in_units(unit)
+    return lambda values: np.array([each.sum() for each in terms(scaled, values)])
+
+
+def terms(histories: Histories, values: Sequence[float]) -> tuple[Floats, ...]:
+    """(rows) → five of (rows): what a history adds to the log-likelihood beside gamma functions of its frequency, and
+    to its derivatives by r, alpha, a and b; times its customers."""
     r, alpha, a, b = values
-    x, age, recency = histories.frequency, alpha + histories.age, alpha + histories.recency
+    x, n, age, recency = histories.frequency, histories.customers, alpha + histories.age, alpha + histories.recency
     again = x > 0
     drops_out = b + np.maximum(x, 1.0) - 1.0
     log_age, log_recency = np.log(age), np.log(recency)
@@ -124,27 +138,26 @@ def terms(histories: Histories, values: Sequence[float]) -> Floats:
     left = np.where(again, np.exp(leaving - both), 0.0)  # share of the likelihood in which the customer left
     stayed = 1.0 - left
     by_r, by_alpha = stayed * log_age + left * log_recency, (r + x) * (stayed / age + left / recency)
-    found: Floats = np.stack([both, -by_r, -by_alpha, left / a, -left / drops_out]) * histories.customers
-    return found
+    return n * both, -n * by_r, -n * by_alpha, n * left / a, -n * left / drops_out
 
 
 def fit(counted: Counted, passed: Pass) -> Fitted:
-    """Counts and passes over the histories (about sixty) → parameters, standard errors and the log-likelihood.
+    """Counts and passes over the histories (some forty) → parameters, standard errors and the log-likelihood.
 
-    Minimised over the logarithms of the parameters by BFGS with the exact gradient, from a tenth of the longest age as
-    unit of time; standard errors by the delta method from the inverse Hessian of the negative log-likelihood.
+    Minimised over the logarithms of the parameters by BFGS with the exact gradient; standard errors by the delta method
+    from the inverse Hessian of the negative log-likelihood.
     """
     total = float(counted.customers.sum())
     evaluate = _negative(counted, passed)
-    start = np.full(4, 0.1)
-    start[1] += np.log(counted.longest / 10.0 or 1.0)
-    found = minimize(evaluate, start, jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 500})
-    values = np.exp(found.x)
+    found = minimize(evaluate, np.full(4, 0.1), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": 500})
+    values = np.exp(found.x) * np.array([1.0, counted.unit, 1.0, 1.0])
     errors = standard_errors(lambda log_values: evaluate(log_values)[1] * total, found.x, values)
+    repeats = float((counted.customers * counted.frequency).sum())
     return Fitted(
         values=dict(zip(NAMES, map(float, values), strict=True)),
         standard_errors=dict(zip(NAMES, errors, strict=True)),
-        log_likelihood=-float(found.fun) * total,
+        # Each purchase's density is per unit of time: undo the scaling.
+        log_likelihood=-float(found.fun) * total - repeats * float(np.log(counted.unit)),
         customers=total,
         converged=float(np.abs(found.jac).max()) < 1e-5 and bool(np.isfinite(values).all()),
     )

@@ -66,7 +66,7 @@ def fit_models(customers: DataFrame, least: int) -> Models:
 def fit_purchases(customers: DataFrame, least: int, *, most: int = MOST_HISTORIES) -> Fitted | str:
     """Customers of one cutoff → BG/NBD, or why there is none.
 
-    Up to `most` distinct histories come to the driver, in a fixed order; of more of them it gets sums, by some sixty
+    Up to `most` distinct histories come to the driver, in a fixed order; of more of them it gets sums, by some forty
     jobs. Both give the same parameters but for rounding.
     """
     distinct = distinct_histories(customers).persist()
@@ -77,9 +77,10 @@ def fit_purchases(customers: DataFrame, least: int, *, most: int = MOST_HISTORIE
             return f"{again:.0f} customers came again, {least} are needed"
         if histories <= most:
             table = distinct.toArrow().sort_by([(name, "ascending") for name in HISTORY])
-            found = bgnbd.fit(*bgnbd.in_memory(_histories(table)))
+            passed = bgnbd.pass_in_memory(_histories(table), counted.unit)
         else:
-            found = bgnbd.fit(counted, _pass_over_histories(distinct))
+            passed = _pass_over_histories(distinct, counted.unit)
+        found = bgnbd.fit(counted, passed)
     finally:
         distinct.unpersist()
     return found if found.converged else "the likelihood of BG/NBD has no maximum that could be found"
@@ -103,15 +104,16 @@ def _histories(rows: pa.Table | pa.RecordBatch) -> Histories:
     return Histories(*(rows[name].to_numpy().astype(np.float64) for name in (*HISTORY, "customers")))
 
 
-def _pass_over_histories(distinct: DataFrame) -> bgnbd.Pass:
+def _pass_over_histories(distinct: DataFrame, unit: float) -> bgnbd.Pass:
     names = ("value", *bgnbd.NAMES)
 
     def passed(values: Sequence[float]) -> NDArray[np.float64]:
         def summed(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             whole = np.zeros(len(names), np.int64)
             for batch in batches:
-                whole += np.rint(bgnbd.terms(_histories(batch), values) * EXACT).astype(np.int64).sum(axis=1)
-            yield pa.record_batch([pa.array([each]) for each in whole], names=names)
+                each = bgnbd.terms(_histories(batch).in_units(unit), values)
+                whole += [np.rint(term * EXACT).astype(np.int64).sum() for term in each]
+            yield pa.record_batch([pa.array([total]) for total in whole], names=names)
 
         rows = distinct.mapInArrow(summed, ", ".join(f"{name} bigint" for name in names)).collect()
         return np.array([sum(row[place] for row in rows) for place in range(len(names))], dtype=np.float64) / EXACT
