@@ -138,7 +138,8 @@ def execute(stage: Stage, run: Run) -> Entry:
     finally:
         # What Python holds of the JVM's plans and tables is held in rings, which nothing but the collector undoes; left
         # to itself it comes so seldom that the plans of many stages fill a small driver's memory.
-        gc.collect()
+        if run.session is not None:
+            gc.collect()
 
 
 def _executed(stage: Stage, run: Run) -> Entry:
