@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ringmill.errors import InputError
 from ringmill.errors.runs import other_state
+from ringmill.hashing import digest
 from ringmill.lake.ledger import Entry
 from ringmill.pipeline.stage import Run
 
@@ -93,8 +94,6 @@ def check_state(run: Run, model: str, kept: Mapping[str, Any]) -> None:
     Raises:
         InputError: it is another.
     """
-    from ringmill.hashing import digest
-
     trained = run.ledger.training_of(model)
     # Of the file as it lies: a later release may read it with more than it says.
     pinned, found = trained.inputs.get(STATE), digest(kept)
