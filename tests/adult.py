@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow.parquet as pq
-import pytest
 
-FILE = Path(__file__).resolve().parents[2] / "shared" / "data" / "adult" / "adult_data.parquet"
+from conftest import at_hand
+
 NUMBERS = ("age", "fnlwgt", "education_num", "capital_gain", "capital_loss", "hours_per_week")
 
 
 def adult(*, scaled: bool) -> tuple[np.ndarray, np.ndarray]:
     """(32561, 6) numbers, each over its standard deviation where `scaled`, and (32561) classes as text."""
-    if not FILE.exists():
-        pytest.skip(f"needs the Adult data in {FILE.parent}")
-    table = pq.read_table(FILE)
+    table = pq.read_table(at_hand("adult/adult_data.parquet"))
     matrix = np.stack([table[name].to_numpy().astype(float) for name in NUMBERS], axis=1)
     classes = np.array([text.strip() for text in table["income"].to_pylist()])
     return (matrix / matrix.std(axis=0) if scaled else matrix), classes

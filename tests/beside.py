@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -41,6 +42,16 @@ def fitted(
 def of(table: pa.Table, names: Sequence[str]) -> np.ndarray:
     """(rows, names): columns side by side."""
     return np.stack([table[name].to_numpy(zero_copy_only=False) for name in names], axis=1)
+
+
+def quantile_bins(rows: np.ndarray, bins: int) -> Any:
+    """scikit-learn's bins, fitted on these rows."""
+    from sklearn.preprocessing import KBinsDiscretizer
+
+    peer = KBinsDiscretizer(bins, encode="ordinal", strategy="quantile", quantile_method="linear", subsample=None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says that bins too narrow are left out, as they are in ours
+        return peer.fit(rows)
 
 
 def compare(

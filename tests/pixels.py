@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-from pathlib import Path
-
 import numpy as np
-import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "data" / "fashion_mnist"
+from conftest import at_hand
+from ringmill.lake.idx import look_at_idx, read_stretch
 
 
 def pixels(rows: int, *, split: str = "train") -> tuple[np.ndarray, np.ndarray]:
     """(rows, 784) brightnesses of 0 to 255, and (rows) classes as text; the files' first rows."""
-    if not FOLDER.exists():
-        pytest.skip(f"needs the Fashion-MNIST data in {FOLDER}")
 
-    def read(kind: str, header: int, size: int) -> np.ndarray:
-        with gzip.open(FOLDER / f"{split}-{kind}-ubyte.gz") as file:
-            return np.frombuffer(file.read(header + rows * size), np.uint8, offset=header)
+    def read(kind: str) -> np.ndarray:
+        file = look_at_idx(str(at_hand(f"fashion_mnist/{split}-{kind}-ubyte.gz")), dimensions=(1, 3))
+        return np.frombuffer(b"".join(read_stretch(file, 0, rows)), np.uint8)
 
-    return read("images-idx3", 16, 784).reshape(rows, 784).astype(float), read("labels-idx1", 8, 1).astype(str)
+    return read("images-idx3").reshape(rows, 784).astype(float), read("labels-idx1").astype(str)
