@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from time import perf_counter
 from typing import Any
 
-from common import arguments, claim, write
+from common import arguments, claim, seconds, write
 
 from ringmill.clean import clean_rows, link_cancellations
 from ringmill.config import Clean, load
@@ -27,12 +25,6 @@ from ringmill.pipeline.stage import Run
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "default.yaml"
 ROUNDS = 5
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    started = perf_counter()
-    work()
-    return perf_counter() - started
 
 
 def cleaned(run: Run, clean: Clean) -> None:

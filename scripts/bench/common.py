@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,13 @@ def arguments(name: str, description: str) -> argparse.ArgumentParser:
     parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json", help="where the JSON goes")
     parser.add_argument("--quick", action="store_true", help="the same comparison on less, in a minute or two")
     return parser
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    """How long it takes."""
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
 
 
 def claim(

@@ -21,7 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from common import arguments, claim, write
+from common import arguments, claim, seconds, write
 from pydantic import TypeAdapter
 
 from ringmill.config.features import FeatureEntry
@@ -50,12 +50,6 @@ SET = TypeAdapter(tuple[FeatureEntry, ...]).validate_python(
         {"kind": "target", "columns": ["many"], "label": "label"},
     ]
 )
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def write_table(spark: SparkSession, folder: str, rows: int) -> str:

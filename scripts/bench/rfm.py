@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from common import arguments, claim, write
+from common import arguments, claim, seconds, write
 from rfm_peers import IN_MEMORY, beside, environment
 
 from ringmill.config.models import SparkSection
@@ -49,12 +49,6 @@ LINES_PER_ORDER, ORDERS_PER_CUSTOMER = 20, 10
 CUTOFF = date(2025, 1, 1)
 Peers = Callable[[str, int], dict[str, Any]]
 TWELVE = [date(2024, month, 1) for month in range(2, 13)] + [CUTOFF]
-
-
-def seconds(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def write_lines(spark: SparkSession, folder: str, lines: int) -> str:
@@ -101,8 +95,9 @@ def bare(rows: DataFrame) -> DataFrame:
     )
 
 
-def spent(frame: DataFrame) -> float:
-    return seconds(lambda: frame.write.format("noop").mode("overwrite").save())
+def spent(build: Callable[[], DataFrame]) -> float:
+    """Seconds of building a frame and computing all of it."""
+    return seconds(lambda: build().write.format("noop").mode("overwrite").save())
 
 
 def published(rows: DataFrame, cutoffs: list[date], path: str) -> float:
@@ -157,7 +152,7 @@ def over_bare(spark: SparkSession, folder: str, lines: int, turns: int, peers: P
     asked = {"one published": [CUTOFF], "twelve published": TWELVE}
 
     def once() -> dict[str, float]:
-        found = {name: seconds(lambda work=work: spent(work())) for name, work in works.items()}
+        found = {name: spent(work) for name, work in works.items()}
         return found | {name: published(rows, cutoffs, f"{folder}/{name}") for name, cutoffs in asked.items()}
 
     if lines <= IN_MEMORY:
@@ -211,12 +206,12 @@ def fits(spark: SparkSession, folder: str, customers: int) -> dict[str, Any]:
         assert not isinstance(fitted, str), fitted
         found["bgnbd"] = fitted.to_json()
 
-    spent(table)  # the JVM warms up
+    spent(lambda: table)  # the JVM warms up
     samples = [seconds(of_purchases) for _ in range(ROUNDS)]
     started = time.perf_counter()
     models = fit_models(table, section.least_repeat_customers)
     both = time.perf_counter() - started
-    ahead = spent(summarise_lifetime(table, models, section, "day"))
+    ahead = spent(lambda: summarise_lifetime(table, models, section, "day"))
     parts = {"both models": both, "every customer's prediction (a function over Arrow batches)": ahead}
     return {"samples": samples, "customers": customers, "seconds": parts, **found, "models": models.to_json()}
 

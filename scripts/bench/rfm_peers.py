@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import venv
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from common import seconds
 
 IN_MEMORY = 10_000_000
 PEERS = ("polars", "duckdb", "pyarrow")
@@ -72,9 +72,7 @@ def _lifetimes(path: str) -> Any:
             sold["ordered_at"] = sold["ordered_at"].dt.tz_localize(None)
             summary_data_from_transaction_data(*[sold, *names], observation_period_end="2024-12-31", freq="D")
 
-        started = time.perf_counter()
-        work()
-        return {"seconds": time.perf_counter() - started}
+        return {"seconds": seconds(work)}
 
 
 def environment(folder: str) -> tuple[Path | None, str]:
