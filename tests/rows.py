@@ -1,4 +1,4 @@
-"""Tiny clean/rows for tests: only what a test says differs from an ordinary sale."""
+"""Tiny clean/rows and clean/cancellations for tests: only what a test says differs from an ordinary sale."""
 
 from __future__ import annotations
 
@@ -25,6 +25,22 @@ SALE: dict[str, Any] = {
     "is_cancellation": False,
     "status": "clean",
 }
+LINK = (
+    "customer_id string, product_id string, cancellation_id string, cancelled_at string, order_id string, "
+    "ordered_at string, order_price double, pieces bigint, known_at string, superseded_at string"
+)
+TAKEN: dict[str, Any] = {
+    "customer_id": "ann",
+    "product_id": "A",
+    "cancellation_id": "C1",
+    "cancelled_at": "2024-03-02 12:00:00",
+    "order_id": "1",
+    "ordered_at": "2024-03-01 12:00:00",
+    "order_price": 10.0,
+    "pieces": 1,
+    "known_at": None,
+    "superseded_at": None,
+}
 
 
 def clean_rows(spark: SparkSession, *lines: dict[str, Any]) -> DataFrame:
@@ -40,6 +56,14 @@ def clean_rows(spark: SparkSession, *lines: dict[str, Any]) -> DataFrame:
             "superseded_at": F.to_timestamp("superseded_at"),
         }
     )
+
+
+def links(spark: SparkSession, *taken: dict[str, Any]) -> DataFrame:
+    """Rows of clean/cancellations; times are UTC texts."""
+    rows = [{**TAKEN, **link} for link in taken]
+    frame = spark.createDataFrame([tuple(row.values()) for row in rows], LINK)
+    times = {name: F.to_timestamp(name) for name in ("cancelled_at", "ordered_at", "superseded_at")}
+    return frame.withColumns({**times, "known_at": F.to_timestamp(F.coalesce("known_at", "cancelled_at"))})
 
 
 def by_customer(frame: DataFrame) -> dict[str, dict[str, Any]]:

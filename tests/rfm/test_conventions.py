@@ -12,33 +12,10 @@ from ringmill.rfm.currency import Rate, check_rates, read_rates, summarise_missi
 from ringmill.rfm.customers import summarise_customers
 from ringmill.rfm.orders import latest_by_cutoff, summarise_versions
 from ringmill.windows import midnight
-from rows import by_customer, clean_rows
+from rows import by_customer, clean_rows, links
 
 pytestmark = pytest.mark.spark
 CUTOFF = date(2024, 4, 1)
-LINK = (
-    "customer_id string, product_id string, cancellation_id string, cancelled_at string, order_id string, "
-    "ordered_at string, order_price double, pieces bigint, known_at string"
-)
-TAKEN = {
-    "customer_id": "ann",
-    "product_id": "A",
-    "cancellation_id": "C1",
-    "cancelled_at": "2024-03-02 12:00:00",
-    "order_id": "1",
-    "ordered_at": "2024-03-01 12:00:00",
-    "order_price": 10.0,
-    "pieces": 1,
-    "known_at": None,
-}
-
-
-def links(spark, *taken):
-    rows = [{**TAKEN, **link} for link in taken]
-    frame = spark.createDataFrame([tuple(row.values()) for row in rows], LINK)
-    times = {name: F.to_timestamp(name) for name in ("cancelled_at", "ordered_at")}
-    known = F.to_timestamp(F.coalesce("known_at", "cancelled_at"))
-    return frame.withColumns({**times, "known_at": known, "superseded_at": F.lit(None).cast("timestamp")})
 
 
 def at(day, **more):
@@ -138,7 +115,7 @@ def test_law_2_the_latest_instant_that_a_cutoff_saw_is_that_of_lines_cancellatio
 
 def test_a_link_that_was_superseded_is_seen_until_then(spark):
     rows = clean_rows(spark, {"quantity": 3})
-    taken = links(spark, {"pieces": 3}).withColumn("superseded_at", F.lit("2024-04-01 12:00:00").cast("timestamp"))
+    taken = links(spark, {"pieces": 3, "superseded_at": "2024-04-01 12:00:00"})
     cutoffs = [CUTOFF, date(2024, 4, 2)]
     found = [row.asDict() for row in summarise_customers(rows, cutoffs, zone="UTC", links=taken).collect()]
     assert {row["cutoff"].day: row["order_count_net"] for row in found} == {1: 0, 2: 1}
@@ -348,4 +325,22 @@ def test_law_2_each_cutoff_of_many_sees_exactly_what_is_seen_at_it_alone(spark):
         expected |= {(row[0], cutoff): tuple(row[1:]) for row in plain.collect() if row[1]}
     assert found == expected
     assert len(found) > 100
+    taken = [
+        {
+            "customer_id": f"{case} {who}",
+            "order_id": order,
+            "pieces": abs(pieces),
+            "cancelled_at": day(happened),
+            "known_at": day(known),
+            "superseded_at": None if later is None else day(later),
+        }
+        for case, who, order, happened, known, later, pieces in any_lines(cases=300, seed=2)
+    ]
+    net = {"zone": "UTC", "links": links(spark, *taken).persist()}
+    together = summarise_customers(rows, cutoffs, **net).collect()
+    alone = [row for cutoff in cutoffs for row in summarise_customers(rows, [cutoff], **net).collect()]
+    assert sorted(together, key=repr) == sorted(alone, key=repr) and len(together) == len(found)
+    standing = [(row["spend_net"] > 0, row["spend_net"] < row["spend_total"]) for row in together]
+    assert standing.count((True, True)) > 3 and standing.count((False, True)) > 10
     rows.unpersist()
+    net["links"].unpersist()

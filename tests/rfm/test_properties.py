@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from ringmill.rfm.customers import summarise_customers
-from rows import clean_rows
+from rows import clean_rows, links
 
 pytestmark = pytest.mark.spark
 CUTOFF = date(2024, 4, 1)
@@ -36,11 +36,27 @@ def histories(*, cases, seed):
                 }
 
 
+def taken_back(lines):
+    """Of each cancelling line a link to the order of its number, which its customer may never have placed."""
+    for line in lines:
+        if line["is_cancellation"]:
+            yield {
+                "customer_id": line["customer_id"],
+                "order_id": line["order_id"][1:],
+                "pieces": -line["quantity"],
+                "order_price": line["unit_price"],
+                "cancelled_at": line["ordered_at"],
+                "known_at": line["known_at"],
+            }
+
+
 LINES = list(histories(cases=120, seed=5))
+# A cancellation has a number of its own among the orders: here it takes back the order after it.
+LINKS = [{**link, "order_id": str((int(link["order_id"]) + 1) % 3)} for link in taken_back(LINES)]
 
 
-def found(rows, cutoff=CUTOFF, period="day"):
-    table = summarise_customers(rows, [cutoff], zone=ZONE, period=period).drop("cutoff")
+def found(rows, cutoff=CUTOFF, period="day", links=None):
+    table = summarise_customers(rows, [cutoff], zone=ZONE, period=period, links=links).drop("cutoff")
     return {row["customer_id"]: row.asDict() for row in table.collect()}
 
 
@@ -51,16 +67,29 @@ def expected(spark):
     return result
 
 
-def test_neither_the_order_of_rows_nor_the_number_of_partitions_changes_anything(spark, expected):
-    for partitions, lines in ((1, LINES[::-1]), (7, sorted(LINES, key=repr))):
-        assert found(clean_rows(spark, *lines).repartition(partitions)) == expected
+@pytest.fixture(scope="module")
+def net(spark):
+    result = found(clean_rows(spark, *LINES), links=links(spark, *LINKS))
+    assert sum(row["order_count_net"] < row["order_count"] for row in result.values()) > 10
+    assert sum(0 < row["spend_net"] < row["spend_total"] for row in result.values()) > 10
+    return result
 
 
-def test_law_2_rows_at_or_after_the_cutoff_or_known_then_change_nothing(spark, expected):
+def test_neither_the_order_of_rows_nor_the_number_of_partitions_changes_anything(spark, expected, net):
+    for partitions, lines, taken in ((1, LINES[::-1], LINKS[::-1]), (7, sorted(LINES, key=repr), LINKS)):
+        rows = clean_rows(spark, *lines).repartition(partitions)
+        assert found(rows) == expected
+        assert found(rows, links=links(spark, *taken).repartition(partitions)) == net
+
+
+def test_law_2_rows_at_or_after_the_cutoff_or_known_then_change_nothing(spark, expected, net):
     midnight = "2024-03-31 23:00:00"  # in UTC: summer time began that day
     late = [{**line, "quantity": 9_999, "known_at": midnight} for line in LINES[::3]]
     after = [{**line, "order_id": "9", "ordered_at": midnight, "known_at": midnight} for line in LINES[::2]]
-    assert found(clean_rows(spark, *LINES, *late, *after)) == expected
+    rows = clean_rows(spark, *LINES, *late, *after)
+    assert found(rows) == expected
+    unseen = [{**link, "order_id": order, "pieces": 9_999, "known_at": midnight} for link in LINKS for order in "0123"]
+    assert found(rows, links=links(spark, *LINKS, *unseen)) == net
 
 
 def test_shifting_all_times_by_whole_weeks_shifts_all_times_and_nothing_else(spark):
@@ -68,13 +97,18 @@ def test_shifting_all_times_by_whole_weeks_shifts_all_times_and_nothing_else(spa
     weeks, cutoff = timedelta(weeks=6), date(2024, 1, 29)
     early = [line for line in LINES if line["ordered_at"] < "2024-03-25"]
 
-    def moved(by):
-        times = ("ordered_at", "known_at")
-        return [{**line, **{name: str(datetime.fromisoformat(line[name]) - by) for name in times}} for line in early]
+    taken = [link for link in LINKS if link["cancelled_at"] < "2024-03-25"]
+
+    def moved(rows, by):
+        times = rows[0].keys() & {"ordered_at", "cancelled_at", "known_at"}
+        return [{**row, **{name: str(datetime.fromisoformat(row[name]) - by) for name in times}} for row in rows]
+
+    def measured(by, cutoff, period):
+        return found(clean_rows(spark, *moved(early, by)), cutoff, period, links(spark, *moved(taken, by)))
 
     for period in ("day", "week"):
-        here = found(clean_rows(spark, *moved(weeks + timedelta(weeks=3))), cutoff, period)
-        there = found(clean_rows(spark, *moved(timedelta(weeks=3))), cutoff + weeks, period)
+        here = measured(weeks + timedelta(weeks=3), cutoff, period)
+        there = measured(timedelta(weeks=3), cutoff + weeks, period)
         for row in here.values():
             for name in ("first_ordered_at", "last_ordered_at"):
                 row[name] += weeks

@@ -40,7 +40,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.rfm.cohorts import summarise_cohorts
     from ringmill.rfm.customers import summarise_history
     from ringmill.rfm.lifetime import summarise_lifetime
-    from ringmill.rfm.orders import latest_by_cutoff, summarise_orders, summarise_versions
+    from ringmill.rfm.orders import latest_by_cutoff, seen_as_of, summarise_orders, summarise_versions
     from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
 
     section, zone = run.config.rfm, run.config.zone
@@ -51,7 +51,9 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     step.say(f"customers as of {', '.join(map(str, cutoffs))}")
     versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=section.free_orders, links=links).persist()
     orders = summarise_orders(versions, cutoffs, with_links=links is not None)
-    customers = summarise_history(orders, zone=zone, period=section.period, with_links=links is not None).persist()
+    customers = summarise_history(
+        orders, cutoffs, zone=zone, period=section.period, with_links=links is not None
+    ).persist()
     shown = customers.where(F.col("cutoff") == F.lit(current))
     step.say("scores and clusters")
     measured = _measured(run, inputs)
@@ -67,7 +69,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     foreseen = summarise_lifetime(shown, models, section.lifetime, section.period)
     lifetime = rfm_lifetime(section.lifetime.horizons_days)
     lifetime_version = _replace(run, foreseen, lifetime, [current])
-    cohorts = summarise_cohorts(orders.where(F.col("cutoff") == F.lit(current)), zone=zone)
+    cohorts = summarise_cohorts(seen_as_of(orders, cutoffs, current), zone=zone)
     cohorts_version = _replace(run, cohorts, RFM_COHORTS, [current])
     latest = latest_by_cutoff(versions, cutoffs)
     customers.unpersist()

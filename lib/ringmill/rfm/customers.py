@@ -10,9 +10,8 @@ from pyspark.sql import functions as F
 
 from ringmill.columns import MONEY_SCALE, local_date
 from ringmill.config.rfm import FreeOrders, Period
-from ringmill.rfm.orders import summarise_orders, summarise_versions
+from ringmill.rfm.orders import SPAN, summarise_orders, summarise_versions, with_cutoffs
 
-KEYS = ("customer_id", "cutoff")
 # 1970-01-01, day 0, was a Thursday; weeks begin on Monday, as pandas' and ISO's do.
 MONDAY = 3
 
@@ -34,10 +33,12 @@ def summarise_customers(
     """
     versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=free_orders, links=links)
     orders = summarise_orders(versions, cutoffs, with_links=links is not None)
-    return summarise_history(orders, zone=zone, period=period, with_links=links is not None)
+    return summarise_history(orders, cutoffs, zone=zone, period=period, with_links=links is not None)
 
 
-def summarise_history(orders: DataFrame, *, zone: str, period: Period, with_links: bool) -> DataFrame:
+def summarise_history(
+    orders: DataFrame, cutoffs: Sequence[date], *, zone: str, period: Period, with_links: bool
+) -> DataFrame:
     """Rows of `summarise_orders` → one row per customer and cutoff.
 
     Gross columns, the convention of the published figures for UCI Online Retail, count every order with a sales line:
@@ -59,7 +60,7 @@ def summarise_history(orders: DataFrame, *, zone: str, period: Period, with_link
     Lee, Counting Your Customers the Easy Way (2005), for the literature's.
     """
     day = F.when(F.col("stands"), F.unix_date(local_date(F.col("first_at"), zone)))
-    by_customer = Window.partitionBy(*KEYS)
+    by_customer = Window.partitionBy("customer_id", *SPAN)
     in_time = by_customer.orderBy("stands", "first_at")
     timed = orders.withColumn("day", day).withColumn("period", _period(F.col("day"), period))
     placed = timed.withColumns(
@@ -71,7 +72,7 @@ def summarise_history(orders: DataFrame, *, zone: str, period: Period, with_link
         }
     )
     sale, gap = F.col("first_at").isNotNull(), F.col("gap_days")
-    grouped = placed.groupBy(*KEYS).agg(
+    grouped = placed.groupBy("customer_id", *SPAN).agg(
         F.min("first_at").alias("first_ordered_at"),
         F.max("last_at").alias("last_ordered_at"),
         F.count_if(sale).alias("order_count"),
@@ -90,7 +91,8 @@ def summarise_history(orders: DataFrame, *, zone: str, period: Period, with_link
         F.count_if("is_new_period").alias("periods"),
         _money(F.when(F.col("is_repeat"), F.col("value"))).alias("repeat_value"),
     )
-    return _named(grouped.where("order_count > 0"), zone=zone, period=period, with_links=with_links)
+    seen = grouped.where("order_count > 0").transform(with_cutoffs, cutoffs)
+    return _named(seen, zone=zone, period=period, with_links=with_links)
 
 
 def _named(customers: DataFrame, *, zone: str, period: Period, with_links: bool) -> DataFrame:
@@ -109,7 +111,8 @@ def _named(customers: DataFrame, *, zone: str, period: Period, with_links: bool)
     }
     types = {"order_count_net": "bigint", "days_since_last_order_net": "int", "spend_net": "double"}
     return customers.select(
-        *KEYS,
+        "customer_id",
+        "cutoff",
         "first_ordered_at",
         "last_ordered_at",
         days_since("last_ordered_at").alias("days_since_last_order"),

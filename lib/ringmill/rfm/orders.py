@@ -1,4 +1,4 @@
-"""Order lines → one row per customer, cutoff and order, as each cutoff knew it; lines are read once for all cutoffs."""
+"""Order lines → one row per order and span of cutoffs, as these knew it; lines are read once for all cutoffs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ringmill.columns import MONEY_SCALE, is_sale, sells_or_gives
@@ -14,6 +14,7 @@ from ringmill.config.rfm import FreeOrders
 from ringmill.windows import midnight
 
 KEYS = ("customer_id", "order_id")
+SPAN = ("first_seen", "end_seen")
 
 
 def summarise_versions(
@@ -50,7 +51,7 @@ def summarise_versions(
     )
     found = (
         lines.where("first_seen < end_seen")
-        .groupBy(*KEYS, "country", "first_seen", "end_seen")
+        .groupBy(*KEYS, "country", *SPAN)
         .agg(
             F.min(F.when(sale, F.col("ordered_at"))).alias("first_at"),
             F.max(F.when(sale, F.col("ordered_at"))).alias("last_at"),
@@ -69,23 +70,21 @@ def summarise_versions(
 
 
 def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links: bool) -> DataFrame:
-    """Rows of `summarise_versions` → one row per customer, cutoff and order (a cancellation's own id among them).
+    """Rows of `summarise_versions` → one row per order and span of cutoffs that see the same of its customer.
 
-    `stands` is true for an order with a sales line of which, `with_links`, not all pieces had been taken back by the
-    cutoff; `value` is what its sales lines come to, less what was taken back of them, at least 0. All rows of a
-    customer lie in one partition.
+    A span is the cutoffs number `first_seen` to `end_seen` − 1, the same for all orders of a customer (a cancellation's
+    own id among them): of who buys twice a year, twelve month ends have two or three. `stands` is true for an order
+    with a sales line of which, `with_links`, not all pieces had been taken back by then; `value` is what its sales
+    lines come to, less what was taken back of them, at least 0. All rows of a customer lie in one partition.
 
-    Columns out: customer_id, cutoff, order_id, first_at, last_at, spend, cancelled, value
+    Columns out: customer_id, first_seen, end_seen, order_id, first_at, last_at, spend, cancelled, value
     (ten-thousandths of the currency), stands, last_country (struct of the last line's instant and country; of lines at
     one instant the alphabetically last country, so that reruns agree).
     """
-    days = F.array(*(F.lit(cutoff) for cutoff in sorted(cutoffs)))
-    cutoff = _seen_by(len(cutoffs))
+    own = versions.repartition("customer_id")
     orders = (
-        versions.repartition("customer_id")
-        .withColumn("cutoff", cutoff)
-        .withColumn("cutoff", F.get(days, F.col("cutoff")))
-        .groupBy("customer_id", "cutoff", "order_id")
+        (own.transform(_with_spans) if len(cutoffs) > 1 else own)
+        .groupBy("customer_id", *SPAN, "order_id")
         .agg(
             F.min("first_at").alias("first_at"),
             F.max("last_at").alias("last_at"),
@@ -108,17 +107,43 @@ def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links
     ).drop("pieces", "taken_pieces", "taken_spend")
 
 
+def seen_as_of(orders: DataFrame, cutoffs: Sequence[date], cutoff: date) -> DataFrame:
+    """Rows of `summarise_orders` → those that one of the cutoffs sees, with it as a column `cutoff`."""
+    number = sorted(cutoffs).index(cutoff)
+    seen = orders.where((F.col("first_seen") <= number) & (F.col("end_seen") > number))
+    return seen.withColumn("cutoff", F.lit(cutoff)).drop(*SPAN)
+
+
+def with_cutoffs(spans: DataFrame, cutoffs: Sequence[date]) -> DataFrame:
+    """Rows of spans of cutoffs → a row for each cutoff of each, with the column `cutoff` instead of the span."""
+    ordered = sorted(cutoffs)
+    if len(ordered) == 1:
+        return spans.withColumn("cutoff", F.lit(ordered[0])).drop(*SPAN)
+    days = F.array(*(F.lit(cutoff) for cutoff in ordered))
+    number = F.explode(F.sequence("first_seen", F.col("end_seen") - 1))
+    return spans.withColumn("cutoff", number).withColumn("cutoff", F.get(days, F.col("cutoff"))).drop(*SPAN)
+
+
 def latest_by_cutoff(versions: DataFrame, cutoffs: Sequence[date]) -> dict[date, str]:
     """By cutoff the latest instant (UTC) at which anything that it sees happened or became known (one action)."""
-    seen = versions.select(_seen_by(len(cutoffs)).alias("number"), "latest_at")
+    spans = versions.groupBy(*SPAN).agg(F.max("latest_at").alias("latest_at"))
     latest = F.max("latest_at").cast("timestamp_ntz").cast("string")
-    ordered = sorted(cutoffs)
-    return {ordered[number]: at for number, at in seen.groupBy("number").agg(latest).collect()}
+    return dict(with_cutoffs(spans, cutoffs).groupBy("cutoff").agg(latest).collect())
 
 
-def _seen_by(cutoffs: int) -> Column:
-    """The number of each cutoff that sees a row of `summarise_versions`."""
-    return F.explode(F.sequence("first_seen", F.col("end_seen") - 1)) if cutoffs > 1 else F.lit(0)
+def _with_spans(versions: DataFrame) -> DataFrame:
+    """Each row as often as spans of its customer's lie in its run of cutoffs, `first_seen` and `end_seen` the span's.
+
+    Nothing of a customer begins or ends to be seen within a span.
+    """
+    own = Window.partitionBy("customer_id")
+    bounds = F.array_union(*(F.collect_set(bound).over(own) for bound in SPAN))
+    begins, ends = (F.array_position("bounds", F.col(bound)) for bound in SPAN)
+    spread = versions.withColumn("bounds", F.array_sort(bounds)).withColumn(
+        "span", F.explode(F.sequence(begins, ends - 1))
+    )
+    bounded = {bound: F.get("bounds", F.col("span") - 1 + place) for place, bound in enumerate(SPAN)}
+    return spread.withColumns(bounded).drop("bounds", "span")
 
 
 def _units(amount: Column) -> Column:
@@ -145,7 +170,7 @@ def _taken_back(links: DataFrame, instants: Sequence[datetime]) -> DataFrame:
     )
     return (
         seen.where("first_seen < end_seen")
-        .groupBy(*KEYS, "country", "first_seen", "end_seen")
+        .groupBy(*KEYS, "country", *SPAN)
         .agg(
             F.sum("pieces").alias("taken_pieces"),
             _units(F.col("pieces") * F.col("order_price")).alias("taken_spend"),
