@@ -11,6 +11,7 @@ import random
 from datetime import date, datetime, timedelta
 
 import pytest
+from pyspark.sql import functions as F
 
 from ringmill.config import load
 from ringmill.pipeline.clean import CLEAN
@@ -20,6 +21,8 @@ from ringmill.pipeline.stage import Run, execute
 
 pytestmark = pytest.mark.spark
 CUTOFF, MIDNIGHT = date(2024, 3, 31), datetime(2024, 3, 31)  # summer time begins an hour after that midnight
+KINDS = ("late", "new", "then", "back", "gone")
+TABLES = ("rows", "cancellations")
 NAMES = ["line", "order", "product", "pieces", "price", "customer", "country", "at", "known"]
 CONF = """
 pipeline: leak
@@ -36,7 +39,7 @@ features: {{train_cutoffs: [2024-03-31], horizon_days: 30}}
 
 
 def honest_lines():
-    """Orders of 60 customers from January to a month after the cutoff, all known when they happened."""
+    """Orders of 60 customers from January to a month after the cutoff, some taken back; all known as they happened."""
     draw = random.Random(11)
     for customer in range(60):
         at = datetime(2024, 1, 1) + timedelta(days=draw.random() * 40)
@@ -46,19 +49,29 @@ def honest_lines():
             for product in range(draw.randint(1, 3)):
                 order = f"{customer}-{number}"
                 price, country = draw.choice(["1.25", "3.10", "7.45"]), draw.choice(["France", "Spain"])
-                yield [f"{order}-{product}", order, f"P{product}", draw.randint(1, 9), price, customer, country, at, at]
+                pieces = draw.randint(1, 9)
+                yield [f"{order}-{product}", order, f"P{product}", pieces, price, customer, country, at, at]
+                if number % 3 == 0:
+                    back, then = [f"C{order}", f"P{product}", -draw.randint(1, pieces)], at + timedelta(days=2)
+                    yield [f"{order}-{product}-back", *back, price, customer, country, then, then]
             at += timedelta(days=draw.expovariate(1 / 25))
+
+
+def lines_before(lines):
+    """Sales before the cutoff."""
+    return [line for line in lines if line[7] < MIDNIGHT and line[3] > 0]
 
 
 def poison(lines):
     """Late lines, lines at the cutoff's midnight and after, cancellations and corrections; all of them huge."""
-    before = [line for line in lines if line[7] < MIDNIGHT]
-    for number, line in enumerate(before[::5]):
+    for number, line in enumerate(lines_before(lines)[::5]):
         late = [f"late-{number}", f"L{number}", "P0", 5_000, "99.00", line[5], "Mars", line[7], MIDNIGHT]
         yield late
         yield [f"new-{number}", f"N{number}", "P0", 5_000, "99.00", 1_000 + number, "Mars", line[7], MIDNIGHT]
         yield [f"then-{number}", f"T{number}", "P9", 5_000, "99.00", line[5], "Mars", MIDNIGHT, MIDNIGHT]
         yield [f"back-{number}", f"C{number}", line[2], -line[3], line[4], line[5], "Mars", MIDNIGHT, MIDNIGHT]
+        # taken back before the cutoff, which nobody knew then
+        yield [f"gone-{number}", f"CG{number}", line[2], -line[3], line[4], line[5], "Mars", line[7], MIDNIGHT]
         # the same line sent again, with other pieces: what was known at the cutoff stands
         yield [*line[:3], 7_000, "99.00", line[5], "Mars", line[7], MIDNIGHT + timedelta(days=2)]
 
@@ -102,3 +115,13 @@ def test_law_2_poison_in_raw_at_or_after_the_cutoff_or_late_moves_no_feature(spa
         kept = ("thresholds", "clusters", "lifetime", "state")
         assert [one.detail.get(name) for name in kept] == [other.detail.get(name) for name in kept]
     assert entries[0].detail["lifetime"]["purchases"] is not None
+    # All of it was taken in, and of the honest orders some pieces had been taken back.
+    rows, links = (spark.read.format("delta").load(f"{tmp_path}/poisoned/warehouse/clean/{name}") for name in TABLES)
+    taken = rows.where("country = 'Mars' AND status = 'clean'")
+    kinds = {row[0]: row[1] for row in taken.groupBy(F.substring_index("line_id", "-", 1)).count().collect()}
+    count = len(lines_before(lines)[::5])
+    assert {kind: kinds[kind] for kind in KINDS} == dict.fromkeys(KINDS, count)
+    assert rows.where("status = 'superseded'").count() == rows.where("quantity = 7000").count() == count
+    assert links.where("cancellation_id LIKE 'CG%' AND order_id IS NOT NULL").count() > 0
+    honest_rows = spark.read.format("delta").load(f"{tmp_path}/honest/warehouse/rfm/customers")
+    assert honest_rows.where("order_count_net < order_count").count() > 0

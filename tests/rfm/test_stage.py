@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from pyspark.sql import functions as F
@@ -13,6 +13,7 @@ from ringmill.contracts import CLEAN_CANCELLATIONS
 from ringmill.errors import ConfigError, InputError
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.lines import in_one_currency, line_inputs, priced_lines
+from ringmill.pipeline.report import customer_sections
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.stage import Run, execute
 from rows import clean_rows
@@ -251,3 +252,65 @@ def summarise(run):
 def test_a_cutoff_before_the_data_is_an_error_that_names_its_key(spark, warehouse):
     with pytest.raises(InputError, match=r"rfm\.cutoffs"):
         run_rfm(spark, warehouse, "rfm.cutoffs=[2023-01-01]")
+
+
+def write_three_kinds(folder):
+    """Eight customers who came often and lately, eight who came now and then, eight who came once, long ago."""
+    days = {"often": range(1, 80, 3), "now and then": range(10, 60, 20), "once": (2,)}
+    lines = [
+        f"{kind}-{who}-{day},A,{1 + who % 3},10.00,{kind} {who},{date(2024, 1, 1) + timedelta(days=day)} 10:00:00"
+        for kind, its in days.items()
+        for who in range(8)
+        for day in its
+    ]
+    (folder / "orders.csv").write_text("\n".join([ORDERS.splitlines()[0], *lines]) + "\n", encoding="utf-8")
+
+
+def test_clusters_keep_the_names_of_the_last_run_that_was_published(spark, warehouse):
+    write_three_kinds(warehouse)
+    settings = ("rfm.clusters.k=3", "rfm.cutoff=2024-03-05")
+    run = Run(load(warehouse / "conf.yaml", settings), session=spark)
+
+    def names_of(entry):
+        rows = run.lake.read(spark, "rfm/customers", entry.outputs["rfm/customers"])
+        found = rows.where(F.col("cutoff") == F.lit(entry.detail["cutoff"]).cast("date")).collect()
+        return {row["customer_id"].rsplit(" ", 1)[0]: row["cluster"] for row in found}
+
+    try:
+        execute(CLEAN, run)
+        first = execute(RFM, run)
+        names = names_of(first)
+        assert len(set(names.values())) == 3 and set(names.values()) == set(first.detail["clusters"]["names"])
+        # As if a person had called them so: nothing but the last run can know these names.
+        given = {name: f"given {place}" for place, name in enumerate(first.detail["clusters"]["names"])}
+        clusters = {**first.detail["clusters"], "names": list(given.values())}
+        renamed = replace(
+            first, detail={**first.detail, "clusters": clusters}, run_id="x", started_at=datetime.now(UTC)
+        )
+        run.ledger.append(renamed)
+    finally:
+        run.close()
+    run = Run(load(warehouse / "conf.yaml", ("rfm.clusters.k=3", "rfm.cutoff=2024-03-08")), session=spark)
+    try:
+        later = execute(RFM, run)
+        assert later.detail["cutoff"] == "2024-03-08"
+        assert names_of(later) == {kind: given[name] for kind, name in names.items()}
+    finally:
+        run.close()
+
+
+def test_the_report_holds_the_newest_snapshot_against_the_one_before_it(spark, warehouse):
+    run = Run(load(warehouse / "conf.yaml", ("rfm.cutoffs=[2024-02-01,2024-03-01]",)), session=spark)
+    try:
+        execute(CLEAN, run)
+        entry = execute(RFM, run)
+        assert sorted(entry.detail["snapshots"]) == ["2024-02-01", "2024-03-01", "2024-04-01"]
+        shown = [("cutoff", "=", date(2024, 4, 1))]
+        customers = run.lake.read_arrow("rfm/customers", entry.outputs["rfm/customers"], where=shown)
+        segments, *_ = customer_sections(run, entry, customers)
+    finally:
+        run.close()
+    texts = [block.text for block in segments.blocks]
+    assert any("customers who came and left since 2024-03-01" in text for text in texts)
+    assert any(block.title == "Movement" and "since 2024-03-01" in block.text for block in segments.blocks)
+    assert not any("2024-02-01" in text for text in texts)

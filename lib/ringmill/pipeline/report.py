@@ -71,7 +71,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
         parts.append(sections.detection(entries["clean"].detail["detection"]))
     if QUALITY_RUNS.path in entries["clean"].outputs:  # an earlier release published none
         parts.append(_quality(run, entries["clean"]))
-    parts += _customer_sections(run, entries["rfm"], customers)
+    parts += customer_sections(run, entries["rfm"], customers)
     parts += _model_sections(run, entries["train"], other)
     parts.append(sections.at_risk(_at_risk(run, customers, scores), run.config.report.currency))
     parts.append(accounts_of(entries))
@@ -90,7 +90,8 @@ def _snapshot(run: Run, rfm: Entry, table: str, cutoff: str) -> pa.Table:
     return run.lake.read_arrow(table, rfm.outputs[table], where=only)
 
 
-def _customer_sections(run: Run, rfm: Entry, customers: pa.Table) -> list[Section]:
+def customer_sections(run: Run, rfm: Entry, customers: pa.Table) -> list[Section]:
+    """Segments beside the last snapshot before, cohorts and lifetime value, of what a row of the ledger published."""
     cutoff, currency = rfm.detail["cutoff"], run.config.report.currency
     before = max((other for other in rfm.detail["snapshots"] if other < cutoff), default=None)
     groups = segments(
