@@ -1,4 +1,6 @@
-from datetime import date
+import random
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -151,3 +153,39 @@ def test_the_value_of_days_after_the_first_is_their_mean_and_null_for_who_came_o
     assert customers["ann"]["repeat_value_mean"] == (1.5 + 2.0) / 2
     assert customers["once"]["repeat_value_mean"] is None
     assert "repeat_value_mean" not in by_customer(measures(rows))["ann"]
+
+
+@pytest.mark.parametrize("windows", [(1,), (400, 3, 45), (2, 10, 30, 31, 32, 61, 90)])
+def test_any_list_of_windows_is_what_a_loop_over_lines_counts(spark, windows):
+    draw, zone = random.Random(8), ZoneInfo("Europe/London")
+    lines = [
+        {
+            "customer_id": f"c{draw.randrange(12)}",
+            "order_id": str(order),
+            "product_id": product,
+            "quantity": draw.randint(1, 5),
+            # Many at midnight, where windows begin: in London until summer time, then an hour after it.
+            "ordered_at": str(datetime(2024, 1, 1) + timedelta(minutes=minutes)),
+        }
+        for order, minutes in enumerate(draw.choice([15, 60, 24 * 60]) * draw.randrange(91) for _ in range(150))
+        for product in "AB"[: draw.randint(1, 2)]
+    ]
+    cutoffs = (date(2024, 2, 1), CUTOFF)
+    rows = clean_rows(spark, *lines)
+    found = summarise_measures(rows, cutoffs, windows_days=windows, horizon_days=10, zone="Europe/London").collect()
+    assert len(found) > 12
+
+    def midnight(day):
+        return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+    for row in found:
+        for days in windows:
+            first, end = midnight(row["cutoff"] - timedelta(days=days)), midnight(row["cutoff"])
+            own = [
+                line
+                for line in lines
+                if line["customer_id"] == row["customer_id"]
+                and first <= datetime.fromisoformat(f"{line['ordered_at']}+00:00") < end
+            ]
+            expected = (len({line["order_id"] for line in own}), sum(line["quantity"] * 10.0 for line in own))
+            assert (row[f"order_count_{days}d"], row[f"spend_total_{days}d"]) == expected

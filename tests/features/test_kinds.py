@@ -7,10 +7,14 @@ import pyarrow as pa
 import pytest
 from pydantic import TypeAdapter
 from pyspark.sql import functions as F
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ringmill.config.features import FeatureEntry
 from ringmill.errors import ConfigError, InputError
 from ringmill.features.apply import apply, encoder
+from ringmill.features.categories import bucket
+from ringmill.features.columns_of import SEPARATOR
 from ringmill.features.fit import fit
 from ringmill.features.splits import split_of, with_fold
 from without_jvm import encoded_without_jvm
@@ -65,6 +69,9 @@ ALL = entries(
     {"kind": "ratio", "columns": ["amount", "visits"], "name": "amount per visit", "null": 0},
     {"kind": "difference", "columns": ["visits", "amount"], "name": "visits over amount", "keep": False},
     {"kind": "zscore", "columns": ["visits over amount"], "name": "difference"},
+    {"kind": "cross", "columns": ["tier", "city"], "encoding": "hashed", "buckets": 3, "name": "both"},
+    {"kind": "pca", "columns": ["log", "visits"], "components": 1, "whiten": True},
+    {"kind": "lda", "columns": ["boxcox", "visits in range"], "label": "label_buy"},
 )
 
 
@@ -130,6 +137,14 @@ def test_every_kind_is_fitted_and_applied_as_it_says(train, state):
     buckets = np.array([found.pop(f"city in bucket {place}") for place in range(4)]).T
     assert buckets.sum(axis=1).tolist() == [1, 1, 1, 0]
     assert buckets[0].tolist() == buckets[1].tolist()
+    crossed = np.array([found.pop(f"both in bucket {place}") for place in range(3)]).T
+    pairs = [SEPARATOR.join(pair) for pair in (("low", "Rome"), ("high", "Rome"), ("low", "Oslo"))]
+    assert crossed.tolist() == [*([bucket(pair, 3, 0) == place for place in range(3)] for pair in pairs), [0, 0, 0]]
+    columns = np.stack([np.log1p(amounts), [1, 2, 9, 10]], axis=1)
+    check("pca 1", PCA(1, whiten=True).fit_transform(columns)[:, 0])
+    columns = np.stack([np.log(amounts), np.array([0, 1, 8, 9]) / 9], axis=1)
+    ours, theirs = found.pop("lda 1"), LinearDiscriminantAnalysis().fit_transform(columns, [1, 0, 1, 0])[:, 0]
+    assert ours == pytest.approx(theirs if ours[0] * theirs[0] > 0 else -theirs, rel=1e-6)
     assert not found
 
 
@@ -176,7 +191,8 @@ def test_law_9_poison_in_validation_and_test_leaves_the_states_hash_as_it_is(spa
     def rows(poison):
         for number in range(300):
             city = ["Rome", "Oslo"][number % 2]
-            honest = (1.0 + number % 7, number % 5 + 1, city, "low", "2024-06-01 12:00:00", "2024-05-05", 0.5)
+            at, day, label = "2024-06-01 12:00:00", "2024-05-05", float(number % 3 > 0)
+            honest = (1.0 + number % 7, number % 5 + 1, city, "low", at, day, label)
             wild = (1e12, 10**9, "Mars", "poison", "1999-01-01 00:00:00", "1999-01-01", 1e9)
             yield (str(number), *(wild if number in poison else honest), None, None)
 

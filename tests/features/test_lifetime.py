@@ -14,6 +14,7 @@ from ringmill.features.state import State
 from ringmill.lifetime.bgnbd import BetaGeo
 from ringmill.lifetime.foresee import Ahead, foresee_columns
 from ringmill.lifetime.gamma_gamma import GammaGamma
+from without_jvm import encoded_without_jvm
 
 pytestmark = pytest.mark.spark
 COLUMNS = ("active_days", "tenure_days", "days_since_last_order", "repeat_value_mean")
@@ -49,7 +50,7 @@ def test_the_parameters_are_those_of_the_literature(state):
     assert state.names == ("alive_probability", "expected_purchases_90d", "expected_value", "lifetime_value")
 
 
-def test_law_9_the_features_are_what_the_models_foresee_in_spark_and_in_a_process(customers, state):
+def test_law_9_the_features_are_what_the_models_foresee_in_spark_and_in_a_process(customers, state, tmp_path):
     table = batch_of(customers)
     (part,) = state.parts
     active, tenure, since = (table[name].to_numpy() for name in COLUMNS[:3])
@@ -66,8 +67,11 @@ def test_law_9_the_features_are_what_the_models_foresee_in_spark_and_in_a_proces
     np.testing.assert_array_equal(found, np.stack(list(expected.values()), axis=1).astype(np.float32))
     encoded = customers.mapInArrow(encoder(state), f"{SCHEMA}, x array<float>").toArrow()
     by_id = dict(zip(encoded["customer_id"].to_pylist(), encoded["x"].to_pylist(), strict=True))
+    without = encoded_without_jvm(customers.toArrow(), state, tmp_path, batch=500)
+    there = dict(zip(without["row"].to_pylist(), without["x"].to_pylist(), strict=True))
     for key, row in zip(table["customer_id"].to_pylist(), found, strict=True):
         assert np.array(by_id[key], np.float32).tobytes() == row.tobytes()
+        assert np.array(there[key], np.float32).tobytes() == row.tobytes()
 
 
 def test_three_columns_are_purchases_alone_under_names_of_their_own(customers):

@@ -74,6 +74,16 @@ def test_stratified_shares_hold_within_each_stratum_and_whoever_comes_later_move
 
 
 @spark_test
+@pytest.mark.parametrize("declared", [{}, {"kind": "both", **BY_TIME}])
+def test_without_strata_no_added_row_moves_anybody(spark, declared):
+    before = splits_of(rows_of(spark, some(150)), section(**declared))
+    added = [*some(90, start=500), ("early", "Malta", date(2022, 1, 1)), *some(150)]
+    after = splits_of(rows_of(spark, added), section(**declared))
+    assert {key: after[key] for key in before} == before and len(after) == len(before) + 3 * 91
+    assert set(before.values()) >= {"train", "validation", "test"}
+
+
+@spark_test
 def test_stratified_by_the_label_each_of_its_values_has_the_shares(spark):
     # Whose name has an odd number of letters buys: c10 to c99.
     customers = some(260)

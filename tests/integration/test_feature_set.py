@@ -6,32 +6,41 @@ One warehouse of made-up orders; the stage runs once for each configuration.
 from __future__ import annotations
 
 import csv
+import io
 import random
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import functions as F
+from rich.console import Console
 from sklearn.feature_selection import f_classif
 
 from ringmill.config import load
 from ringmill.errors import ConfigError, InputError, LawError
 from ringmill.features.apply import apply, tensors
+from ringmill.features.fit import fit
 from ringmill.features.selection.choice import Choice
 from ringmill.features.state import State
-from ringmill.handoff.contract import Contract
+from ringmill.handoff.contract import Contract, check_contract
+from ringmill.handoff.manifest import pin
+from ringmill.hashing import digest
 from ringmill.lake.ledger import OPTIMIZE, Entry
 from ringmill.pipeline.clean import CLEAN
-from ringmill.pipeline.features import FEATURES
+from ringmill.pipeline.features import FEATURES, FURTHER
+from ringmill.pipeline.progress import Progress
 from ringmill.pipeline.rfm import RFM
 from ringmill.pipeline.snapshots import with_snapshots
 from ringmill.pipeline.split_proof import prove_split
 from ringmill.pipeline.stage import Run, execute
-from ringmill.pipeline.train import planned
+from ringmill.pipeline.train import TRAIN, planned
 
 pytestmark = pytest.mark.spark
+LISTS = ("last_orders_gap_days", "last_orders_spend", "last_orders_product")
 CONF = """
 pipeline: sets
 warehouse: {folder}/warehouse
@@ -97,7 +106,8 @@ def warehouse(spark, tmp_path_factory):
 
     def published(split):
         (folder / "conf.yaml").write_text(CONF.format(folder=folder, split=split), encoding="utf-8")
-        run = Run(load(folder / "conf.yaml"), session=spark)
+        console = Console(file=io.StringIO(), width=200)
+        run = Run(load(folder / "conf.yaml"), progress=Progress(console), session=spark)
         runs.append(run)
         execute(CLEAN, run)
         execute(RFM, run)
@@ -178,9 +188,34 @@ def test_law_9_the_ledgers_state_makes_the_tables_x_from_its_columns_bit_for_bit
     assert len(set(hours)) > 5
 
 
+def test_law_9_the_stage_fits_on_the_train_split_alone(by_time):
+    run, entry = by_time
+    state = State.from_json(entry.detail["state"])
+    published = rows_of(run, entry).drop("x", *(made.name for made in state.beside))
+    # The last instant seen is no column of the table, and nothing of it is fitted.
+    asked = [each for each in run.config.features.set if each.columns != ("last_seen_at",)]
+    kept = [part for part in state.parts if part.reads != ("last_seen_at",)]
+
+    def parts_of(rows):
+        return list(
+            fit(rows, asked, columns=[*entry.detail["measures"], *FURTHER[:2], *LISTS], zone="Europe/London").parts
+        )
+
+    train = published.where("split = 'train'")
+    assert parts_of(train) == kept
+    assert 0 < train.count() < published.count()
+    poison = F.when(F.col("split") == "train", F.col("spend_mean")).otherwise(F.lit(1e9))
+    poisoned = published.withColumn("spend_mean", poison)
+    assert parts_of(poisoned.where("split = 'train'")) == kept
+    assert parts_of(poisoned.fillna(0, ["fold"])) != kept
+
+
 def test_a_selection_is_printed_frozen_and_kept_in_the_ledger(by_time):
     run, entry = by_time
     (step,) = (Choice.from_json(tree) for tree in entry.detail["selection"])
+    printed = run.progress.console.file.getvalue()
+    assert step.table() in printed
+    assert all(f"{line.feature}" in printed and line.reason in printed for line in step.judged)
     assert {*step.kept, *step.dropped} == {"days_since_last_order", "order_count"}
     assert len(step.dropped) == 1
     assert set(step.kept) <= set(entry.detail["names"])
@@ -220,8 +255,22 @@ def test_the_manifest_says_what_training_and_scoring_read_and_training_is_planne
     assert inputs["gap_days_last"] == ("double", True)
     assert inputs["order_count"] == ("double", False)
     assert inputs["last_seen_at"] == ("timestamp[us, tz=UTC]", False)
-    encodings = {"country × band (one_hot)", "country target (target)", "products (token_ids)", "bought (tfidf)"}
-    assert set(contract.vocabularies) == encodings
+    of = {part.name: part for part in State.from_json(entry.detail["state"]).parts if hasattr(part, "name")}
+    assert contract.vocabularies == {
+        "country × band (one_hot)": digest(of["country × band"].values),
+        "country target (target)": digest(of["country target"].values),
+        "products (token_ids)": digest(of["products"].values),
+        "bought (tfidf)": digest(of["bought"].values),
+    }
+    assert of["products"].values == ("P",)
+    columns = {promise.name: (promise.type, promise.nulls) for promise in contract.columns}
+    assert columns["customer_id"] == ("string", False)
+    assert columns["gap_days_last"] == columns["days_since_last_order_net"] == ("double", True)
+    assert columns["spend_net"] == columns["label_buy"] == ("double", False)
+    assert columns["x"] == columns["orders"] == ("array<float>", False)
+    assert columns["fold"] == ("int", True)
+    fields = DeltaTable(run.lake.path(contract.table), version=entry.outputs[contract.table]).schema().fields
+    assert [field.name for field in fields] == [promise.name for promise in contract.columns]
     assert "x alone, and none of orders, orders_mask, products" in planned(run)
     assert contract.state == entry.detail["state_hash"]
     assert f"{entry.counts['train']:,} train" in planned(run)
@@ -231,11 +280,6 @@ def test_law_9_a_table_that_breaks_its_manifest_stops_training_before_it_starts(
     run, entry = by_time
     path, version = run.lake.path("features/customers"), entry.outputs["features/customers"]
     run.spark.sql(f"UPDATE delta.`{path}` SET label_spend = double('NaN') WHERE split = 'test'")
-    from deltalake import DeltaTable
-
-    from ringmill.handoff.contract import check_contract
-    from ringmill.handoff.manifest import pin
-
     broken = DeltaTable(path).version()
     assert broken == version + 1
     manifests = [pin(path, broken, split=split) for split in ("train", "validation", "test")]
@@ -244,6 +288,13 @@ def test_law_9_a_table_that_breaks_its_manifest_stops_training_before_it_starts(
     with pytest.raises(InputError, match=words):
         check_contract(Contract.from_json(entry.detail["manifest"]), path, broken, manifests)
     assert planned(run)  # the published version is as it was
+    outputs = {"features/customers": broken}
+    run.ledger.append(replace(entry, run_id="broken", outputs=outputs, started_at=datetime.now(UTC)))
+    with pytest.raises(InputError, match=words):
+        execute(TRAIN, run)
+    assert not list(Path(run.lake.path("models")).rglob("spec.json"))  # no rank was started
+    run.ledger.append(replace(entry, run_id="again", started_at=datetime.now(UTC)))
+    assert planned(run)
 
 
 def test_law_2_a_proof_that_does_not_hold_stops_the_stage(by_time):

@@ -6,14 +6,14 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from adult import NUMBERS, adult
 from matrices import Given, moments
-from ringmill.config.extraction import Lda
+from ringmill.config.extraction import Lda, Pca
 from ringmill.errors import InputError
 from ringmill.features.extraction.fit import fit_dense
 from ringmill.features.extraction.lda import solve_lda
 
 
-def entry(columns, **options):
-    return Lda(kind="lda", columns=tuple(columns), label="y", **options)
+def entry(columns, *, label="y", **options):
+    return Lda(kind="lda", columns=tuple(columns), label=label, **options)
 
 
 def fitted(matrix, classes, **options):
@@ -111,3 +111,25 @@ def test_a_label_of_any_type_makes_the_classes(spark):
     matrix = np.array([row[:2] for row in rows])
     assert part.classes == ("0.0", "1.0")
     assert part == fitted(matrix, ["1.0", "1.0", "0.0", "0.0", "0.0"])[0]
+
+
+@pytest.mark.spark
+def test_all_scatter_matrices_are_of_one_pass_over_the_rows(spark):
+    matrix, classes = drawn(60)
+    names = [f"x{place}" for place in range(6)]
+    rows = [(*map(float, row), name, name in ("c0", "c1")) for row, name in zip(matrix, classes, strict=True)]
+    schema = ", ".join(f"{name} double" for name in names) + ", y string, early boolean"
+    seen = spark.sparkContext.accumulator(0)
+
+    def counting(batches):
+        for batch in batches:
+            seen.add(batch.num_rows)
+            yield batch
+
+    frame = spark.createDataFrame(rows, schema).repartition(3).mapInArrow(counting, schema)
+    several = [entry(names), entry(names[:3], label="early"), Pca(kind="pca", columns=tuple(names))]
+    (by_class,), (by_half,), (components,) = fit_dense(frame, several)
+    assert seen.value == 60
+    assert by_class == fitted(matrix, classes)[0]
+    assert by_half.classes == ("false", "true")
+    assert len(components.components) == 6

@@ -112,9 +112,19 @@ def test_no_rows_stay_no_rows():
     assert augment(images(0), np.zeros(0, np.int64), spec=ALL, seed=0, epoch=0).shape == (0, 5, 6, 3)
 
 
-@pytest.mark.parametrize("entry", ["ringmill.score.batches", "ringmill.score.scorer", "ringmill.pipeline.score"])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        *(f"ringmill.score.{name}" for name in ("batches", "scorer", "images", "texts", "next_orders")),
+        *(f"ringmill.pipeline.{name}" for name in ("score", "score_images", "score_texts", "score_sequences")),
+    ],
+)
 def test_scoring_never_reaches_augmentation(entry):
-    assert "augment.py" not in {path.name for path in closure([entry])}
+    assert not {"augment.py", "vary.py"} & {path.name for path in closure([entry])}
+
+
+def test_training_reaches_augmentation():
+    assert {"augment.py", "vary.py"} <= {path.name for path in closure(["ringmill.train.rank"])}
 
 
 @pytest.mark.parametrize("name", ["encode", "state", "stored", "decode"])

@@ -113,6 +113,14 @@ def test_stratified_shares_hold_within_each_label_and_law_2_holds_for_pixels_wit
         assert tuple(map(own.count, ("train", "validation", "test"))) == expected
 
 
+def test_added_images_move_none(spark, section, rows):
+    raw = read_images(spark, section)
+    fewer = raw.images.where(F.col("image_id").isin(*list(GOOD)[::2]))
+    before = assemble_images(fewer, section, seed=3, shape=raw.raw).drop("pixels").collect()
+    assert len(before) == 10
+    assert {row["image_id"]: row["split"] for row in before} == {name: rows[name]["split"] for name in list(GOOD)[::2]}
+
+
 def test_law_9_spark_and_a_plain_process_give_the_same_pixels(rows):
     batch = pa.RecordBatch.from_arrays([pa.array(list(GOOD.values()), pa.binary())], names=["content"])
     plain = encode(batch, LARGE).column("pixels").to_pylist()

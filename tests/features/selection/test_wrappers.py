@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from sklearn.feature_selection import RFE, RFECV, SequentialFeatureSelector
-from sklearn.linear_model import Lasso
+from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -112,7 +112,7 @@ def test_l1_is_scikit_learns_lasso_with_its_cross_validation():
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_l1_of_classes_drops_what_tells_nothing(classes):
+def test_l1_of_classes_is_scikit_learns_with_its_cross_validation(classes):
     sample = drawn("classification")
     target = sample.target.copy()
     if classes == 3:
@@ -123,6 +123,24 @@ def test_l1_of_classes_drops_what_tells_nothing(classes):
     assert {line.reason for line in choice.judged if not line.kept} == {"its coefficient is 0"}
     again = by_l1(several, NAMES, step_of("l1", "classification", penalty=20.0), seed=1, where="train")
     assert again == choice
+    solver = "liblinear" if classes == 2 else "saga"
+
+    def logistic(penalty):
+        return LogisticRegression(l1_ratio=1.0, C=1 / penalty, solver=solver, max_iter=10_000, random_state=1)
+
+    scaled = StandardScaler().fit_transform(several.matrix)
+    theirs = np.abs(logistic(20.0).fit(scaled, target).coef_).max(axis=0)
+    found = {line.feature: line.score for line in choice.judged}
+    np.testing.assert_allclose([found[name] for name in NAMES], theirs, rtol=1e-9)
+    assert set(choice.kept) == {name for name, weight in zip(NAMES, theirs, strict=True) if weight}
+    grid = GridSearchCV(
+        Pipeline([("scale", StandardScaler()), ("model", logistic(1.0))]),
+        {"model__C": 1 / np.logspace(4, -4, 10)},
+        scoring="neg_log_loss",
+        cv=several.folds,
+    ).fit(several.matrix, target)
+    by_folds = by_l1(several, NAMES, step_of("l1", "classification"), seed=1, where="train")
+    assert f"penalty {1 / grid.best_params_['model__C']:.6g} of the best of 10" in by_folds.score
 
 
 def test_adults_incomes_are_told_by_the_columns_that_scikit_learn_keeps():

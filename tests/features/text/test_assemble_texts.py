@@ -1,12 +1,18 @@
 """Lines → rows of features/<name>: each text once, the label that counts, laws 1 and 2, and a vocabulary of train."""
 
 import pytest
+from pyspark.sql import functions as F
 
-from ringmill.config.texts import Texts
+from ringmill.config.text import TextAugmentation
+from ringmill.config.texts import Cleaning, Texts
 from ringmill.errors import InputError
+from ringmill.features.state import State
 from ringmill.features.text.assemble import assemble_texts
 from ringmill.features.text.fit import fit_texts
+from ringmill.features.text.parts import TokenIds
 from ringmill.features.text.state import TextState, encode, encoder
+from ringmill.pipeline.examples import known_ids
+from ringmill.train.vary_words import KnownIds
 
 pytestmark = pytest.mark.spark
 
@@ -126,8 +132,16 @@ def test_law_9_the_vocabulary_is_of_the_train_split_and_spark_s_ids_are_those_of
     assert state.part.values[:2] == ("again", "😊") and state.part.values[2] in train
     assert (state.classes, state.ids, state.length) == (("ham", "spam"), 5, 4)
     assert TextState.from_json(state.to_json()) == state
-    poisoned = texts.withColumn("text", texts["text"]).replace("again", "gone", ["text"])
-    assert fit_texts(poisoned.where("split = 'train'"), section(tokens={"length": 4, "size": 3})).hash == state.hash
+
+    def fitted_with_poison(where):
+        poison = {name: F.when(where, "poison poison poison").otherwise(F.col(name)) for name in ("text", "label")}
+        return fit_texts(texts.withColumns(poison), section(tokens={"length": 4, "size": 3}))
+
+    elsewhere = F.coalesce(F.col("split") != "train", F.lit(True))
+    assert 3 < texts.where(elsewhere).count() < 30
+    assert fitted_with_poison(elsewhere).hash == state.hash
+    poisoned = fitted_with_poison(F.col("text") == texts.where("split = 'train'").first()["text"])
+    assert poisoned.hash != state.hash and "poison poison poison" in poisoned.classes
 
     kept = texts.select("text", "status")
     found = kept.mapInArrow(encoder(state), "text string, status string, ids array<int>").toArrow()
@@ -145,11 +159,18 @@ def test_nothing_to_learn_from_is_said(spark):
         fit_texts(texts, section())
 
 
-def test_a_word_has_the_id_of_its_one_token():
-    from ringmill.config.texts import Cleaning
-    from ringmill.features.state import State
-    from ringmill.features.text.parts import TokenIds
+def knowing(*words, punctuation):
+    part = TokenIds("text", "ids", "words", True, punctuation, (), (1, 1), words, 4, "end", "end")
+    return TextState(Cleaning(), State((("text", "string"),), (part,), (), ("ids",)), ("a", "b"))
 
-    part = TokenIds("text", "ids", "words", True, "drop", (), (1, 1), ("again", "£5"), 4, "end", "end")
-    state = TextState(Cleaning(), State((("text", "string"),), (part,), (), ("ids",)), ("a", "b"))
+
+def test_a_word_has_the_id_of_its_one_token():
+    state = knowing("again", "£5", punctuation="drop")
     assert [state.id_of(word) for word in ("Again", "other", "two words", "!")] == [2, 1, 0, 0]
+
+
+def test_training_varies_by_the_ids_of_the_words_and_marks_that_the_vocabulary_holds():
+    state = knowing("win", "prize", "!", "gain", punctuation="keep")
+    synonyms = {"Win": ("gain", "unheard"), "absent": ("prize",), "prize": ("win",)}
+    how = TextAugmentation(synonym=0.1, punctuation=0.1, marks="?!", synonyms=synonyms)
+    assert known_ids(state, how) == KnownIds(synonyms=((2, 5, 1), (3, 2)), marks=(4,))

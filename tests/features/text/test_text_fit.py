@@ -219,3 +219,15 @@ def test_an_all_null_train_split_gives_a_state_that_can_be_applied(spark):
     trees = [entry for entry in ALL if entry.kind not in ("truncated_svd", "zscore")]
     state = fit(nothing, trees, columns=COLUMNS)
     assert apply(batch_of(nothing), state).tolist() == [[0.0] * 4]
+
+
+def test_a_vocabulary_of_characters_is_fitted_with_a_size_and_a_minimum_count(spark):
+    rows = [(1, "abba Ça", None, None, None, "train"), (2, "bar", None, None, None, "train")]
+    characters = {"kind": "token_ids", "columns": ["text"], "tokens": "characters", "length": 6}
+    both = entries({**characters, "name": "often", "minimum_count": 2}, {**characters, "name": "two", "size": 2})
+    train = spark.createDataFrame(rows, SCHEMA)
+    state = fit(train, both, columns=COLUMNS)
+    # a 4, b 3; the space, ç and r once each.
+    assert [part.values for part in state.parts] == [("a", "b"), ("a", "b")]
+    _, beside = tensors(batch_of(train), state)
+    assert beside["often"].to_pylist() == beside["two"].to_pylist() == [[2, 3, 3, 2, 1, 1], [3, 2, 1, 0, 0, 0]]
