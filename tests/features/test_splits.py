@@ -115,6 +115,7 @@ def test_a_fold_is_a_train_customers_own_and_null_elsewhere(spark):
         ({"kind": "time", "validation_cutoffs": [date(2024, 6, 29)], "test_cutoffs": [THIRD]}, "cutoffs of validation"),
         ({"kind": "both", "validation_cutoffs": [THIRD], "test_cutoffs": [SECOND]}, "cutoffs of test"),
         ({"kind": "both", "validation_cutoffs": [FIRST], "test_cutoffs": [SECOND]}, "cutoffs of validation"),
+        ({"kind": "time", "validation_cutoffs": [SECOND] * 2, "test_cutoffs": [THIRD]}, "each cutoff once"),
     ],
 )
 def test_law_2_splits_whose_instants_would_overlap_are_refused(split, words):
@@ -126,3 +127,9 @@ def test_law_2_validations_first_cutoff_may_be_the_end_of_trains_labels():
     end = FIRST + timedelta(days=90)
     declared = section(kind="time", validation_cutoffs=[end], test_cutoffs=[end + timedelta(days=90)])
     assert declared.cutoffs == (FIRST, end, end + timedelta(days=90))
+
+
+@pytest.mark.parametrize("given", [{"train_cutoffs": [FIRST, FIRST]}, {"windows_days": [30, 7, 30]}])
+def test_cutoffs_and_windows_are_named_once(given):
+    with pytest.raises(ValidationError, match="once"):
+        Features.model_validate({"train_cutoffs": [FIRST], **given})

@@ -3,7 +3,7 @@ from datetime import date
 import pytest
 
 from ringmill.rfm.cohorts import summarise_cohorts
-from ringmill.rfm.orders import seen_as_of, summarise_orders, summarise_versions
+from ringmill.rfm.orders import seen_as_of, summarise_orders, summarise_versions, with_cutoffs
 from rows import clean_rows, links
 
 pytestmark = pytest.mark.spark
@@ -11,8 +11,8 @@ CUTOFF = date(2024, 4, 1)
 
 
 def cohorts_of(rows, zone="UTC", *, cutoff=CUTOFF, cutoffs=(CUTOFF,), links=None):
-    versions = summarise_versions(rows, cutoffs, zone=zone, links=links)
-    orders = seen_as_of(summarise_orders(versions, cutoffs, with_links=links is not None), cutoffs, cutoff)
+    versions = seen_as_of(summarise_versions(rows, cutoffs, zone=zone, links=links), cutoffs, cutoff)
+    orders = with_cutoffs(summarise_orders(versions, [cutoff], with_links=links is not None), [cutoff])
     names = ("cohort_customers", "customers", "orders", "revenue")
     found = summarise_cohorts(orders, zone=zone).collect()
     assert {row["cutoff"] for row in found} <= {cutoff}

@@ -10,7 +10,7 @@ from ringmill.columns import is_sale, is_seen, was_customer_line, with_order_key
 from ringmill.errors import InputError
 from ringmill.rfm.currency import Rate, check_rates, read_rates, summarise_missing_rates, with_one_currency
 from ringmill.rfm.customers import summarise_customers
-from ringmill.rfm.orders import latest_by_cutoff, summarise_versions
+from ringmill.rfm.orders import latest_by_cutoff, summarise_orders, summarise_versions
 from ringmill.windows import midnight
 from rows import by_customer, clean_rows, links
 
@@ -344,3 +344,23 @@ def test_law_2_each_cutoff_of_many_sees_exactly_what_is_seen_at_it_alone(spark):
     assert standing.count((True, True)) > 3 and standing.count((False, True)) > 10
     rows.unpersist()
     net["links"].unpersist()
+
+
+def test_cutoffs_that_see_the_same_of_a_customer_are_measured_once(spark):
+    rows = clean_rows(
+        spark,
+        at("2024-01-05"),
+        at("2024-03-05"),
+        at("2024-01-07", customer_id="bob"),
+        at("2024-04-30", customer_id="cid"),
+    )
+    months = [date(2024, month, 1) for month in (2, 3, 4, 5)]
+    orders = summarise_orders(summarise_versions(rows, months, zone="UTC"), months, with_links=False)
+    found = orders.select("customer_id", "order_id", "first_seen", "end_seen").collect()
+    assert sorted(map(tuple, found)) == [
+        ("ann", "2024-01-05", 0, 2),
+        ("ann", "2024-01-05", 2, 4),
+        ("ann", "2024-03-05", 2, 4),
+        ("bob", "2024-01-07", 0, 4),
+        ("cid", "2024-04-30", 3, 4),
+    ]

@@ -37,12 +37,12 @@ def histories(*, cases, seed):
 
 
 def taken_back(lines):
-    """Of each cancelling line a link to the order of its number, which its customer may never have placed."""
+    """Of each cancelling line a link to another of its customer's numbers, which may be an order's, or nothing's."""
     for line in lines:
         if line["is_cancellation"]:
             yield {
                 "customer_id": line["customer_id"],
-                "order_id": line["order_id"][1:],
+                "order_id": str((int(line["order_id"][1:]) + 1) % 3),
                 "pieces": -line["quantity"],
                 "order_price": line["unit_price"],
                 "cancelled_at": line["ordered_at"],
@@ -51,8 +51,7 @@ def taken_back(lines):
 
 
 LINES = list(histories(cases=120, seed=5))
-# A cancellation has a number of its own among the orders: here it takes back the order after it.
-LINKS = [{**link, "order_id": str((int(link["order_id"]) + 1) % 3)} for link in taken_back(LINES)]
+LINKS = list(taken_back(LINES))
 
 
 def found(rows, cutoff=CUTOFF, period="day", links=None):

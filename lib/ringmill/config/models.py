@@ -81,6 +81,11 @@ class Features(Section):
             raise ValueError("features.snapshots with features.set, whose entries read them")
         if len(set(self.snapshots)) < len(self.snapshots):
             raise ValueError("features.snapshots with each column once")
+        for split, cutoffs in self.cutoffs_by_split.items():
+            if len(set(cutoffs)) < len(cutoffs):
+                raise ValueError(f"{self.key_of(split)} with each cutoff once")
+        if len(set(self.windows_days)) < len(self.windows_days):
+            raise ValueError("features.windows_days with each window once")
         if self.split.kind != "group":
             for (_, earlier), (name, later) in pairwise(self.cutoffs_by_split.items()):
                 if max(earlier) + timedelta(days=self.horizon_days) > min(later):

@@ -40,7 +40,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     from ringmill.rfm.cohorts import summarise_cohorts
     from ringmill.rfm.customers import summarise_history
     from ringmill.rfm.lifetime import summarise_lifetime
-    from ringmill.rfm.orders import latest_by_cutoff, seen_as_of, summarise_orders, summarise_versions
+    from ringmill.rfm.orders import latest_by_cutoff, seen_as_of, summarise_orders, summarise_versions, with_cutoffs
     from ringmill.rfm.scores import check_cover, thresholds_of, with_scores, with_segment
 
     section, zone = run.config.rfm, run.config.zone
@@ -69,7 +69,8 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     foreseen = summarise_lifetime(shown, models, section.lifetime, section.period)
     lifetime = rfm_lifetime(section.lifetime.horizons_days)
     lifetime_version = _replace(run, foreseen, lifetime, [current])
-    cohorts = summarise_cohorts(seen_as_of(orders, cutoffs, current), zone=zone)
+    standing = summarise_orders(seen_as_of(versions, cutoffs, current), [current], with_links=links is not None)
+    cohorts = summarise_cohorts(with_cutoffs(standing, [current]), zone=zone)
     cohorts_version = _replace(run, cohorts, RFM_COHORTS, [current])
     latest = latest_by_cutoff(versions, cutoffs)
     customers.unpersist()

@@ -9,7 +9,7 @@ from ringmill.columns import MONEY_SCALE, local_date
 
 
 def summarise_cohorts(orders: DataFrame, *, zone: str) -> DataFrame:
-    """Rows of `seen_as_of` (orders of one cutoff) → one row per cohort and month with an order that stands.
+    """Orders of one cutoff, with it as a column, → one row per cohort and month with an order that stands.
 
     A customer's cohort is the local month of the first order that stands, month 0 of it; an order belongs to the month
     of its first sales line.

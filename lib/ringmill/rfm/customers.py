@@ -39,7 +39,7 @@ def summarise_customers(
 def summarise_history(
     orders: DataFrame, cutoffs: Sequence[date], *, zone: str, period: Period, with_links: bool
 ) -> DataFrame:
-    """Rows of `summarise_orders` → one row per customer and cutoff.
+    """Rows of `summarise_orders` of these cutoffs → one row per customer and cutoff.
 
     Gross columns, the convention of the published figures for UCI Online Retail, count every order with a sales line:
     first_ordered_at, last_ordered_at, days_since_last_order, tenure_days (local calendar days: an order on the day

@@ -70,7 +70,7 @@ def summarise_versions(
 
 
 def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links: bool) -> DataFrame:
-    """Rows of `summarise_versions` → one row per order and span of cutoffs that see the same of its customer.
+    """Rows of `summarise_versions` → one row per order and span of these cutoffs that see the same of its customer.
 
     A span is the cutoffs number `first_seen` to `end_seen` − 1, the same for all orders of a customer (a cancellation's
     own id among them): of who buys twice a year, twelve month ends have two or three. `stands` is true for an order
@@ -107,19 +107,16 @@ def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links
     ).drop("pieces", "taken_pieces", "taken_spend")
 
 
-def seen_as_of(orders: DataFrame, cutoffs: Sequence[date], cutoff: date) -> DataFrame:
-    """Rows of `summarise_orders` → those that one of the cutoffs sees, with it as a column `cutoff`."""
+def seen_as_of(versions: DataFrame, cutoffs: Sequence[date], cutoff: date) -> DataFrame:
+    """Rows of `summarise_versions` of these cutoffs → those that one of them sees, as they are of it alone."""
     number = sorted(cutoffs).index(cutoff)
-    seen = orders.where((F.col("first_seen") <= number) & (F.col("end_seen") > number))
-    return seen.withColumn("cutoff", F.lit(cutoff)).drop(*SPAN)
+    seen = versions.where((F.col("first_seen") <= number) & (F.col("end_seen") > number))
+    return seen.withColumns({"first_seen": F.lit(0), "end_seen": F.lit(1)})
 
 
 def with_cutoffs(spans: DataFrame, cutoffs: Sequence[date]) -> DataFrame:
-    """Rows of spans of cutoffs → a row for each cutoff of each, with the column `cutoff` instead of the span."""
-    ordered = sorted(cutoffs)
-    if len(ordered) == 1:
-        return spans.withColumn("cutoff", F.lit(ordered[0])).drop(*SPAN)
-    days = F.array(*(F.lit(cutoff) for cutoff in ordered))
+    """Rows of spans of these cutoffs → a row for each cutoff of each, with the column `cutoff` instead of the span."""
+    days = F.array(*(F.lit(cutoff) for cutoff in sorted(cutoffs)))
     number = F.explode(F.sequence("first_seen", F.col("end_seen") - 1))
     return spans.withColumn("cutoff", number).withColumn("cutoff", F.get(days, F.col("cutoff"))).drop(*SPAN)
 
@@ -137,11 +134,9 @@ def _with_spans(versions: DataFrame) -> DataFrame:
     Nothing of a customer begins or ends to be seen within a span.
     """
     own = Window.partitionBy("customer_id")
-    bounds = F.array_union(*(F.collect_set(bound).over(own) for bound in SPAN))
+    bounds = F.sort_array(F.array_union(*(F.collect_set(bound).over(own) for bound in SPAN)))
     begins, ends = (F.array_position("bounds", F.col(bound)) for bound in SPAN)
-    spread = versions.withColumn("bounds", F.array_sort(bounds)).withColumn(
-        "span", F.explode(F.sequence(begins, ends - 1))
-    )
+    spread = versions.withColumn("bounds", bounds).withColumn("span", F.explode(F.sequence(begins, ends - 1)))
     bounded = {bound: F.get("bounds", F.col("span") - 1 + place) for place, bound in enumerate(SPAN)}
     return spread.withColumns(bounded).drop("bounds", "span")
 
