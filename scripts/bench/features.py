@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 SIZES, QUICK = (1_000_000, 10_000_000), (100_000, 200_000)
 IN_MEMORY = 2_000_000
-PARTS = 8
+PARTS = 2
 GOAL_APPLY, GOAL_FIT, GOAL_DRIVER = 2.0, 2.0, 1.1
 NUMBERS = tuple(f"number_{place}" for place in range(8))
 WITH_NULLS = NUMBERS[6:]
@@ -223,8 +223,9 @@ def main() -> None:
     parser = arguments("features", __doc__ or "")
     parser.add_argument("--sizes", type=int, nargs="+", help="rows of the table")
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 1")
+    parser.add_argument("--driver", action="store_true", help="nothing is timed: what comes to the driver alone")
     options = parser.parse_args()
-    rounds = options.rounds or (1 if options.quick else 5)
+    rounds = 0 if options.driver else options.rounds or (1 if options.quick else 5)
     with tempfile.TemporaryDirectory() as folder:
         # Sizes in turn under one session: what the driver received is counted from its stages.
         settings = {"spark.ui.retainedStages": "100000", "spark.sql.warehouse.dir": f"{folder}/warehouse"}
@@ -234,6 +235,9 @@ def main() -> None:
             found = [at(spark, folder, rows, rounds) for rows in sizes]
         finally:
             spark.stop()
+        if options.driver:
+            write(options.out, list(driver(found)))
+            return
         # Last, because it holds all rows in this process.
         peers = [
             scikit_learn(f"{folder}/rows-{rows}", folder) if rows <= IN_MEMORY else f"not run above {IN_MEMORY:,} rows"
