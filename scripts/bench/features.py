@@ -170,7 +170,7 @@ def _log1p(values: Any) -> Any:
 
 
 def at(spark: SparkSession, folder: str, rows: int, rounds: int) -> dict[str, Any]:
-    """All samples of one size, in seconds, what the driver received while fitting, and its memory."""
+    """All samples of one size, in seconds, and what `driver_of` says."""
     table = spark.read.format("delta").load(write_table(spark, folder, rows))
     state, out, again = fitted(table), f"{folder}/encoded-{rows}", f"{folder}/again-{rows}"
     encoded(table, state, out)
@@ -181,11 +181,15 @@ def at(spark: SparkSession, folder: str, rows: int, rounds: int) -> dict[str, An
     bare()  # the JVM compiles its plans
     works = {"bare": bare, "fit": lambda: fitted(table), "apply": lambda: encoded(table, state, out)}
     samples = [{name: seconds(work) for name, work in works.items()} for _ in range(rounds)]
-    came = received(spark, works["fit"])
+    return {"rows": rows, "rounds": samples, "driver": driver_of(spark, table)}
+
+
+def driver_of(spark: SparkSession, table: DataFrame) -> dict[str, Any]:
+    """What the driver received while fitting, and its memory."""
+    came = received(spark, lambda: fitted(table))
     in_parts = received(spark, lambda: fitted(table.coalesce(PARTS)))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    driver = {"as it lies": came, "in parts": in_parts, "peak": peak, "heap": held(spark)}
-    return {"rows": rows, "rounds": samples, "driver": driver}
+    return {"as it lies": came, "in parts": in_parts, "peak": peak, "heap": held(spark)}
 
 
 def claims_of(found: dict[str, Any], peer: Any) -> list[dict[str, Any]]:
@@ -225,14 +229,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 1")
     parser.add_argument("--driver", action="store_true", help="nothing is timed: what comes to the driver alone")
     options = parser.parse_args()
-    rounds = 0 if options.driver else options.rounds or (1 if options.quick else 5)
+    rounds = options.rounds or (1 if options.quick else 5)
     with tempfile.TemporaryDirectory() as folder:
         # Sizes in turn under one session: what the driver received is counted from its stages.
         settings = {"spark.ui.retainedStages": "100000", "spark.sql.warehouse.dir": f"{folder}/warehouse"}
         spark = open_session(SparkSection(settings=settings), name="bench", log=Path(folder) / "spark.log")
         try:
             sizes = sorted(options.sizes or (QUICK if options.quick else SIZES))
-            found = [at(spark, folder, rows, rounds) for rows in sizes]
+            if options.driver:
+                tables = ((rows, spark.read.format("delta").load(write_table(spark, folder, rows))) for rows in sizes)
+                found = [{"rows": rows, "driver": driver_of(spark, table)} for rows, table in tables]
+            else:
+                found = [at(spark, folder, rows, rounds) for rows in sizes]
         finally:
             spark.stop()
         if options.driver:

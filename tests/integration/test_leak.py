@@ -123,5 +123,5 @@ def test_law_2_poison_in_raw_at_or_after_the_cutoff_or_late_moves_no_feature(spa
     assert {kind: kinds[kind] for kind in KINDS} == dict.fromkeys(KINDS, count)
     assert rows.where("status = 'superseded'").count() == rows.where("quantity = 7000").count() == count
     assert links.where("cancellation_id LIKE 'CG%' AND order_id IS NOT NULL").count() > 0
-    honest_rows = spark.read.format("delta").load(f"{tmp_path}/honest/warehouse/rfm/customers")
-    assert honest_rows.where("order_count_net < order_count").count() > 0
+    customers = spark.read.format("delta").load(f"{tmp_path}/honest/warehouse/rfm/customers")
+    assert customers.where("order_count_net < order_count").count() > 0

@@ -95,7 +95,6 @@ def test_shifting_all_times_by_whole_weeks_shifts_all_times_and_nothing_else(spa
     # Both within winter time: clocks that change between would make other days of the same instants.
     weeks, cutoff = timedelta(weeks=6), date(2024, 1, 29)
     early = [line for line in LINES if line["ordered_at"] < "2024-03-25"]
-
     taken = [link for link in LINKS if link["cancelled_at"] < "2024-03-25"]
 
     def moved(rows, by):

@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 from ringmill.config import load
 from ringmill.contracts import CLEAN_CANCELLATIONS
 from ringmill.errors import ConfigError, InputError
+from ringmill.lake.ledger import Ledger
+from ringmill.lake.tables import Lake
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.lines import in_one_currency, line_inputs, priced_lines
 from ringmill.pipeline.report import customer_sections
@@ -268,35 +270,23 @@ def write_three_kinds(folder):
 
 def test_clusters_keep_the_names_of_the_last_run_that_was_published(spark, warehouse):
     write_three_kinds(warehouse)
-    settings = ("rfm.clusters.k=3", "rfm.cutoff=2024-03-05")
-    run = Run(load(warehouse / "conf.yaml", settings), session=spark)
 
     def names_of(entry):
-        rows = run.lake.read(spark, "rfm/customers", entry.outputs["rfm/customers"])
-        found = rows.where(F.col("cutoff") == F.lit(entry.detail["cutoff"]).cast("date")).collect()
-        return {row["customer_id"].rsplit(" ", 1)[0]: row["cluster"] for row in found}
+        rows = spark.read.format("delta").option("versionAsOf", entry.outputs["rfm/customers"])
+        found = rows.load(f"{warehouse}/warehouse/rfm/customers").where(F.col("cutoff") == entry.detail["cutoff"])
+        return {row["customer_id"].rsplit(" ", 1)[0]: row["cluster"] for row in found.collect()}
 
-    try:
-        execute(CLEAN, run)
-        first = execute(RFM, run)
-        names = names_of(first)
-        assert len(set(names.values())) == 3 and set(names.values()) == set(first.detail["clusters"]["names"])
-        # As if a person had called them so: nothing but the last run can know these names.
-        given = {name: f"given {place}" for place, name in enumerate(first.detail["clusters"]["names"])}
-        clusters = {**first.detail["clusters"], "names": list(given.values())}
-        renamed = replace(
-            first, detail={**first.detail, "clusters": clusters}, run_id="x", started_at=datetime.now(UTC)
-        )
-        run.ledger.append(renamed)
-    finally:
-        run.close()
-    run = Run(load(warehouse / "conf.yaml", ("rfm.clusters.k=3", "rfm.cutoff=2024-03-08")), session=spark)
-    try:
-        later = execute(RFM, run)
-        assert later.detail["cutoff"] == "2024-03-08"
-        assert names_of(later) == {kind: given[name] for kind, name in names.items()}
-    finally:
-        run.close()
+    first = run_rfm(spark, warehouse, "rfm.clusters.k=3", "rfm.cutoff=2024-03-05")
+    names = names_of(first)
+    assert len(set(names.values())) == 3 and set(names.values()) == set(first.detail["clusters"]["names"])
+    # As if a person had called them so: nothing but the last run can know these names.
+    given = {name: f"given {place}" for place, name in enumerate(first.detail["clusters"]["names"])}
+    detail = {**first.detail, "clusters": {**first.detail["clusters"], "names": list(given.values())}}
+    ledger = Ledger(Lake(f"{warehouse}/warehouse"))
+    ledger.append(replace(first, detail=detail, run_id="x", started_at=datetime.now(UTC)))
+    later = run_rfm(spark, warehouse, "rfm.clusters.k=3", "rfm.cutoff=2024-03-08")
+    assert later.detail["cutoff"] == "2024-03-08"
+    assert names_of(later) == {kind: given[name] for kind, name in names.items()}
 
 
 def test_the_report_holds_the_newest_snapshot_against_the_one_before_it(spark, warehouse):

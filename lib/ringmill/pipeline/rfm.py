@@ -48,12 +48,11 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     current, cutoffs = rfm_cutoffs(run)
     rows, path = priced_lines(run, inputs[CLEAN_ROWS.path]), CLEAN_CANCELLATIONS.path
     links = order_links(run, inputs[path], rows) if path in inputs else None
+    with_links = links is not None
     step.say(f"customers as of {', '.join(map(str, cutoffs))}")
     versions = summarise_versions(rows, cutoffs, zone=zone, free_orders=section.free_orders, links=links).persist()
-    orders = summarise_orders(versions, cutoffs, with_links=links is not None)
-    customers = summarise_history(
-        orders, cutoffs, zone=zone, period=section.period, with_links=links is not None
-    ).persist()
+    orders = summarise_orders(versions, cutoffs, with_links=with_links)
+    customers = summarise_history(orders, cutoffs, zone=zone, period=section.period, with_links=with_links).persist()
     shown = customers.where(F.col("cutoff") == F.lit(current))
     step.say("scores and clusters")
     measured = _measured(run, inputs)
@@ -69,7 +68,7 @@ def _body(run: Run, inputs: Mapping[str, Any], step: Step) -> Result:
     foreseen = summarise_lifetime(shown, models, section.lifetime, section.period)
     lifetime = rfm_lifetime(section.lifetime.horizons_days)
     lifetime_version = _replace(run, foreseen, lifetime, [current])
-    standing = summarise_orders(seen_as_of(versions, cutoffs, current), [current], with_links=links is not None)
+    standing = summarise_orders(seen_as_of(versions, cutoffs, current), [current], with_links=with_links)
     cohorts = summarise_cohorts(with_cutoffs(standing, [current]), zone=zone)
     cohorts_version = _replace(run, cohorts, RFM_COHORTS, [current])
     latest = latest_by_cutoff(versions, cutoffs)

@@ -82,6 +82,7 @@ def summarise_orders(versions: DataFrame, cutoffs: Sequence[date], *, with_links
     one instant the alphabetically last country, so that reruns agree).
     """
     own = versions.repartition("customer_id")
+    # Of one cutoff every run is its whole span already: no customer need be sorted to find bounds.
     orders = (
         (own.transform(_with_spans) if len(cutoffs) > 1 else own)
         .groupBy("customer_id", *SPAN, "order_id")
