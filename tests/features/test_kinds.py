@@ -12,6 +12,7 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from ringmill.config.features import FeatureEntry
 from ringmill.errors import ConfigError, InputError
+from ringmill.features import fit_categories, fit_targets
 from ringmill.features.apply import apply, encoder
 from ringmill.features.categories import bucket
 from ringmill.features.columns_of import SEPARATOR
@@ -243,6 +244,38 @@ def test_an_all_null_train_split_gives_a_state_that_can_be_applied(spark):
     state = fit(nothing, entries(*numbers, *texts), columns=COLUMNS)
     expected = [0.0] * 6 + [1.0, -1.0, 1.0, 1.0]
     assert apply(batch_of(nothing), state).tolist() == [expected, expected]
+
+
+def test_a_batch_of_nulls_comes_out_as_each_entry_says_or_is_refused_by_the_name_of_its_column(train):
+    nothing = batch_of(train).set_column(1, "amount", pa.nulls(4, pa.float64()))
+    kinds = ("zscore", "minmax", "robust", "log", "boxcox", "quantile_bins")
+    numbers = [{"kind": kind, "columns": ["amount"], "name": kind} for kind in kinds]
+    filled = [{**tree, "null": place + 0.5} for place, tree in enumerate(numbers)]
+    state = fit(train, entries(*filled), columns=COLUMNS)
+    assert apply(nothing, state).tolist() == [[0.5, 1.5, 2.5, 3.5, 4.5, 5.5]] * 4
+    pca = {"kind": "pca", "columns": ["amount", "visits"], "components": 1, "name": "pca"}
+    for tree in (*numbers, pca):
+        state = fit(train, entries(tree), columns=COLUMNS)
+        with pytest.raises(InputError, match=r"amount[\s\S]*4"):
+            apply(nothing, state)
+
+
+@pytest.mark.parametrize("kind", ["one_hot", "ordinal", "frequency", "target"])
+def test_a_column_of_too_many_values_is_refused_and_a_minimum_or_most_of_them_is_kept(train, kind, monkeypatch):
+    for module in (fit_categories, fit_targets):
+        monkeypatch.setattr(module, "MOST_VALUES", 1)
+    with pytest.raises(InputError, match=r"column city[\s\S]*1 values at most[\s\S]*kind hashed"):
+        fit(train, entries({"kind": kind, "columns": ["city"]}), columns=COLUMNS)
+    bound = {"minimum": 2} if kind == "target" else {"most": 1}
+    (part,) = fit(train, entries({"kind": kind, "columns": ["city"], **bound}), columns=COLUMNS).parts
+    assert part.values == ("Rome",)
+
+
+def test_rare_values_count_in_the_mean_of_all_though_a_target_keeps_none_of_them(train):
+    (part,) = fit(train, entries({"kind": "target", "columns": ["city"], "minimum": 2}), columns=COLUMNS).parts
+    # Rome's labels are 1 and 0, Oslo's 1, those of no city 0; drawn to their mean, 0.5, by 10 rows.
+    assert part.full == pytest.approx((0.5, 0.5))
+    assert part.folds == (pytest.approx((5 / 11, 0.5)), pytest.approx((6 / 11, 0.5)))
 
 
 def test_what_cannot_be_fitted_names_the_entry_and_the_column(train):

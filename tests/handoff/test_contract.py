@@ -78,6 +78,71 @@ def test_what_differs_names_column_table_version_and_rows(tmp_path, table, colum
         check(tmp_path, table)
 
 
+TOTALS = replace(
+    CONTRACT,
+    columns=(
+        *CONTRACT.columns,
+        Promise("spend", "double", False),
+        Promise("gap", "float", True),
+        Promise("gaps", "array<double>", True),
+    ),
+)
+
+
+def with_totals(spend=0.0, gap=0.0, gaps=(0.0,)):
+    """Two rows that hold what is given, others nothing that matters."""
+    return (
+        ROWS.append_column("spend", pa.array([spend] * 2 + [np.inf] * 18, pa.float64()))
+        .append_column("gap", pa.array([gap] * 2 + [None] * 18, pa.float32()))
+        .append_column("gaps", pa.array([gaps] * 2 + [None, [], [1.0, None]] * 6, pa.list_(pa.float64())))
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "column", "words"),
+    [
+        ({"spend": np.nan}, "spend", "a number, not NaN, in every row[^,]"),
+        ({"spend": None}, "spend", "a number, not NaN, in every row[^,]"),
+        ({"gap": np.nan}, "gap", "a number, not NaN, in every row, or null"),
+        ({"gaps": [1.0, np.nan, np.nan]}, "gaps", "a number, not NaN, in every row, or null"),
+    ],
+)
+def test_nan_is_refused_in_a_column_that_is_no_tensor_and_null_as_its_promise_says(tmp_path, held, column, words):
+    check(tmp_path / "whole", with_totals(), TOTALS)
+    with pytest.raises(InputError, match=f"'{column}'[\\s\\S]*t, version 0[\\s\\S]*{words}[\\s\\S]*in 2 of 20 rows"):
+        check(tmp_path, with_totals(**held), TOTALS)
+
+
+BESIDE = replace(
+    CONTRACT,
+    columns=(*CONTRACT.columns, Promise("ids", "array<int>", False), Promise("mask", "array<tinyint>", False)),
+    tensors=(*CONTRACT.tensors, Tensor("ids", "ids", (2, 2), "int32"), Tensor("mask", "mask", (4,), "int8")),
+)
+
+
+def with_lists(ids=(1, 2, 3, 4), mask=(1, 1, 0, 0)):
+    return ROWS.append_column("ids", pa.array([ids] + [(1, 2, 3, 4)] * 19, pa.list_(pa.int32()))).append_column(
+        "mask", pa.array([(1, 1, 0, 0)] * 19 + [mask], pa.list_(pa.int8()))
+    )
+
+
+@pytest.mark.parametrize(
+    ("held", "column"),
+    [
+        ({"ids": (1, 2, 3)}, "ids"),
+        ({"ids": (1, None, 3, 4)}, "ids"),
+        ({"ids": None}, "ids"),
+        ({"mask": (1, 1, 0, 0, 0)}, "mask"),
+        ({"mask": (None, 1, 0, 0)}, "mask"),
+    ],
+)
+def test_a_bad_row_of_a_tensor_beside_x_is_found(tmp_path, held, column):
+    check(tmp_path / "whole", with_lists(), BESIDE)
+    with pytest.raises(InputError, match=r"lists of 4 finite numbers[\s\S]*in 1 of 20 rows") as caught:
+        check(tmp_path, with_lists(**held), BESIDE)
+    assert f"'{column}'" in caught.value.what
+
+
 def test_another_width_than_the_states_is_found_in_every_row(tmp_path):
     wider = replace(CONTRACT, tensors=tuple(replace(t, shape=(4,)) if t.name == "x" else t for t in CONTRACT.tensors))
     with pytest.raises(InputError, match=r"lists of 4 finite numbers[\s\S]*in 20 of 20 rows"):

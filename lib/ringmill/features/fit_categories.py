@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from ringmill.config.features import Cross, Frequency, Hashed, OneHot, Ordinal
+from ringmill.errors import InputError
 from ringmill.features.categories import Frequency as FrequencyPart
 from ringmill.features.categories import Hashed as HashedPart
 from ringmill.features.categories import OneHot as OneHotPart
@@ -18,6 +19,8 @@ from ringmill.features.fit_boxcox import column_of
 from ringmill.features.fit_numbers import rounded
 from ringmill.features.state import Part
 
+# A column's values in one state, so that it fits the driver and every process that applies it, however many rows.
+MOST_VALUES = 100_000
 Category = OneHot | Ordinal | Hashed | Frequency | Cross
 
 
@@ -32,7 +35,11 @@ class Counted:
 
 
 def fit_categories(train: DataFrame, entries: Sequence[Category]) -> list[Sequence[Part]]:
-    """One action, none where nothing but hashes is asked for."""
+    """One action, none where nothing but hashes is asked for.
+
+    Raises:
+        InputError: an entry would keep more than MOST_VALUES values.
+    """
     keys = [(place, names) for place, entry in enumerate(entries) for names in _categories(entry)]
     counted = _count(train, {key: entries[key[0]] for key in keys if _is_fitted(entries[key[0]])})
     numbers = {name for name, kind in train.dtypes if kind not in ("string", "boolean")}
@@ -90,15 +97,25 @@ def _count(train: DataFrame, wanted: Mapping[Key, Category]) -> dict[Key, Counte
     of_category = Window.partitionBy("of")
     # The row of null, if there is one, comes last and within no bound.
     in_order = of_category.orderBy(F.col("value").isNull(), F.desc("rows"), "value")
-    most, least = (_lookup([bound[place] for bound in bounds]) for place in (0, 1))
+    most, least = (lookup([bound[place] for bound in bounds]) for place in (0, 1))
     ranked = per_value.withColumns(
         {"rank": F.row_number().over(in_order), "total": F.sum("rows").over(of_category), "most": most, "least": least}
     )
-    inside = ranked.where("value IS NULL OR (rows >= least AND (most < 0 OR rank <= most))")
+    kept = f"rows >= least AND (most < 0 OR rank <= most) AND rank <= {MOST_VALUES + 1}"
+    inside = ranked.where(f"value IS NULL OR ({kept})")
     found: dict[int, list[tuple[str | None, int, int]]] = {}
     for row in inside.orderBy("of", "rank").collect():
         found.setdefault(row["of"], []).append((row["value"], row["rows"], row["total"]))
-    return {key: _counted(found.get(of, [])) for of, key in enumerate(keys)}
+    counted = {key: _counted(found.get(of, [])) for of, key in enumerate(keys)}
+    for (_, names), each in counted.items():
+        refuse_many(names, len(each.values), "state `most` or a higher `minimum`, or encode it with kind hashed")
+    return counted
+
+
+def refuse_many(names: Sequence[str], values: int, todo: str) -> None:
+    if values > MOST_VALUES:
+        where = f"features.set, column {' × '.join(names)}"
+        raise InputError.unfit(where, f"{MOST_VALUES:,} values at most in the train split", "more values", todo)
 
 
 def _counted(found: Sequence[tuple[str | None, int, int]]) -> Counted:
@@ -108,7 +125,7 @@ def _counted(found: Sequence[tuple[str | None, int, int]]) -> Counted:
     return Counted(tuple(value for value, _ in known), tuple(rows for _, rows in known), missing, total)
 
 
-def _lookup(values: Sequence[int]) -> Column:
+def lookup(values: Sequence[int]) -> Column:
     return F.element_at(F.array(*map(F.lit, values)), F.col("of") + 1)
 
 

@@ -26,7 +26,7 @@ Number = Scaling | BoxCox | Bins
 
 
 def fit_numbers(train: DataFrame, entries: Sequence[Number]) -> list[Sequence[Part]]:
-    """One action, and three more where a Box-Cox entry is among them.
+    """One action, none where all entries are logarithms, and three more where a Box-Cox entry is among them.
 
     A column without spread keeps scale 1, so it is encoded as 0; one without values keeps centre 0, λ 1 and one bin.
     Quantiles are exact: an executor holds the distinct values of the columns that ask for them.
@@ -36,7 +36,7 @@ def fit_numbers(train: DataFrame, entries: Sequence[Number]) -> list[Sequence[Pa
     """
     keys = [(f"{place}:{name}", entry, name) for place, entry in enumerate(entries) for name in entry.columns]
     wanted = [each for key, entry, name in keys for each in _statistics(key, entry, name)]
-    row = train.agg(*wanted).collect()[0].asDict()
+    row = train.agg(*wanted).collect()[0].asDict() if wanted else {}
     logarithms = {key: (name, row[f"{key}:log"]) for key, entry, name in keys if isinstance(entry, BoxCox)}
     for key, entry, name in keys:
         if isinstance(entry, BoxCox) and entry.null is None and row[f"{key}:others"]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from ringmill.columns import sum_money
 from ringmill.config.features import Target
 from ringmill.features.categories import Target as TargetPart
-from ringmill.features.fit_categories import text
+from ringmill.features.fit_categories import MOST_VALUES, lookup, refuse_many, text
 from ringmill.features.fit_numbers import number, rounded
 from ringmill.features.state import Part
 
@@ -23,7 +23,11 @@ def fit_targets(train: DataFrame, entries: Sequence[Target]) -> list[Sequence[Pa
     """One action. Every train row has its fold, from 0, in the column `fold`, and a label, which counts to four
     decimals, so that its sums are exact (a row without one has no part).
 
-    Rows, categories × folds of them, come to the driver: the state holds as many.
+    Rows, categories × folds of them, come to the driver: the state holds as many. Values in fewer rows than their
+    entry's minimum come as one.
+
+    Raises:
+        InputError: an entry would keep more than MOST_VALUES values.
     """
     keys = [(place, name) for place, entry in enumerate(entries) for name in entry.columns]
     of_each = [
@@ -31,10 +35,27 @@ def fit_targets(train: DataFrame, entries: Sequence[Target]) -> list[Sequence[Pa
         for of, (place, name) in enumerate(keys)
     ]
     stacked = train.select(FOLD, F.explode(F.array(*of_each)).alias("pair")).select(FOLD, "pair.*")
-    summed = stacked.where("label IS NOT NULL").groupBy("of", "value", FOLD)
+    summed = (
+        stacked.where("label IS NOT NULL")
+        .groupBy("of", "value", FOLD)
+        .agg(F.count("*").alias("rows"), sum_money(F.col("label")).alias("total"))
+    )
+    of_value = F.sum("rows").over(Window.partitionBy("of", "value"))
+    frequent = of_value >= lookup([entries[place].minimum for place, _ in keys])
+    in_order = Window.partitionBy("of").orderBy(F.col("value").isNull(), "value")
+    inside = (
+        summed.withColumn("value", F.when(frequent, F.col("value")))
+        .groupBy("of", "value", FOLD)
+        .agg(F.sum("rows").alias("rows"), sum_money(F.col("total")).alias("total"))
+        .withColumn("rank", F.dense_rank().over(in_order))
+        .where(F.col("rank") <= MOST_VALUES + 1)
+    )
     sums: list[dict[tuple[str | None, int], Sums]] = [{} for _ in keys]
-    for row in summed.agg(F.count("*").alias("rows"), sum_money(F.col("label")).alias("total")).collect():
+    for row in inside.collect():
         sums[row["of"]][row["value"], row[FOLD]] = (row["rows"], row["total"])
+    for (_, name), found in zip(keys, sums, strict=True):
+        values = len({value for value, _ in found if value is not None})
+        refuse_many((name,), values, "state a higher `minimum`, or encode it with kind hashed")
     parts: list[list[Part]] = [[] for _ in entries]
     for (place, name), found in zip(keys, sums, strict=True):
         parts[place].append(target_part(entries[place], name, found))

@@ -1,7 +1,8 @@
 """Customers and examples → train, validation or test, by hashes or by time, and folds of train.
 
 Added rows move nobody where no split is stratified. Where one is, customers who come later move nobody, and an example
-moves two others at most of each label that gains or loses it.
+moves two others at most of each label that gains or loses it. More cannot be promised without a memory of earlier runs:
+if no added row ever moved anybody, a customer's split would hang on that customer alone, and shares on chance.
 """
 
 from __future__ import annotations

@@ -21,17 +21,24 @@ from ringmill.handoff.storage import open_file
 
 # Of a column: rows, or fewer where they hold more numbers than these.
 ROWS_AT_ONCE, NUMBERS_AT_ONCE = 65_536, 2**25
+# Spark's types that can hold NaN.
+FLOATING = {"double", "float", "array<double>", "array<float>"}
 # Delta's names of types, by Spark's.
 DELTA = {"bigint": "long", "int": "integer", "smallint": "short", "tinyint": "byte"}
 
 
 @dataclass(frozen=True)
 class Promise:
-    """One column of the table: its Spark type, and whether a null may be in it."""
+    """One column of the table: its Spark type, and whether a null may be in it. NaN may be in none."""
 
     name: str
     type: str
     nulls: bool
+
+    @property
+    def words(self) -> str:
+        """What a row of a column of numbers holds."""
+        return "a number, not NaN, in every row" + (", or null" if self.nulls else "")
 
 
 @dataclass(frozen=True)
@@ -107,11 +114,11 @@ class Contract:
 
 
 def check_contract(contract: Contract, table_path: str, version: int, manifests: Sequence[Manifest]) -> None:
-    """Check the version's columns and types by its log, and every row of its tensors in one pass of bounded memory.
+    """Check the version's columns and types by its log, and every row's numbers in one pass of bounded memory.
 
     Raises:
-        InputError: a column is missing, of another type or length, or holds null, NaN or infinity; the message names
-            column, table, version and how many rows are affected.
+        InputError: a column is missing, of another type or length, or holds NaN, or a null where none may be; or a
+            tensor holds null, NaN or infinity; the message names column, table, version and how many rows are affected.
         PlanError: a file is gone.
     """
     where, rows = f"{table_path}, version {version}", sum(manifest.rows for manifest in manifests)
@@ -124,22 +131,48 @@ def check_contract(contract: Contract, table_path: str, version: int, manifests:
             raise InputError.differs(
                 where, column.name, f"type {expected}", f"type {found[column.name]}; {rows:,} rows"
             )
+    tensors = {tensor.column: tensor for tensor in contract.tensors}
+    others = (column for column in contract.columns if column.type in FLOATING and column.name not in tensors)
+    looked_at: dict[str, Tensor | Promise] = {**tensors, **{column.name: column for column in others}}
     longest = max((tensor.length for tensor in contract.tensors), default=1)
     at_once = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // longest))
-    bad = dict.fromkeys((tensor.column for tensor in contract.tensors), 0)
+    bad = dict.fromkeys(looked_at, 0)
     for path in (file.path for manifest in manifests for file in manifest.files):
         with open_file(path) as file:
             for batch in pq.ParquetFile(file).iter_batches(at_once, columns=list(bad)):
-                for tensor in contract.tensors:
-                    bad[tensor.column] += _bad_rows(batch.column(tensor.column), tensor)
-    for tensor in contract.tensors:
-        if bad[tensor.column]:
-            received = f"something else in {bad[tensor.column]:,} of {rows:,} rows"
-            raise InputError.differs(where, tensor.column, tensor.words, received)
+                for name, held in looked_at.items():
+                    bad[name] += _bad_rows(batch.column(name), held)
+    for name, held in looked_at.items():
+        if bad[name]:
+            received = f"something else in {bad[name]:,} of {rows:,} rows"
+            raise InputError.differs(where, name, held.words, received)
 
 
-def _bad_rows(column: pa.Array, tensor: Tensor) -> int:
-    """How many rows are null, have another length, or a number among theirs that is null or not finite."""
+def _bad_rows(column: pa.Array, held: Tensor | Promise) -> int:
+    """How many rows of a tensor are null, have another length, or a number among theirs that is null or not finite.
+
+    Of another column, how many are NaN, or hold one, or are null where none may be.
+    """
+    return _unlike(column, held) if isinstance(held, Tensor) else _no_number(column, held)
+
+
+def _no_number(column: pa.Array, promise: Promise) -> int:
+    bad: NDArray[np.bool_] = np.zeros(len(column), np.bool_)
+    if not promise.nulls:
+        bad |= column.is_null().to_numpy(zero_copy_only=False)
+    if promise.type.startswith("array<"):
+        rows = pc.list_parent_indices(column).to_numpy()
+        bad[rows[_nan(pc.list_flatten(column))]] = True
+    else:
+        bad |= _nan(column)
+    return int(bad.sum())
+
+
+def _nan(values: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(pc.is_nan(values).fill_null(False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def _unlike(column: pa.Array, tensor: Tensor) -> int:
     if tensor.dtype == "uint8":
         return int((pc.binary_length(column).fill_null(-1).to_numpy(zero_copy_only=False) != tensor.length).sum())
     if not tensor.shape:

@@ -116,7 +116,7 @@ def _words(clusters: Mapping[str, Any] | None) -> str:
     k = len(clusters["names"])
     tried = ", ".join(f"{row['k']:.0f}: {row['silhouette']:.2f}" for row in clusters["tried"])
     return (
-        f"{k} clusters of recency, frequency and monetary value, named by their centres and matched to the last run's. "
+        f"{k} clusters of recency, frequency and monetary value, named by their centres; names stay from run to run. "
         f"Silhouette by number of clusters: {tried}."
     )
 
