@@ -87,6 +87,10 @@ def test_customers_take_the_nearest_centre_and_neither_rows_nor_partitions_matte
         "away": "lost",
     }
     assert len(set(named.values())) == 3
+    measured = np.array([row[1:] for row in ROWS], float)
+    scaled = measured if section.scale == "linear" else np.log1p(measured)
+    assert state.means == pytest.approx(scaled.mean(axis=0), rel=1e-9)
+    assert state.deviations == pytest.approx(scaled.std(axis=0), rel=1e-9)
     shuffled = customers_of(spark, ROWS[::-1]).repartition(7)
     assert fit_state(shuffled, section, seed=1) == state
     assert ClusterState.from_json(state.to_json()) == state

@@ -1,6 +1,7 @@
 """Lifetime value by Spark: the same parameters as in memory, whatever the partitions, and lifetimes' values."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,15 @@ from rfm import cdnow
 from ringmill.config.rfm import Lifetime
 from ringmill.lifetime import bgnbd, gamma_gamma
 from ringmill.lifetime.bgnbd import Histories
-from ringmill.lifetime.fit import HISTORY, _pass_over_histories, distinct_histories, fit_models, fit_purchases
+from ringmill.lifetime.fit import (
+    HISTORY,
+    _pass_over,
+    _pass_over_histories,
+    _totals,
+    distinct_histories,
+    fit_models,
+    fit_purchases,
+)
 from ringmill.rfm.lifetime import summarise_lifetime
 
 pytestmark = pytest.mark.spark
@@ -69,21 +78,29 @@ def test_more_histories_than_the_driver_holds_give_the_same_model_from_sums(cust
     assert found.log_likelihood == pytest.approx(models.purchases.log_likelihood, rel=1e-10)
 
 
-def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions(customers, models, table, monkeypatch):
-    received = []
-    values = tuple(models.purchases.values.values())
-    shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
-    passed, kind = _pass_over_histories(distinct_histories(shuffled).repartition(3), 7.0), type(customers)
+@pytest.fixture
+def received(customers, monkeypatch):
+    """How many rows each action brought to the driver; what would bring a table fails."""
+    found, kind = [], type(customers)
     collect = kind.collect
 
     def counted(frame):
         rows = collect(frame)
-        received.append(len(rows))
+        found.append(len(rows))
         return rows
 
-    with monkeypatch.context() as patched:
-        patched.setattr(kind, "collect", counted)
-        passed(values)
+    def refused(frame):
+        raise AssertionError("a table came to the driver")
+
+    monkeypatch.setattr(kind, "collect", counted)
+    monkeypatch.setattr(kind, "toArrow", refused)
+    return found
+
+
+def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions(customers, models, table, received):
+    values = tuple(models.purchases.values.values())
+    shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
+    _pass_over_histories(distinct_histories(shuffled).repartition(3), 7.0)(values)
     assert received == [3]  # a row of sums for each partition, however many histories it holds
     frames = (customers, shuffled)
     one, other = (_pass_over_histories(distinct_histories(frame), 7.0)(values).tolist() for frame in frames)
@@ -92,27 +109,63 @@ def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions
     assert one == pytest.approx(bgnbd.pass_in_memory(each, 7.0)(values).tolist(), rel=1e-9)
 
 
-def test_lifetime_value_is_lifetimes_for_every_customer(customers, models, table):
+def test_more_histories_than_the_driver_holds_are_fitted_by_sums_of_which_none_is_a_history(
+    customers, received, monkeypatch
+):
+    def once(counted, passed):
+        assert passed((0.2, 30.0, 0.8, 2.4)).shape == (5,)
+        return SimpleNamespace(converged=True)
+
+    monkeypatch.setattr(bgnbd, "fit", once)
+    spread = customers.repartition(3)
+    assert fit_purchases(spread, SECTION.least_repeat_customers, most=100).converged
+    by_frequency, by_partition = received
+    assert by_frequency == customers.where(f"{HISTORY[0]} IS NOT NULL").select(HISTORY[0]).distinct().count()
+    assert by_partition <= int(spread.sparkSession.conf.get("spark.sql.shuffle.partitions"))
+
+
+def test_of_values_only_sums_by_frequency_reach_the_driver_however_many_customers(customers, received):
+    def buyers(copies):
+        copied = customers.crossJoin(customers.sparkSession.range(copies))
+        again = copied.where(f"{HISTORY[0]} > 0 AND repeat_value_mean > 0")
+        return again.select(F.col(HISTORY[0]).alias("x"), (F.col("repeat_value_mean") + F.col("id")).alias("m"))
+
+    for copies in (1, 20):
+        rows = buyers(copies)
+        totals = _totals(rows)
+        _pass_over(rows, totals)((10.0, 15.0, 20.0))
+        assert totals.customers.sum() == 946 * copies
+    frequencies = len(totals.frequency)
+    assert received == [frequencies, 3 * frequencies] * 2
+
+
+@pytest.mark.parametrize(("period", "freq", "days"), [("day", "D", 1.0), ("week", "W", 7.0), ("month", "M", 30.4375)])
+def test_lifetime_value_is_lifetimes_for_every_customer(customers, models, table, period, freq, days):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # autograd and lifetimes use names that NumPy and pandas have deprecated
         from lifetimes import BetaGeoFitter, GammaGammaFitter
 
         purchases, values = BetaGeoFitter(), GammaGammaFitter()
+        # The histories are taken as those of the period: any parameters do to compare what is foreseen.
         purchases.params_ = pd.Series(models.purchases.values)
         purchases.predict = purchases.conditional_expected_number_of_purchases_up_to_time
         values.params_ = pd.Series(models.values.values)
         history = table["frequency"], table["recency"], table["T"]
         worth = values.customer_lifetime_value(
-            purchases, *history, table["monetary_value"], time=12, discount_rate=0.01, freq="D"
+            purchases, *history, table["monetary_value"], time=12, discount_rate=0.01, freq=freq
         )
-    rows = summarise_lifetime(customers, models, SECTION, "day").collect()
+        alive = purchases.conditional_probability_alive(*history)
+        profit = values.conditional_expected_average_profit(table["frequency"], table["monetary_value"])
+    rows = summarise_lifetime(customers, models, SECTION, period).collect()
     ours = pd.DataFrame([row.asDict() for row in rows]).assign(ID=lambda found: found["customer_id"].astype(int))
     ours = ours.sort_values("ID").reset_index(drop=True)
     assert len(ours) == 2_357
     np.testing.assert_allclose(ours["lifetime_value"], worth, rtol=1e-6)
-    np.testing.assert_allclose(ours["expected_purchases_90d"], purchases.predict(90, *history), rtol=1e-6)
-    assert ours["alive_probability"].between(0, 1).all()
-    assert (ours["expected_purchases_30d"] < ours["expected_purchases_365d"]).all()
+    np.testing.assert_allclose(ours["expected_value"], profit, rtol=1e-6)
+    np.testing.assert_allclose(ours["alive_probability"], alive, rtol=1e-6)
+    for ahead in (30, 90, 365):
+        foreseen = purchases.predict(ahead / days, *history)
+        np.testing.assert_allclose(ours[f"expected_purchases_{ahead}d"], foreseen, rtol=1e-6)
 
 
 def test_too_few_who_came_again_are_no_model_and_a_reason(customers):

@@ -51,6 +51,45 @@ def test_every_customer_has_lifetimes_frequency_recency_t_and_monetary_value(lin
 
 
 @pytest.mark.spark
+def test_months_are_the_calendars(lines):
+    """By pandas' periods: lifetimes divides by a timedelta of a month, which pandas no longer has."""
+    bought = cdnow.transactions()
+    bought = bought[bought["ordered_at"] <= "1997-09-30"]
+    months = bought.assign(month=bought["ordered_at"].dt.year * 12 + bought["ordered_at"].dt.month)
+    months = months.groupby(["customer_id", "month"], as_index=False)["value"].sum()
+    first, last = (months.groupby("customer_id")["month"].agg(which) for which in ("min", "max"))
+    again = months[months["month"] > months["customer_id"].map(first)].groupby("customer_id")["value"]
+    ours = ours_of(lines, date(1997, 10, 1), "month")
+    assert list(ours.index) == list(first.index)
+    assert (ours["frequency"] == again.count().reindex(ours.index, fill_value=0)).all()
+    assert (ours["recency"] == last - first).all()
+    assert (ours["T"] == 1997 * 12 + 9 - first).all()
+    assert np.abs(ours["monetary_value"] - again.mean().reindex(ours.index, fill_value=0)).max() < 1e-9
+
+
+@pytest.mark.spark
+def test_a_week_that_the_cutoff_cuts_holds_what_lies_before_it_alone(lines):
+    """lifetimes takes the whole week in: what is not yet known at the cutoff would be seen (law 2)."""
+    cut, whole = (ours_of(lines, date(1997, 9, day), "week") for day in (24, 29))  # Wednesday; Monday
+    later = lines.where("ordered_at >= '1997-09-24' AND ordered_at < '1997-09-29'").select("customer_id").distinct()
+    bought = [row["customer_id"] for row in later.collect()]
+    assert len(bought) > 10
+    rest = ~cut.index.isin(bought)
+    assert (cut[rest] == whole[rest]).all().all()  # their week is counted though it has not ended
+    assert (cut["T"] == whole["T"]).all()
+    assert (cut.loc[bought, ["frequency", "monetary_value"]] != whole.loc[bought, ["frequency", "monetary_value"]]).any(
+        axis=1
+    ).sum() > 10
+
+
+@pytest.mark.spark
+def test_the_mean_value_of_repeat_purchases_is_null_exactly_where_there_is_none(lines):
+    rows = summarise_customers(lines, [date(1997, 10, 1)], zone="UTC", period="day", free_orders="count")
+    assert rows.where("(repeat_value_mean IS NULL) <> (repeat_period_count = 0)").count() == 0
+    assert rows.where("repeat_period_count = 0").count() == 2_357 - 946 - rows.where("repeat_value_mean = 0").count()
+
+
+@pytest.mark.spark
 def test_the_shipped_summary_is_ours_in_weeks_to_its_two_digits(lines):
     ours, shipped = ours_of(lines, date(1997, 10, 1), "day"), cdnow.summary()
     ours = ours.assign(recency=ours["recency"] / 7, T=ours["T"] / 7).set_axis(ours.index.astype(int))

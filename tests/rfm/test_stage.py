@@ -95,6 +95,13 @@ def test_a_snapshot_replaces_that_of_its_cutoff_alone(spark, warehouse):
     assert entry.detail["snapshots"] == {"2024-02-01": 2, "2024-03-01": 2}
 
 
+def test_segments_with_a_gap_end_the_stage_before_anything_is_published(spark, warehouse):
+    gap = "rfm.segments=[{name: some, r: 2-5}, {name: others, r: '1', f: 1-4}]"
+    with pytest.raises(ConfigError, match=r"rfm\.segments[\s\S]*none for r=1, f=5, m=1"):
+        run_rfm(spark, warehouse, gap)
+    assert not (warehouse / "warehouse" / "rfm").exists()
+
+
 @pytest.mark.long
 def test_what_a_failed_run_committed_is_not_built_upon(spark, warehouse):
     run_rfm(spark, warehouse, "rfm.cutoff=2024-02-01")

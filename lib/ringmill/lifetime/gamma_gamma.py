@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import digamma, gammaln
 
-from ringmill.lifetime.likelihood import STEP, Fitted, standard_errors
+from ringmill.lifetime.likelihood import STEP, Fitted, hessian, standard_errors
 
 Floats = NDArray[np.float64]
 NAMES = ("p", "q", "v")
@@ -109,7 +109,7 @@ def fit(totals: Totals, passed: Pass) -> Fitted:
     log_values = _best(evaluate, start, log_v)
     values = np.exp(log_values)
     least, slope = evaluate(log_values)
-    errors = standard_errors(lambda at: evaluate(at)[1] * total, log_values, values)
+    errors = standard_errors(hessian(lambda at: evaluate(at)[1] * total, log_values), values)
     return Fitted(
         values=dict(zip(NAMES, map(float, values), strict=True)),
         standard_errors=dict(zip(NAMES, errors, strict=True)),

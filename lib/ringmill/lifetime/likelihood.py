@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 STEP = 1e-5
+# Of the parameters' logarithms: a minimum within this is one and the same, and its surroundings are a parabola.
+NEARBY = 1e-3
 
 
 @dataclass(frozen=True)
@@ -27,18 +29,33 @@ class Fitted:
         return asdict(self)
 
 
-def standard_errors(gradient: Callable[[Floats], Floats], log_values: Floats, values: Floats) -> list[float | None]:
-    """Standard errors of parameters, from the negative log-likelihood's gradient by their logarithms at its minimum.
-
-    The Hessian is made of central differences of the gradient; by the delta method a parameter's error is its value
-    times that of its logarithm. None where the Hessian is not positive definite: the minimum is flat.
-    """
-    size = len(log_values)
+def hessian(gradient: Callable[[Floats], Floats], log_values: Floats) -> Floats:
+    """Of the negative log-likelihood by the parameters' logarithms, from central differences of its gradient."""
     rows = [
         (gradient(log_values + STEP * unit) - gradient(log_values - STEP * unit)) / (2.0 * STEP)
-        for unit in np.eye(size)
+        for unit in np.eye(len(log_values))
     ]
-    hessian = (np.array(rows) + np.array(rows).T) / 2.0
-    if not np.isfinite(hessian).all() or np.linalg.eigvalsh(hessian).min() <= 0:
-        return [None] * size
-    return [float(error) for error in values * np.sqrt(np.diag(np.linalg.inv(hessian)))]
+    made: Floats = (np.array(rows) + np.array(rows).T) / 2.0
+    return made
+
+
+def newton(curvature: Floats, slope: Floats) -> Floats:
+    """The step from a point near a minimum to it, by Hessian and gradient there; none where it is flat, or far."""
+    if not _is_minimum(curvature):
+        return np.zeros_like(slope)
+    step = -np.linalg.solve(curvature, slope).astype(np.float64)
+    return step if np.abs(step).max() < NEARBY else np.zeros_like(slope)
+
+
+def standard_errors(curvature: Floats, values: Floats) -> list[float | None]:
+    """Standard errors of parameters, from the Hessian at the minimum by their logarithms.
+
+    By the delta method a parameter's error is its value times that of its logarithm. None where the minimum is flat.
+    """
+    if not _is_minimum(curvature):
+        return [None] * len(values)
+    return [float(error) for error in values * np.sqrt(np.diag(np.linalg.inv(curvature)))]
+
+
+def _is_minimum(curvature: Floats) -> bool:
+    return bool(np.isfinite(curvature).all() and np.linalg.eigvalsh(curvature).min() > 0)
