@@ -43,3 +43,31 @@ def encoded_without_jvm(rows: pa.Table, state: State, folder: Path, *, batch: in
     subprocess.run([sys.executable, "-c", PROGRAM, str(folder), fold], check=True)
     with pa.ipc.open_file(str(folder / "done.arrow")) as file:
         return file.read_all()
+
+
+MAPPED = """
+import json, sys
+sys.modules |= {"pyspark": None, "py4j": None}
+import pyarrow as pa
+
+folder, setup = sys.argv[1:]
+with open(f"{folder}/tree.json") as file:
+    names = {"tree": json.load(file)}
+exec(setup, names)
+with pa.ipc.open_file(f"{folder}/rows.arrow") as file:
+    batches = [file.get_batch(place) for place in range(file.num_record_batches)]
+table = pa.Table.from_batches(list(names["encode"](iter(batches))))
+with pa.ipc.new_file(f"{folder}/done.arrow", table.schema) as file:
+    file.write_table(table)
+"""
+
+
+def mapped_without_jvm(rows: pa.Table, setup: str, tree: object, folder: Path, *, batch: int) -> pa.Table:
+    """What a function for `mapInArrow` makes of batches of so many rows; `setup` is code that names it `encode` and
+    reads its state, which is plain data, from `tree`."""
+    (folder / "tree.json").write_text(json.dumps(tree))
+    with pa.ipc.new_file(str(folder / "rows.arrow"), rows.schema) as file:
+        file.write_table(rows, max_chunksize=batch)
+    subprocess.run([sys.executable, "-c", MAPPED, str(folder), setup], check=True)
+    with pa.ipc.open_file(str(folder / "done.arrow")) as file:
+        return file.read_all()

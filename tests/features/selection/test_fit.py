@@ -2,12 +2,21 @@
 
 import numpy as np
 import pytest
-from sklearn.feature_selection import mutual_info_classif
+from pyspark.sql import functions as F
+from sklearn.feature_selection import (
+    RFE,
+    SequentialFeatureSelector,
+    chi2,
+    f_classif,
+    f_regression,
+    mutual_info_classif,
+)
 
-from ringmill.config.selection import L1, Correlation, Elimination, Scored, Variance
+from ringmill.config.selection import L1, Correlation, Elimination, Forward, Scored, Variance
 from ringmill.errors import InputError
 from ringmill.features.selection.counts import count_values
 from ringmill.features.selection.fit import select
+from ringmill.features.selection.models import SCORING, model_of
 from ringmill.features.selection.sample import draw
 
 pytestmark = pytest.mark.spark
@@ -52,6 +61,51 @@ def test_steps_judge_what_is_left_and_neither_order_nor_partitions_change_the_ch
     assert [scores["useful"], scores["noise"]] == pytest.approx(expected.tolist(), rel=1e-9)
     again = select(spark.createDataFrame(rows[::-1], SCHEMA).repartition(3), NAMES, steps, seed=4)
     assert again == choices
+
+
+JUDGED = ("useful", "noise", "copy of useful")
+
+
+def test_filters_through_spark_are_scikit_learns(spark):
+    rows = rows_of()
+    frame = spark.createDataFrame(rows, SCHEMA).repartition(3)
+    x, y = (np.array([[row[place] for place in places] for row in rows]) for places in ((1, 2, 3), (5,)))
+    expected = {
+        "anova": f_classif(x, y[:, 0]),
+        "f_regression": f_regression(x, y[:, 0]),
+        "chi_squared": chi2(x, y[:, 0]),
+    }
+    steps = [Scored(kind=kind, label="y", p_at_most=1.0, features=JUDGED) for kind in expected]
+    for choice, (scores, chances) in zip(select(frame, NAMES, steps, seed=1), expected.values(), strict=True):
+        judged = {line.feature: line for line in choice.judged}
+        assert [judged[name].score for name in JUDGED] == pytest.approx(scores.tolist(), rel=1e-9)
+        assert [judged[name].p_value for name in JUDGED] == pytest.approx(chances.tolist(), rel=1e-9)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_wrappers_through_spark_are_scikit_learns_on_the_sample_that_is_drawn(spark, task):
+    # No copies: which of two equal columns goes first is chance to scikit-learn.
+    names = ("useful", "noise", "rough", "constant")
+    frame = spark.createDataFrame(rows_of(), SCHEMA).repartition(3)
+    frame = frame.withColumn("rough", F.expr("pmod(7 * useful + 3 * noise, 5)"))
+    steps = [
+        Elimination(kind="elimination", label="y", task=task, folds=3, keep=2, features=names[:3]),
+        Forward(kind="forward", label="y", task=task, folds=3, keep=1),
+    ]
+    ranks, (came, *_) = (choice.judged for choice in select(frame, names, steps, seed=1))
+    sample = draw(frame, names[:3], steps[0], seed=1, where="train")
+    assert len(sample.matrix) == 120
+    theirs = RFE(model_of(steps[0]), n_features_to_select=1, importance_getter="named_steps.model.coef_")
+    theirs.fit(sample.matrix, sample.target)
+    by_name = {line.feature: line.rank for line in ranks}
+    assert [by_name[name] for name in names[:3]] == theirs.ranking_.tolist()
+    left = [name for name in names[:3] if by_name[name] <= 2]
+    sample = draw(frame, (*left, "constant"), steps[1], seed=1, where="train")
+    first = SequentialFeatureSelector(
+        model_of(steps[1]), n_features_to_select=1, scoring=SCORING[task], cv=sample.folds
+    ).fit(sample.matrix, sample.target)
+    assert (came.kept, came.reason) == (True, "came in as number 1")
+    assert came.feature == [*left, "constant"][int(first.get_support(indices=True)[0])]
 
 
 def test_a_sample_is_of_whole_groups_by_the_seed_alone_and_no_group_is_in_two_folds(spark):
