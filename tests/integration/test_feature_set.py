@@ -71,8 +71,21 @@ features:
     "null": 0}}
   - {{kind: token_ids, columns: [last_orders_product], name: products, length: 3, truncate: start}}
   - {{kind: tfidf, columns: [last_orders_product], name: bought, size: 2}}
+  - {{kind: minmax, columns: [order_count], name: count in range}}
+  - {{kind: log, columns: [spend_total], name: log spend}}
+  - {{kind: missing, columns: [gap_days_last]}}
+  - {{kind: one_hot, columns: [country], name: land, most: 2}}
+  - {{kind: ordinal, columns: [country], name: country place}}
+  - {{kind: hashed, columns: [country], name: country bucket, buckets: 3}}
+  - {{kind: frequency, columns: [country], name: country share}}
+  - {{kind: difference, columns: [order_count, active_days], name: more than a day}}
+  - {{kind: pca, columns: [log spend, count in range], components: 1, name: size}}
+  - {{kind: lda, columns: [log spend, count in range], label: label_buy, name: away}}
+  - {{kind: lifetime, columns: [active_days, tenure_days, days_since_last_order], least_repeat_customers: 20,
+    name: "foreseen {{output}}"}}
   selection:
   - {{kind: anova, label: label_buy, keep: 1, features: [days_since_last_order, order_count]}}
+  - {{kind: correlation, at_most: 0.999, features: [size 1, log spend, count in range]}}
 """
 BY_TIME = "{kind: time, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15]}"
 BOTH = "{kind: both, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15], stratify: [country]}"
@@ -212,10 +225,13 @@ def test_law_9_the_stage_fits_on_the_train_split_alone(by_time):
 
 def test_a_selection_is_printed_frozen_and_kept_in_the_ledger(by_time):
     run, entry = by_time
-    (step,) = (Choice.from_json(tree) for tree in entry.detail["selection"])
+    step, second = (Choice.from_json(tree) for tree in entry.detail["selection"])
     printed = run.progress.console.file.getvalue()
-    assert step.table() in printed
-    assert all(f"{line.feature}" in printed and line.reason in printed for line in step.judged)
+    for choice in (step, second):
+        assert choice.table() in printed
+        assert all(f"{line.feature}" in printed and line.reason in printed for line in choice.judged)
+    assert {*second.kept, *second.dropped} == {"size 1", "log spend", "count in range"}
+    assert not set(second.dropped) & set(entry.detail["names"])
     assert {*step.kept, *step.dropped} == {"days_since_last_order", "order_count"}
     assert len(step.dropped) == 1
     assert set(step.kept) <= set(entry.detail["names"])
@@ -259,6 +275,9 @@ def test_the_manifest_says_what_training_and_scoring_read_and_training_is_planne
     assert contract.vocabularies == {
         "country × band (one_hot)": digest(of["country × band"].values),
         "country target (target)": digest(of["country target"].values),
+        "land (one_hot)": digest(of["land"].values),
+        "country place (ordinal)": digest(of["country place"].values),
+        "country share (frequency)": digest(of["country share"].values),
         "products (token_ids)": digest(of["products"].values),
         "bought (tfidf)": digest(of["bought"].values),
     }
@@ -288,11 +307,16 @@ def test_law_9_a_table_that_breaks_its_manifest_stops_training_before_it_starts(
     with pytest.raises(InputError, match=words):
         check_contract(Contract.from_json(entry.detail["manifest"]), path, broken, manifests)
     assert planned(run)  # the published version is as it was
-    outputs = {"features/customers": broken}
-    run.ledger.append(replace(entry, run_id="broken", outputs=outputs, started_at=datetime.now(UTC)))
-    with pytest.raises(InputError, match=words):
-        execute(TRAIN, run)
+    without = rows_of(run, entry).drop("spend_mean").write.format("delta").partitionBy("split", "fold")
+    without.mode("overwrite").option("overwriteSchema", True).save(path)
+    gone = f"'spend_mean'[\\s\\S]*customers, version {broken + 1}[\\s\\S]*a column of that name[\\s\\S]*{rows:,} rows"
+    for found, told in ((broken, words), (broken + 1, gone)):
+        outputs = {"features/customers": found}
+        run.ledger.append(replace(entry, run_id=f"{found}", outputs=outputs, started_at=datetime.now(UTC)))
+        with pytest.raises(InputError, match=told):
+            execute(TRAIN, run)
     assert not list(Path(run.lake.path("models")).rglob("spec.json"))  # no rank was started
+    run.spark.sql(f"RESTORE TABLE delta.`{path}` TO VERSION AS OF {version}")
     run.ledger.append(replace(entry, run_id="again", started_at=datetime.now(UTC)))
     assert planned(run)
 
