@@ -30,6 +30,7 @@ from ringmill.handoff.contract import Contract, check_contract
 from ringmill.handoff.manifest import pin
 from ringmill.hashing import digest
 from ringmill.lake.ledger import OPTIMIZE, Entry
+from ringmill.pipeline.baselines import purchase_model_baseline
 from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.features import FEATURES, readable, table_of
 from ringmill.pipeline.progress import Progress
@@ -319,6 +320,23 @@ def test_law_9_a_table_that_breaks_its_manifest_stops_training_before_it_starts(
     run.spark.sql(f"RESTORE TABLE delta.`{path}` TO VERSION AS OF {version}")
     run.ledger.append(replace(entry, run_id="again", started_at=datetime.now(UTC)))
     assert planned(run)
+
+
+def test_law_2_the_purchase_models_beside_the_network_are_fitted_on_the_train_split_alone(by_time):
+    run, entry = by_time
+    rows = rows_of(run, entry)
+
+    def told(features):
+        table = purchase_model_baseline(run, features, entry)
+        return {row["row_id"]: (row["bgnbd_probability"], row["bgnbd_spend"]) for row in table.to_pylist()}
+
+    every = told(rows)
+    assert set(every) == {row["row_id"] for row in rows.where("split = 'test'").select("row_id").collect()}
+    fewer = told(rows.where("split = 'train' OR (split = 'test' AND row_id % 2 = 0)"))
+    assert 10 < len(fewer) < len(every)
+    assert fewer == {row_id: every[row_id] for row_id in fewer}
+    other = told(rows.where("split <> 'train' OR customer_id < '5'"))
+    assert not set(other.items()) & set(every.items())
 
 
 def test_law_2_a_proof_that_does_not_hold_stops_the_stage(by_time):

@@ -34,7 +34,22 @@ raw:
     customer_id: customer, country: country, ordered_at: at, known_at: known}}
 clean: {{key: [line_id], keep: last}}
 rfm: {{cutoff: 2024-03-31, cutoffs: [2024-02-15], lifetime: {{least_repeat_customers: 10}}}}
-features: {{train_cutoffs: [2024-03-31], horizon_days: 30}}
+features:
+  train_cutoffs: [2024-03-31]
+  horizon_days: 30
+  last_orders: 3
+  snapshots: [spend_net, order_count_net]
+  folds: 2
+  set:
+  - {{kind: zscore, columns: [spend_total, order_count, days_since_last_order], log1p: true}}
+  - {{kind: robust, columns: [spend_net], name: net, "null": 0}}
+  - {{kind: quantile_bins, columns: [order_count_net], bins: 3, name: net orders, "null": 0}}
+  - {{kind: frequency, columns: [country], name: share of country}}
+  - {{kind: sequence, columns: [last_orders_gap_days, last_orders_spend], name: orders, length: 3, "null": 0}}
+  - {{kind: token_ids, columns: [last_orders_product], name: products, length: 3}}
+  - {{kind: pca, columns: [spend_total, order_count], components: 1, name: size}}
+  - {{kind: lifetime, columns: [active_days, tenure_days, days_since_last_order], least_repeat_customers: 10,
+    name: "foreseen {{output}}"}}
 """
 
 
@@ -115,6 +130,7 @@ def test_law_2_poison_in_raw_at_or_after_the_cutoff_or_late_moves_no_feature(spa
         kept = ("thresholds", "clusters", "lifetime", "state")
         assert [one.detail.get(name) for name in kept] == [other.detail.get(name) for name in kept]
     assert entries[0].detail["lifetime"]["purchases"] is not None
+    assert len(entries[1].detail["names"]) > 10
     # All of it was taken in, and of the honest orders some pieces had been taken back.
     rows, links = (spark.read.format("delta").load(f"{tmp_path}/poisoned/warehouse/clean/{name}") for name in TABLES)
     taken = rows.where("country = 'Mars' AND status = 'clean'")

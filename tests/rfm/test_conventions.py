@@ -364,3 +364,12 @@ def test_cutoffs_that_see_the_same_of_a_customer_are_measured_once(spark):
         ("bob", "2024-01-07", 0, 4),
         ("cid", "2024-04-30", 3, 4),
     ]
+
+
+def test_twelve_cutoffs_scan_the_lines_once(spark, tmp_path):
+    clean_rows(spark, at("2024-01-05"), at("2024-03-05", customer_id="bob")).write.parquet(str(tmp_path / "rows"))
+    months = [date(2024, month, 1) for month in range(1, 13)]
+    customers = summarise_customers(spark.read.parquet(str(tmp_path / "rows")), months, zone="UTC", period="day")
+    plan = customers._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("FileScan") == 1, plan
+    assert {str(row["cutoff"]) for row in customers.collect()} == {f"2024-{month:02}-01" for month in range(2, 13)}
