@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from ringmill.config.features import FeatureEntry
+from ringmill.config.text import Language
 from ringmill.errors import ConfigError
 from ringmill.features.apply import apply, encoder, everything, tensors
 from ringmill.features.fit import field_of, fit
@@ -188,10 +190,16 @@ def test_tfidf_is_scikit_learns_on_real_messages_given_the_same_tokens(messages)
 
 
 def test_stop_words_of_a_language_are_plain_data_of_the_state(spark, train):
-    every = ["danish", "english", "french", "german", "russian", "turkish"]
-    tree = {"kind": "token_ids", "columns": ["text"], "length": 2, "stop_languages": every, "stop_words": ["Dog"]}
+    words = ["blev", "het", "the", "olla", "aux", "und", "azok", "della", "ikke", "não", "или", "pero", "från", "çünkü"]
+    languages = get_args(Language)
+    assert len(languages) == len(words) == 14
+    for language, word in zip(sorted(languages), words, strict=True):
+        tree = {"kind": "token_ids", "columns": ["text"], "length": 2, "stop_languages": [language]}
+        (part,) = fit(train, entries(tree), columns=COLUMNS).parts
+        assert word in part.stop_words, language
+    tree = {"kind": "token_ids", "columns": ["text"], "length": 2, "stop_languages": languages, "stop_words": ["Dog"]}
     (part,) = fit(train, entries(tree), columns=COLUMNS).parts
-    assert {"the", "l'", "dog", "och", "und", "и"} & set(part.stop_words) >= {"the", "dog", "und", "и"}
+    assert {*words, "dog"} <= set(part.stop_words)
     assert part.values == ("cat",)
     assert isinstance(part, Tokenising)
 
