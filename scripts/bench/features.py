@@ -205,21 +205,17 @@ def claims_of(found: dict[str, Any], peer: Any) -> list[dict[str, Any]]:
 
 
 def driver(found: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """What the driver received while fitting the largest size, by what it received at the smallest."""
-    for name, how in (
-        ("driver_bytes_while_fitting", "as it lies"),
-        ("driver_bytes_while_fitting_in_as_many_tasks", "in parts"),
-    ):
-        peers = {
-            f"{of['rows']:,} rows": {
-                "bytes of results": of["driver"][how]["bytes"],
-                "tasks": of["driver"][how]["tasks"],
-                "peak bytes of Python": of["driver"]["peak"],
-                "bytes of the JVM's heap, collected": of["driver"]["heap"],
-            }
-            for of in found
-        }
-        grown = [found[-1]["driver"][how]["bytes"] / found[0]["driver"][how]["bytes"]]
+    """The driver's memory and what it received while fitting: the largest size by the smallest."""
+    figures: dict[str, Callable[[dict[str, Any]], float]] = {
+        "driver_peak_of_python": lambda of: of["peak"],
+        "driver_heap_of_jvm": lambda of: of["heap"],
+        "driver_bytes_while_fitting": lambda of: of["as it lies"]["bytes"],
+        "driver_bytes_per_task_while_fitting": lambda of: of["as it lies"]["bytes"] / of["as it lies"]["tasks"],
+        "driver_bytes_while_fitting_in_as_many_tasks": lambda of: of["in parts"]["bytes"],
+    }
+    peers = {f"{of['rows']:,} rows": of["driver"] for of in found}
+    for name, figure in figures.items():
+        grown = [figure(found[-1]["driver"]) / figure(found[0]["driver"])]
         yield claim(name, grown, unit="×", goal=GOAL_DRIVER, better="lower", peers=peers)
 
 
