@@ -78,6 +78,27 @@ def test_a_table_is_made_with_its_constraints_and_a_second_write_is_one_commit(
     assert lake.write(spark.createDataFrame(rows[:1], DDL), SHOP, run_id="2") == first + 1
 
 
+@pytest.mark.spark
+@pytest.mark.parametrize("partition_by", [["status"], []], ids=["a column gone", "other partitions"])
+def test_a_table_that_another_program_laid_out_anew_is_made_again(
+    spark: SparkSession, tmp_path: Path, partition_by: list[str]
+) -> None:
+    lake = Lake(str(tmp_path))
+    rows = spark.createDataFrame([(1, 3, 0.0, ["a", None], "clean")], DDL)
+    lake.write(rows, SHOP, run_id="1")
+    other = rows.drop("pieces") if partition_by else rows
+    other.write.format("delta").mode("overwrite").option("overwriteSchema", True).partitionBy(*partition_by).save(
+        lake.path("shop")
+    )
+    version = lake.write(rows, SHOP, run_id="2")
+    found = DeltaTable(lake.path("shop"), version=version)
+    assert found.metadata().partition_columns == ["status"]
+    assert {key for key in found.metadata().configuration if "constraints" in key} == NAMES
+    assert {field.name: field.nullable for field in found.schema().fields}["id"] is False
+    assert found.to_pyarrow_table()["pieces"].to_pylist() == [3]
+    assert lake.write(rows, SHOP, run_id="3") == version + 1
+
+
 FORBIDDEN = {
     "NULL, 1, 0.5D, NULL, 'clean'": "id",
     "3, 0, 0.5D, NULL, 'clean'": "pieces",

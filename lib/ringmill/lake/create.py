@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deltalake import DeltaTable, Schema
@@ -30,7 +30,8 @@ def create_table(path: str, table: Table, schema: Schema) -> None:
     """Make the table `path`, empty, by one commit and one of its constraints; nothing where it has this contract.
 
     Constraints that stand before the first row cost no pass over rows; who is killed between both commits leaves them
-    to the next. A table of another contract keeps its versions, and goes on with an empty one.
+    to the next. A table of another contract, or one whose columns or partitions another program changed, keeps its
+    versions, and goes on with an empty one.
 
     Raises:
         RaceLost: another writer made it meanwhile.
@@ -39,7 +40,7 @@ def create_table(path: str, table: Table, schema: Schema) -> None:
     is_there = DeltaTable.is_deltatable(path)
     try:
         made = DeltaTable(path) if is_there else None
-        if made is None or made.metadata().configuration.get(CONTRACT) != made_by:
+        if made is None or not _holds(made, schema, table.partition_by, made_by):
             made = DeltaTable.create(
                 path,
                 schema,
@@ -54,3 +55,14 @@ def create_table(path: str, table: Table, schema: Schema) -> None:
             made.alter.add_constraint(lacking)
     except CommitFailedError as error:
         raise RaceLost.on(table.path, str(error).splitlines()[0]) from error
+
+
+def _holds(made: DeltaTable, schema: Schema, partition_by: Sequence[str], made_by: str) -> bool:
+    """Whether the table was made by the contract and still has its columns and partitions."""
+    found = made.metadata()
+    is_laid_out = list(found.partition_columns) == list(partition_by) and _columns(made.schema()) == _columns(schema)
+    return is_laid_out and found.configuration.get(CONTRACT) == made_by
+
+
+def _columns(schema: Schema) -> list[tuple[str, str, bool]]:
+    return [(field.name, str(field.type), field.nullable) for field in schema.fields]
