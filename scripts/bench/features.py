@@ -213,7 +213,15 @@ def driver(found: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         "driver_bytes_per_task_while_fitting": lambda of: of["as it lies"]["bytes"] / of["as it lies"]["tasks"],
         "driver_bytes_while_fitting_in_as_many_tasks": lambda of: of["in parts"]["bytes"],
     }
-    peers = {f"{of['rows']:,} rows": of["driver"] for of in found}
+    peers = {
+        f"{of['rows']:,} rows": {
+            "peak bytes of Python": of["driver"]["peak"],
+            "bytes of the JVM's heap, collected": of["driver"]["heap"],
+            "results of tasks as the table lies": of["driver"]["as it lies"],
+            f"results of tasks in {PARTS} parts": of["driver"]["in parts"],
+        }
+        for of in found
+    }
     for name, figure in figures.items():
         grown = [figure(found[-1]["driver"]) / figure(found[0]["driver"])]
         yield claim(name, grown, unit="×", goal=GOAL_DRIVER, better="lower", peers=peers)

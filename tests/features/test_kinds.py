@@ -260,15 +260,36 @@ def test_a_batch_of_nulls_comes_out_as_each_entry_says_or_is_refused_by_the_name
             apply(nothing, state)
 
 
-@pytest.mark.parametrize("kind", ["one_hot", "ordinal", "frequency", "target"])
-def test_a_column_of_too_many_values_is_refused_and_a_minimum_or_most_of_them_is_kept(train, kind, monkeypatch):
+@pytest.mark.parametrize("kind", ["one_hot", "ordinal", "frequency", "target", "cross"])
+def test_a_column_of_ids_is_refused_before_it_comes_to_the_driver_and_its_frequent_values_are_kept(
+    train, kind, monkeypatch
+):
+    received, frames = [], type(train)
+    collect = frames.collect
+
+    def counted(frame):
+        found = collect(frame)
+        received.append(len(found))
+        return found
+
+    monkeypatch.setattr(frames, "collect", counted)
     for module in (fit_categories, fit_targets):
-        monkeypatch.setattr(module, "MOST_VALUES", 1)
-    with pytest.raises(InputError, match=r"column city[\s\S]*1 values at most[\s\S]*kind hashed"):
-        fit(train, entries({"kind": kind, "columns": ["city"]}), columns=COLUMNS)
+        monkeypatch.setattr(module, "MOST_VALUES", 2)
+    spark = train.sparkSession
+    ids = spark.range(40).selectExpr(
+        "'c' customer_id", "'x' tier", "IF(id < 4, 'often', CONCAT('id ', id)) city", "double(id % 2) label_buy",
+        "int(id % 2) fold",
+    )  # fmt: skip
+    tree = {"kind": kind, "columns": ["city", "tier"] if kind == "cross" else ["city"]}
+    with pytest.raises(InputError, match=r"column city[\s\S]*2 values at most[\s\S]*hashed"):
+        fit(ids, entries(tree), columns=COLUMNS)
+    folds = 2 if kind == "target" else 1
+    assert sum(received) <= 3 * folds  # one more than may be kept
+    received.clear()
     bound = {"minimum": 2} if kind == "target" else {"most": 1}
-    (part,) = fit(train, entries({"kind": kind, "columns": ["city"], **bound}), columns=COLUMNS).parts
-    assert part.values == ("Rome",)
+    (part,) = fit(ids, entries({**tree, **bound}), columns=COLUMNS).parts
+    assert [value.split(SEPARATOR)[0] for value in part.values] == ["often"]
+    assert sum(received) <= 2 * folds  # all rare ones come as one, where they are told at all
 
 
 def test_rare_values_count_in_the_mean_of_all_though_a_target_keeps_none_of_them(train):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -85,16 +86,21 @@ TOTALS = replace(
         Promise("spend", "double", False),
         Promise("gap", "float", True),
         Promise("gaps", "array<double>", True),
+        Promise("who", "string", False),
+        Promise("since", "date", False),
+        Promise("split", "string", False),
     ),
 )
 
 
-def with_totals(spend=0.0, gap=0.0, gaps=(0.0,)):
+def with_totals(spend=0.0, gap=0.0, gaps=(0.0,), who="ann", since=date(2024, 4, 1)):
     """Two rows that hold what is given, others nothing that matters."""
     return (
         ROWS.append_column("spend", pa.array([spend] * 2 + [np.inf] * 18, pa.float64()))
         .append_column("gap", pa.array([gap] * 2 + [None] * 18, pa.float32()))
         .append_column("gaps", pa.array([gaps] * 2 + [None, [], [1.0, None]] * 6, pa.list_(pa.float64())))
+        .append_column("who", pa.array([who] * 2 + ["bob"] * 18))
+        .append_column("since", pa.array([since] * 2 + [date(2024, 5, 1)] * 18))
     )
 
 
@@ -104,7 +110,9 @@ def with_totals(spend=0.0, gap=0.0, gaps=(0.0,)):
         ({"spend": np.nan}, "spend", "a number, not NaN, in every row[^,]"),
         ({"spend": None}, "spend", "a number, not NaN, in every row[^,]"),
         ({"gap": np.nan}, "gap", "a number, not NaN, in every row, or null"),
-        ({"gaps": [1.0, np.nan, np.nan]}, "gaps", "a number, not NaN, in every row, or null"),
+        ({"gaps": [1.0, np.nan, np.nan]}, "gaps", "a list without NaN in every row, or null"),
+        ({"who": None}, "who", "a value in every row[^,]"),
+        ({"since": None}, "since", "a value in every row[^,]"),
     ],
 )
 def test_nan_is_refused_in_a_column_that_is_no_tensor_and_null_as_its_promise_says(tmp_path, held, column, words):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
@@ -35,6 +36,7 @@ from ringmill.pipeline.clean import CLEAN
 from ringmill.pipeline.features import FEATURES, readable, table_of
 from ringmill.pipeline.progress import Progress
 from ringmill.pipeline.rfm import RFM
+from ringmill.pipeline.score import SCORE
 from ringmill.pipeline.snapshots import with_snapshots
 from ringmill.pipeline.split_proof import prove_split
 from ringmill.pipeline.stage import Run, execute
@@ -74,6 +76,7 @@ features:
   - {{kind: tfidf, columns: [last_orders_product], name: bought, size: 2}}
   - {{kind: minmax, columns: [order_count], name: count in range}}
   - {{kind: log, columns: [spend_total], name: log spend}}
+  - {{kind: log, columns: [spend_total], name: log spend again}}
   - {{kind: missing, columns: [gap_days_last]}}
   - {{kind: one_hot, columns: [country], name: land, most: 2}}
   - {{kind: ordinal, columns: [country], name: country place}}
@@ -86,7 +89,7 @@ features:
     name: "foreseen {{output}}"}}
   selection:
   - {{kind: anova, label: label_buy, keep: 1, features: [days_since_last_order, order_count]}}
-  - {{kind: correlation, at_most: 0.999, features: [size 1, log spend, count in range]}}
+  - {{kind: correlation, at_most: 0.9, features: [log spend, log spend again, size 1]}}
 """
 BY_TIME = "{kind: time, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15]}"
 BOTH = "{kind: both, validation_cutoffs: [2024-04-01], test_cutoffs: [2024-04-15], stratify: [country]}"
@@ -228,10 +231,10 @@ def test_a_selection_is_printed_frozen_and_kept_in_the_ledger(by_time):
     run, entry = by_time
     step, second = (Choice.from_json(tree) for tree in entry.detail["selection"])
     printed = run.progress.console.file.getvalue()
-    for choice in (step, second):
-        assert choice.table() in printed
-        assert all(f"{line.feature}" in printed and line.reason in printed for line in choice.judged)
-    assert {*second.kept, *second.dropped} == {"size 1", "log spend", "count in range"}
+    assert all(choice.table() in printed for choice in (step, second))
+    assert all(line.feature in step.table() and line.reason in step.table() for line in step.judged)
+    assert {*second.kept, *second.dropped} == {"size 1", "log spend", "log spend again"}
+    assert "log spend again" in second.dropped
     assert not set(second.dropped) & set(entry.detail["names"])
     assert {*step.kept, *step.dropped} == {"days_since_last_order", "order_count"}
     assert len(step.dropped) == 1
@@ -311,7 +314,14 @@ def test_law_9_a_table_that_breaks_its_manifest_stops_training_before_it_starts(
     without = rows_of(run, entry).drop("spend_mean").write.format("delta").partitionBy("split", "fold")
     without.mode("overwrite").option("overwriteSchema", True).save(path)
     gone = f"'spend_mean'[\\s\\S]*customers, version {broken + 1}[\\s\\S]*a column of that name[\\s\\S]*{rows:,} rows"
-    for found, told in ((broken, words), (broken + 1, gone)):
+    rows_as_text = rows_of(run, entry).withColumn("spend_mean", F.col("spend_mean").cast("string"))
+    rows_as_text.write.format("delta").partitionBy("split", "fold").mode("overwrite").option(
+        "overwriteSchema", True
+    ).save(path)
+    other = (
+        f"'spend_mean'[\\s\\S]*customers, version {broken + 2}[\\s\\S]*type double[\\s\\S]*type string; {rows:,} rows"
+    )
+    for found, told in ((broken, words), (broken + 1, gone), (broken + 2, other)):
         outputs = {"features/customers": found}
         run.ledger.append(replace(entry, run_id=f"{found}", outputs=outputs, started_at=datetime.now(UTC)))
         with pytest.raises(InputError, match=told):
@@ -337,6 +347,29 @@ def test_law_2_the_purchase_models_beside_the_network_are_fitted_on_the_train_sp
     assert fewer == {row_id: every[row_id] for row_id in fewer}
     other = told(rows.where("split <> 'train' OR customer_id < '5'"))
     assert not set(other.items()) & set(every.items())
+
+
+@pytest.mark.ring
+def test_law_9_the_stage_score_says_of_the_test_split_what_training_said_of_it(by_time):
+    run, _ = by_time
+    quick = ["train.launcher=local", "train.ranks=2", "train.epochs=3", "train.batch=32", "score.cutoff=2024-04-15"]
+    again = Run(load(Path(run.config.warehouse).parent / "conf.yaml", quick), session=run.spark)
+    try:
+        trained, scored = (execute(stage, again) for stage in (TRAIN, SCORE))
+        version = scored.outputs["scores/customers"]
+        scores = {row["customer_id"]: row for row in again.lake.read_arrow("scores/customers", version).to_pylist()}
+    finally:
+        again.close()
+    told = pq.read_table(Path(again.lake.path(trained.detail["model"])) / "predictions.parquet").to_pylist()
+    predicted = {row["row_id"]: row for row in told}
+    tested = rows_of(run, by_time[1]).where("split = 'test'").select("row_id", "customer_id", "cutoff").collect()
+    assert {str(row["cutoff"]) for row in tested} == {"2024-04-15"}
+    assert len(tested) > 80
+    for row in tested:
+        ours, theirs = predicted[row["row_id"]], scores[row["customer_id"]]
+        assert ours["buy_probability"] == pytest.approx(theirs["buy_probability"], rel=1e-6)
+        assert ours["expected_spend"] == pytest.approx(theirs["expected_spend"], rel=1e-6)
+    assert len({round(row["buy_probability"], 6) for row in scores.values()}) > 40
 
 
 def test_law_2_a_proof_that_does_not_hold_stops_the_stage(by_time):

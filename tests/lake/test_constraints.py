@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, Schema, write_deltalake
+from deltalake import DeltaTable, Field, Schema, write_deltalake
 from deltalake.exceptions import DeltaError
 from deltalake.table import TableAlterer
 
@@ -19,6 +19,8 @@ from ringmill.lake.create import create_table
 from ringmill.lake.tables import Lake
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyspark.sql import SparkSession
 
 SHOP = Table(
@@ -78,17 +80,37 @@ def test_a_table_is_made_with_its_constraints_and_a_second_write_is_one_commit(
     assert lake.write(spark.createDataFrame(rows[:1], DDL), SHOP, run_id="2") == first + 1
 
 
+def without_pieces(fields: list[Field]) -> list[Field]:
+    return [field for field in fields if field.name != "pieces"]
+
+
+def with_small_pieces(fields: list[Field]) -> list[Field]:
+    return [Field(field.name, "integer") if field.name == "pieces" else field for field in fields]
+
+
+def with_null_ids(fields: list[Field]) -> list[Field]:
+    return [Field(field.name, field.type, nullable=True) if field.name == "id" else field for field in fields]
+
+
 @pytest.mark.spark
-@pytest.mark.parametrize("partition_by", [["status"], []], ids=["a column gone", "other partitions"])
+@pytest.mark.parametrize(
+    ("change", "partition_by"),
+    [(without_pieces, ["status"]), (with_small_pieces, ["status"]), (with_null_ids, ["status"]), (list, [])],
+    ids=["a column gone", "another type", "null where none may be", "other partitions"],
+)
 def test_a_table_that_another_program_laid_out_anew_is_made_again(
-    spark: SparkSession, tmp_path: Path, partition_by: list[str]
+    spark: SparkSession, tmp_path: Path, change: Callable[[list[Field]], list[Field]], partition_by: list[str]
 ) -> None:
     lake = Lake(str(tmp_path))
     rows = spark.createDataFrame([(1, 3, 0.0, ["a", None], "clean")], DDL)
-    lake.write(rows, SHOP, run_id="1")
-    other = rows.drop("pieces") if partition_by else rows
-    other.write.format("delta").mode("overwrite").option("overwriteSchema", True).partitionBy(*partition_by).save(
-        lake.path("shop")
+    made = DeltaTable(lake.path("shop"), version=lake.write(rows, SHOP, run_id="1"))
+    DeltaTable.create(
+        lake.path("shop"),
+        Schema(change(made.schema().fields)),
+        mode="overwrite",
+        partition_by=partition_by,
+        configuration=made.metadata().configuration,
+        raise_if_key_not_exists=False,
     )
     version = lake.write(rows, SHOP, run_id="2")
     found = DeltaTable(lake.path("shop"), version=version)

@@ -10,7 +10,9 @@ from scipy.stats import beta
 from rfm import cdnow
 from ringmill.lifetime import bgnbd, gamma_gamma
 from ringmill.lifetime.bgnbd import BetaGeo, Histories
+from ringmill.lifetime.fit import EXACT
 from ringmill.lifetime.gamma_gamma import GammaGamma
+from ringmill.lifetime.likelihood import newton
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,27 @@ def test_bg_nbd_has_lifetimes_parameters_errors_and_likelihood(purchases, theirs
     assert purchases.log_likelihood == pytest.approx(-mean * 2_357, rel=1e-6)
     # Fader, Hardie and Lee's own, on times that were not rounded to two digits as the shipped ones are.
     assert purchases.log_likelihood == pytest.approx(-9_582.429, abs=0.005)
+
+
+def test_rounded_sums_give_the_parameters_of_exact_ones_to_eight_digits(customers, purchases):
+    histories = histories_of(customers)
+    counted, _ = bgnbd.in_memory(histories)
+
+    def rounded(values):
+        each = bgnbd.terms(histories.in_units(counted.unit), values)
+        return np.array([np.rint(term * EXACT).sum() / EXACT for term in each])
+
+    found = bgnbd.fit(counted, rounded)
+    assert found.values == pytest.approx(purchases.values, rel=1e-8)
+    assert found.log_likelihood == pytest.approx(purchases.log_likelihood, rel=1e-12)
+
+
+def test_newtons_step_goes_to_a_near_minimum_and_nowhere_where_it_is_flat_or_far():
+    curvature, minimum = np.array([[3.0, 1.0], [1.0, 2.0]]), np.array([2e-4, -5e-4])
+    assert newton(curvature, curvature @ -minimum) == pytest.approx(minimum)
+    assert not newton(curvature, curvature @ np.array([0.0, 2e-3])).any()
+    for flat in (np.diag([1.0, 0.0]), np.diag([1.0, -1.0]), np.diag([np.nan, 1.0])):
+        assert not newton(flat, np.array([1e-6, 1e-6])).any()
 
 
 def test_gamma_gamma_has_lifetimes_parameters_errors_and_likelihood(values, theirs):

@@ -107,8 +107,9 @@ def _count(train: DataFrame, wanted: Mapping[Key, Category]) -> dict[Key, Counte
     for row in inside.orderBy("of", "rank").collect():
         found.setdefault(row["of"], []).append((row["value"], row["rows"], row["total"]))
     counted = {key: _counted(found.get(of, [])) for of, key in enumerate(keys)}
-    for (_, names), each in counted.items():
-        refuse_many(names, len(each.values), "state `most` or a higher `minimum`, or encode it with kind hashed")
+    for key, each in counted.items():
+        hashed = "`encoding: hashed`" if isinstance(wanted[key], Cross) else "kind hashed"
+        refuse_many(key[1], len(each.values), f"state `most` or a higher `minimum`, or encode it with {hashed}")
     return counted
 
 

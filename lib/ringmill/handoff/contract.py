@@ -37,8 +37,12 @@ class Promise:
 
     @property
     def words(self) -> str:
-        """What a row of a column of numbers holds."""
-        return "a number, not NaN, in every row" + (", or null" if self.nulls else "")
+        """What a row holds."""
+        if self.type not in FLOATING:
+            held = "a value in every row"
+        else:
+            held = ("a list without NaN" if self.type.startswith("array<") else "a number, not NaN,") + " in every row"
+        return held + (", or null" if self.nulls else "")
 
 
 @dataclass(frozen=True)
@@ -114,7 +118,7 @@ class Contract:
 
 
 def check_contract(contract: Contract, table_path: str, version: int, manifests: Sequence[Manifest]) -> None:
-    """Check the version's columns and types by its log, and every row's numbers in one pass of bounded memory.
+    """Check the version's columns and types by its log, and what its rows hold in one pass of bounded memory.
 
     Raises:
         InputError: a column is missing, of another type or length, or holds NaN, or a null where none may be; or a
@@ -122,7 +126,8 @@ def check_contract(contract: Contract, table_path: str, version: int, manifests:
         PlanError: a file is gone.
     """
     where, rows = f"{table_path}, version {version}", sum(manifest.rows for manifest in manifests)
-    found = {field.name: _type(field.type) for field in DeltaTable(table_path, version=version).schema().fields}
+    table = DeltaTable(table_path, version=version)
+    found = {field.name: _type(field.type) for field in table.schema().fields}
     for column in contract.columns:
         if column.name not in found:
             there = f"columns {', '.join(found)}; {rows:,} rows"
@@ -132,7 +137,9 @@ def check_contract(contract: Contract, table_path: str, version: int, manifests:
                 where, column.name, f"type {expected}", f"type {found[column.name]}; {rows:,} rows"
             )
     tensors = {tensor.column: tensor for tensor in contract.tensors}
-    others = (column for column in contract.columns if column.type in FLOATING and column.name not in tensors)
+    elsewhere = {*tensors, *table.metadata().partition_columns}
+    others = (column for column in contract.columns if column.name not in elsewhere)
+    others = (column for column in others if column.type in FLOATING or not column.nulls)
     looked_at: dict[str, Tensor | Promise] = {**tensors, **{column.name: column for column in others}}
     longest = max((tensor.length for tensor in contract.tensors), default=1)
     at_once = max(1, min(ROWS_AT_ONCE, NUMBERS_AT_ONCE // longest))
@@ -153,17 +160,17 @@ def _bad_rows(column: pa.Array, held: Tensor | Promise) -> int:
 
     Of another column, how many are NaN, or hold one, or are null where none may be.
     """
-    return _unlike(column, held) if isinstance(held, Tensor) else _no_number(column, held)
+    return _unlike(column, held) if isinstance(held, Tensor) else _broken(column, held)
 
 
-def _no_number(column: pa.Array, promise: Promise) -> int:
+def _broken(column: pa.Array, promise: Promise) -> int:
     bad: NDArray[np.bool_] = np.zeros(len(column), np.bool_)
     if not promise.nulls:
         bad |= column.is_null().to_numpy(zero_copy_only=False)
-    if promise.type.startswith("array<"):
+    if promise.type in FLOATING and promise.type.startswith("array<"):
         rows = pc.list_parent_indices(column).to_numpy()
         bad[rows[_nan(pc.list_flatten(column))]] = True
-    else:
+    elif promise.type in FLOATING:
         bad |= _nan(column)
     return int(bad.sum())
 

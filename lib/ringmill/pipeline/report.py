@@ -116,8 +116,8 @@ def _words(clusters: Mapping[str, Any] | None) -> str:
     k = len(clusters["names"])
     tried = ", ".join(f"{row['k']:.0f}: {row['silhouette']:.2f}" for row in clusters["tried"])
     return (
-        f"{k} clusters of recency, frequency and monetary value, named by their centres; names stay from run to run. "
-        f"Silhouette by number of clusters: {tried}."
+        f"{k} clusters of recency, frequency and monetary value, named by their centres. A cluster near "
+        f"one of the last run's keeps its name. Silhouette by number of clusters: {tried}."
     )
 
 
