@@ -254,7 +254,8 @@ def test_a_batch_of_nulls_comes_out_as_each_entry_says_or_is_refused_by_the_name
     state = fit(train, entries(*filled), columns=COLUMNS)
     assert apply(nothing, state).tolist() == [[0.5, 1.5, 2.5, 3.5, 4.5, 5.5]] * 4
     pca = {"kind": "pca", "columns": ["amount", "visits"], "components": 1, "name": "pca"}
-    for tree in (*numbers, pca):
+    lda = {"kind": "lda", "columns": ["amount", "visits"], "label": "label_buy", "name": "lda"}
+    for tree in (*numbers, pca, lda):
         state = fit(train, entries(tree), columns=COLUMNS)
         with pytest.raises(InputError, match=r"amount[\s\S]*4"):
             apply(nothing, state)

@@ -74,6 +74,8 @@ features:
     "null": 0}}
   - {{kind: token_ids, columns: [last_orders_product], name: products, length: 3, truncate: start}}
   - {{kind: tfidf, columns: [last_orders_product], name: bought, size: 2}}
+  - {{kind: hashed_text, columns: [last_orders_product], name: hashed, buckets: 3}}
+  - {{kind: holidays, columns: [cutoff], days: [2024-04-01], name: easter}}
   - {{kind: minmax, columns: [order_count], name: count in range}}
   - {{kind: log, columns: [spend_total], name: log spend}}
   - {{kind: log, columns: [spend_total], name: log spend again}}
