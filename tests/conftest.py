@@ -6,14 +6,14 @@ import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
 from ringmill.config.models import SparkSection
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, Row, SparkSession
 
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # Who runs the tests in the background has Ctrl-C ignored, and what is ignored is inherited by all that they start.
@@ -85,3 +85,23 @@ def online_retail() -> Path:
 def fashion_mnist() -> Path:
     """The folder of Fashion-MNIST's idx files."""
     return at_hand("fashion_mnist")
+
+
+@pytest.fixture
+def received(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows each action brought to the driver; what would bring a table fails."""
+    found: list[int] = []
+    kind = type(spark.range(1))
+    collect = kind.collect
+
+    def counted(frame: DataFrame) -> list[Row]:
+        rows = collect(frame)
+        found.append(len(rows))
+        return rows
+
+    def refused(frame: DataFrame) -> NoReturn:
+        raise AssertionError("a table came to the driver")
+
+    monkeypatch.setattr(kind, "collect", counted)
+    monkeypatch.setattr(kind, "toArrow", refused)
+    return found

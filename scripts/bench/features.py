@@ -29,7 +29,7 @@ from pydantic import TypeAdapter
 from ringmill.config.features import FeatureEntry
 from ringmill.config.models import SparkSection
 from ringmill.features.apply import encoder
-from ringmill.features.fit import fit
+from ringmill.features.fit import field_of, fit
 from ringmill.features.state import State
 from ringmill.lake.session import open_session
 
@@ -85,11 +85,12 @@ def fitted(table: DataFrame) -> State:
 
 
 def encoded(table: DataFrame, state: State, path: str) -> None:
+    """The table with x and the tensors beside it, written."""
     from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
 
     x = StructField("x", ArrayType(FloatType(), containsNull=False), nullable=False)
-    rows = table.mapInArrow(encoder(state, fold="fold"), StructType([*table.schema.fields, x]))
-    rows.write.format("delta").mode("overwrite").save(path)
+    schema = StructType([*table.schema.fields, x, *(field_of(made) for made in state.beside)])
+    table.mapInArrow(encoder(state, fold="fold"), schema).write.format("delta").mode("overwrite").save(path)
 
 
 def received(spark: SparkSession, work: Callable[[], Any]) -> dict[str, int]:

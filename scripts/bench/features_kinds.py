@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Any
 from common import arguments, claim, seconds, write
 from pydantic import TypeAdapter
 
-from features import NUMBERS, write_table
+from features import NUMBERS, encoded, write_table
 from ringmill.config.features import FeatureEntry
 from ringmill.config.models import SparkSection
 from ringmill.config.selection import SelectionStep
-from ringmill.features.apply import encoder
-from ringmill.features.fit import field_of, fit
+from ringmill.features.fit import fit
 from ringmill.features.selection.fit import select
-from ringmill.features.state import State
 from ringmill.lake.session import open_session
 
 if TYPE_CHECKING:
@@ -108,35 +106,25 @@ def write_more(spark: SparkSession, folder: str, rows: int) -> DataFrame:
     return spark.read.format("delta").load(path)
 
 
-def encoded(table: DataFrame, state: State, path: str) -> None:
-    """What the family reads of the table, with what it makes, written."""
-    from pyspark.sql.types import ArrayType, FloatType, StructField, StructType
-
-    read = table.select("row_id", "fold", *sorted({name for name, _ in state.inputs}))
-    x = StructField("x", ArrayType(FloatType(), containsNull=False), nullable=False)
-    schema = StructType([*read.schema.fields, x, *(field_of(made) for made in state.beside)])
-    read.mapInArrow(encoder(state, fold="fold"), schema).write.format("delta").mode("overwrite").save(path)
-
-
 def works_of(spark: SparkSession, table: DataFrame, folder: str, family: str) -> dict[str, Work]:
     """What is timed of a family; `bare` reads what `apply` wrote."""
     train, out, again = table.where("split = 'train'"), f"{folder}/{family}", f"{folder}/{family} again"
 
-    def bare(path: str) -> None:
-        spark.read.format("delta").load(path).write.format("delta").mode("overwrite").save(again)
+    def bare() -> None:
+        spark.read.format("delta").load(out).write.format("delta").mode("overwrite").save(again)
 
     if family in SELECTION:
         steps = TypeAdapter(tuple[SelectionStep, ...]).validate_python(SELECTION[family])
-        names = [*SOUND]
-        table.select("row_id", "label", "many", *names).write.format("delta").save(out)
-        return {"bare": lambda: bare(out), "fit": lambda: select(train, names, steps, seed=1)}
+        table.select("row_id", "label", "many", *SOUND).write.format("delta").save(out)
+        return {"bare": bare, "fit": lambda: select(train, SOUND, steps, seed=1)}
     entries = TypeAdapter(tuple[FeatureEntry, ...]).validate_python(FAMILIES[family])
     state = fit(train, entries, columns=COLUMNS)
-    encoded(table, state, out)
+    read = table.select("row_id", "fold", *sorted(name for name, _ in state.inputs))
+    encoded(read, state, out)
     return {
-        "bare": lambda: bare(out),
+        "bare": bare,
         "fit": lambda: fit(train, entries, columns=COLUMNS),
-        "apply": lambda: encoded(table, state, out),
+        "apply": lambda: encoded(read, state, out),
     }
 
 

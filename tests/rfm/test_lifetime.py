@@ -78,25 +78,6 @@ def test_more_histories_than_the_driver_holds_give_the_same_model_from_sums(cust
     assert found.log_likelihood == pytest.approx(models.purchases.log_likelihood, rel=1e-10)
 
 
-@pytest.fixture
-def received(customers, monkeypatch):
-    """How many rows each action brought to the driver; what would bring a table fails."""
-    found, kind = [], type(customers)
-    collect = kind.collect
-
-    def counted(frame):
-        rows = collect(frame)
-        found.append(len(rows))
-        return rows
-
-    def refused(frame):
-        raise AssertionError("a table came to the driver")
-
-    monkeypatch.setattr(kind, "collect", counted)
-    monkeypatch.setattr(kind, "toArrow", refused)
-    return found
-
-
 def test_a_pass_over_partitions_gives_the_sums_of_memory_whatever_the_partitions(customers, models, table, received):
     values = tuple(models.purchases.values.values())
     shuffled = customers.orderBy(F.xxhash64("customer_id")).repartition(5)
